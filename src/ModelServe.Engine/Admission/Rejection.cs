@@ -1,0 +1,55 @@
+namespace ModelServe.Engine.Admission;
+
+/// <summary>The closed set of reasons for which a request is not accepted. One table in Api maps each to a status.</summary>
+public enum RejectionReason
+{
+    /// <summary>A field holds a value outside its range, of the wrong kind, or a combination that cannot be.</summary>
+    InvalidField,
+
+    /// <summary>The prompt has no token.</summary>
+    EmptyPrompt,
+
+    /// <summary>The prompt alone fills the context window.</summary>
+    PromptTooLong,
+
+    /// <summary>The request can never fit the key-value cache.</summary>
+    ExceedsCache,
+
+    /// <summary>The named model is not served here.</summary>
+    UnknownModel,
+
+    /// <summary>A set field asks for something this server does not offer.</summary>
+    Unsupported,
+
+    /// <summary>As many requests wait as the server allows.</summary>
+    QueueFull,
+
+    /// <summary>As many prompt tokens wait as the server allows.</summary>
+    QueuedTokensFull,
+
+    /// <summary>A live request has the same id.</summary>
+    DuplicateRequest,
+
+    /// <summary>The deadline had passed before any work was done.</summary>
+    DeadlinePassed,
+
+    /// <summary>The server is stopping.</summary>
+    Draining,
+
+    /// <summary>The engine of this model has failed.</summary>
+    EngineFailed,
+}
+
+/// <summary>Why a request was not accepted: which field, which limit, which value.</summary>
+/// <param name="Reason">The kind, which decides the status.</param>
+/// <param name="Field">The message field, in the wire's spelling, or the limit's name.</param>
+/// <param name="Limit">What is allowed, as text ("1..2048", "at most 64 queued requests").</param>
+/// <param name="Value">What was given, as text; never more than 64 characters of user input.</param>
+public sealed record Rejection(RejectionReason Reason, string Field, string Limit, string Value)
+{
+    /// <summary>When the client may try again; only for reasons that pass with time.</summary>
+    public TimeSpan? RetryAfter { get; init; }
+
+    /// <summary>One sentence that names field, limit and value.</summary>
+    public string Message => $"{Field}: {Limit}; got {Value}";
+}

@@ -1,0 +1,50 @@
+namespace ModelServe.Engine.Running;
+
+/// <summary>Counts of one engine at one moment; a consistent enough snapshot for metrics and health, not for decisions.</summary>
+public sealed record EngineStatus
+{
+    /// <summary>Requests that hold a slot.</summary>
+    public int Running { get; init; }
+
+    /// <summary>Requests that wait for a slot, new or preempted.</summary>
+    public int Waiting { get; init; }
+
+    /// <summary>Prompt tokens of the waiting requests.</summary>
+    public long WaitingTokens { get; init; }
+
+    /// <summary>Blocks that running sequences reference.</summary>
+    public int BlocksInUse { get; init; }
+
+    /// <summary>Blocks of the pool, without the null block.</summary>
+    public int BlockCount { get; init; }
+
+    /// <summary>Steps completed since start.</summary>
+    public long Steps { get; init; }
+
+    /// <summary>Prompt tokens accepted since start.</summary>
+    public long PromptTokens { get; init; }
+
+    /// <summary>Prompt tokens served from the prefix cache since start.</summary>
+    public long CachedPromptTokens { get; init; }
+
+    /// <summary>Tokens generated since start.</summary>
+    public long GeneratedTokens { get; init; }
+
+    /// <summary>Sequences preempted since start.</summary>
+    public long Preemptions { get; init; }
+
+    /// <summary>Tokens asked of the prefix index since start.</summary>
+    public long PrefixQueries { get; init; }
+
+    /// <summary>Tokens that the prefix index had since start.</summary>
+    public long PrefixHits { get; init; }
+
+    /// <summary>When the last step completed, or the engine started.</summary>
+    public DateTimeOffset LastProgress { get; init; }
+
+    /// <summary>Why the engine serves no more, or null while it does.</summary>
+    public string? Failure { get; init; }
+
+    /// <summary>Whether new requests are refused because the server is stopping.</summary>
+    public bool Draining { get; init; }
+}

@@ -1,0 +1,50 @@
+namespace ModelServe.Engine.Running;
+
+/// <summary>What one step produced: at most one token for each of its sequences, in the plan's order.</summary>
+/// <remarks>
+/// Owned by the executor and valid until its next <see cref="IStepExecutor.Collect"/>. Arrays are flat and reused.
+/// Entry i belongs to sequence i of the plan with the same <see cref="StepId"/>.
+/// </remarks>
+public sealed class StepResult
+{
+    /// <summary>In <see cref="TokenIds"/>: this sequence was not sampled in this step.</summary>
+    public const int NoToken = -1;
+
+    /// <summary>In <see cref="TokenIds"/>: this sequence failed (its logits were not finite); the others are unharmed.</summary>
+    public const int Failed = -2;
+
+    /// <summary>Makes a result for the given sizes.</summary>
+    public StepResult(ExecutorGeometry geometry)
+    {
+        TokenIds = new int[geometry.MaxSequences];
+        Logprobs = new float[geometry.MaxSequences];
+        TopCounts = new int[geometry.MaxSequences];
+        TopStride = geometry.MaxTopLogprobs;
+        TopTokenIds = new int[geometry.MaxSequences * geometry.MaxTopLogprobs];
+        TopLogprobs = new float[geometry.MaxSequences * geometry.MaxTopLogprobs];
+    }
+
+    /// <summary>The step this result belongs to.</summary>
+    public long StepId { get; set; }
+
+    /// <summary>Sequences in the step.</summary>
+    public int SequenceCount { get; set; }
+
+    /// <summary>[sequence] the token, <see cref="NoToken"/> or <see cref="Failed"/>.</summary>
+    public int[] TokenIds { get; }
+
+    /// <summary>[sequence] natural-log probability of the token under the unmodified logits; valid where logprobs were asked for.</summary>
+    public float[] Logprobs { get; }
+
+    /// <summary>[sequence] how many alternatives follow; 0 where none were asked for.</summary>
+    public int[] TopCounts { get; }
+
+    /// <summary>Row length of <see cref="TopTokenIds"/> and <see cref="TopLogprobs"/>.</summary>
+    public int TopStride { get; }
+
+    /// <summary>[sequence * stride + rank] the most likely tokens, best first.</summary>
+    public int[] TopTokenIds { get; }
+
+    /// <summary>[sequence * stride + rank] their natural-log probabilities.</summary>
+    public float[] TopLogprobs { get; }
+}
