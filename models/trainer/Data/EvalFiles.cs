@@ -32,10 +32,10 @@ internal static class EvalFiles
         HashSet<string> seen = [];
         foreach ((string task, int count) in hard ? HardCounts : EasyCounts)
         {
-            int long_ = task == "needle" && hard ? LongNeedles.Length : 0;
+            int longest = task == "needle" && hard ? LongNeedles.Length : 0;
             for (int n = 0; n < count;)
             {
-                Problem problem = n < long_ ? HeldOutNeedle(mixture.Random, LongNeedles[n]) : mixture.HeldOut(task, hard);
+                Problem problem = n < longest ? HeldOutNeedle(mixture.Random, LongNeedles[n]) : mixture.HeldOut(task, hard);
                 if (seen.Add(problem.Question))
                 {
                     problems.Add(problem);

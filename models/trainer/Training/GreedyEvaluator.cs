@@ -1,7 +1,6 @@
 using ModelServe.Trainer.Data;
 using ModelServe.Trainer.Model;
 using ModelServe.Trainer.Text;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace ModelServe.Trainer.Training;
