@@ -1,10 +1,11 @@
 using System.Buffers;
 using System.Text.Json.Nodes;
+using Google.Protobuf.Collections;
 using Google.Protobuf.WellKnownTypes;
+using ModelServe.Api.Models;
 using ModelServe.Codec;
 using ModelServe.Codec.Chat;
 using ModelServe.Codec.Templates;
-using ModelServe.Api.Models;
 using ModelServe.Engine.Admission;
 
 namespace ModelServe.Api.Requests;
@@ -127,7 +128,7 @@ internal sealed class ConversationReader(RequestLimits limits)
         return null;
     }
 
-    private Rejection? ReadToolCalls(string field, IReadOnlyList<V1.ToolCall> calls, out JsonArray result)
+    private Rejection? ReadToolCalls(string field, RepeatedField<V1.ToolCall> calls, out JsonArray result)
     {
         result = [];
         if (FieldCheck.Count(field, calls.Count, limits.Tools) is { } tooMany)

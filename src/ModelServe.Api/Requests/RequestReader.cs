@@ -1,3 +1,4 @@
+using Google.Protobuf.Collections;
 using ModelServe.Api.Models;
 using ModelServe.Engine.Admission;
 using ModelServe.V1;
@@ -94,7 +95,7 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
     }
 
     /// <summary>What a request that sets nothing gets, for a model that clients look up.</summary>
-    public GenerationOptions Defaults(ServedModel model)
+    public static GenerationOptions Defaults(ServedModel model)
     {
         SamplingOptions sampling = SamplingReader.Defaults(model);
         GenerationOptions echo = Echo(sampling, new StopConditions(), new OutputRules(true, [], false, 0));
@@ -136,7 +137,7 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
         return null;
     }
 
-    private static Rejection? ReadIds(string field, IReadOnlyList<uint> given, int vocabularySize, out int[] ids)
+    private static Rejection? ReadIds(string field, RepeatedField<uint> given, int vocabularySize, out int[] ids)
     {
         ids = new int[given.Count];
         for (int i = 0; i < ids.Length; i++)

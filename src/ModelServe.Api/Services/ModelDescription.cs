@@ -7,7 +7,7 @@ using ModelServe.V1;
 namespace ModelServe.Api.Services;
 
 /// <summary>A served model as clients see it. Thread-safe.</summary>
-internal sealed class ModelDescription(RequestReader reader, HealthReporter health)
+internal sealed class ModelDescription(HealthReporter health)
 {
     /// <summary>Describes a model with the counts of this moment.</summary>
     public Model Of(ServedModel model)
@@ -21,7 +21,7 @@ internal sealed class ModelDescription(RequestReader reader, HealthReporter heal
             ContextTokens = model.ContextTokens,
             VocabularySize = model.VocabularySize,
             Chat = model.Text.HasChatTemplate,
-            Defaults = reader.Defaults(model),
+            Defaults = RequestReader.Defaults(model),
             Capacity = new Capacity
             {
                 BlockTokens = geometry.BlockTokens,

@@ -23,12 +23,8 @@ internal sealed class RequestAdmission(
     {
         request = null;
         ModelMetrics counts = metrics.Of(read.Model);
-        rejection = drain.IsDraining ? Draining() : null;
-        if (rejection is null && DeadlineOf(callDeadline, out DateTimeOffset deadline) is { } tooLate)
-        {
-            rejection = tooLate;
-        }
-        else if (rejection is null)
+        rejection = DeadlineOf(callDeadline, out DateTimeOffset deadline) ?? (drain.IsDraining ? Draining() : null);
+        if (rejection is null)
         {
             int ahead = read.Model.Engine.Status.Waiting;
             AdmissionResult result = read.Model.Engine.Admit(read.Request with { Deadline = deadline });

@@ -177,7 +177,7 @@ internal sealed partial class ResponsePump : IDisposable
     {
         try
         {
-            Task write = _writer.WriteAsync(message);
+            Task write = _writer.WriteAsync(message, CancellationToken.None);
             return write.IsCompletedSuccessfully ? ValueTask.CompletedTask : ParkAsync(write, cancellationToken);
         }
         catch (InvalidOperationException exception)

@@ -32,11 +32,11 @@ internal sealed class TokensMessage
         _tokens.Text = text;
         if (_logprobs is not null)
         {
-            Fill(_logprobs, delta, count);
+            FillLogprobs(_logprobs, delta, count);
         }
     }
 
-    private static void Fill(Logprobs target, TokenDelta delta, int count)
+    private static void FillLogprobs(Logprobs target, TokenDelta delta, int count)
     {
         target.TokenLogprobs.Clear();
         target.TopCounts.Clear();
