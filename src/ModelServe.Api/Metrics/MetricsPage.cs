@@ -35,10 +35,9 @@ internal sealed class MetricsPage(ModelCatalog catalog, MetricsRegistry metrics,
         text.Family("vllm:cache_config_info", "gauge", "Sizes of the key-value cache, as labels.");
         foreach (Scrape scrape in models)
         {
-            ExecutorGeometry geometry = scrape.Model.Engine.Geometry;
             text.Sample(
                 "vllm:cache_config_info",
-                $"{scrape.Labels},block_size=\"{geometry.BlockTokens}\",num_gpu_blocks=\"{geometry.BlockCount}\"",
+                $"{scrape.Labels},block_size=\"{scrape.Model.Engine.Geometry.BlockTokens}\",num_gpu_blocks=\"{scrape.Status.BlockCount}\"",
                 1);
         }
     }

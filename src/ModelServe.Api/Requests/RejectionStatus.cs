@@ -50,8 +50,12 @@ internal static class RejectionStatus
     };
 
     /// <summary>What a service throws to refuse a call.</summary>
-    public static RpcException ToException(Rejection rejection)
+    public static RpcException ToException(Rejection rejected)
     {
+        // Why an engine failed is for the log: its text may name files and devices.
+        Rejection rejection = rejected.Reason == RejectionReason.EngineFailed
+            ? rejected with { Value = "one that failed" }
+            : rejected;
         var status = new Google.Rpc.Status
         {
             Code = (int)Code(rejection.Reason),
