@@ -21,7 +21,7 @@ internal sealed class RequestStream : TokenStream, IValueTaskSource<bool>
     private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = true };
     private CancellationTokenRegistration _registration;
     private TokenDelta? _waitingDelta;
-        private int _state;
+    private int _state;
     private int _cancelReason;
     private bool _ended;
     private bool _endingRead;
