@@ -1,7 +1,9 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json.Nodes;
 using ModelServe.Codec.Templates;
+using Xunit;
 
 namespace ModelServe.Codec.Tests.Templates;
 
@@ -43,7 +45,7 @@ public sealed class ChatTemplateCorpusTests
                 if (text != wanted)
                 {
                     different++;
-                    differences.AppendLine($"{name} × {context}: {Difference(wanted, text, (string?)outcome["err"], refusal)}");
+                    differences.AppendLine(CultureInfo.InvariantCulture, $"{name} × {context}: {Difference(wanted, text, (string?)outcome["err"], refusal)}");
                 }
 
                 refusal = template is null ? refusal : null;
