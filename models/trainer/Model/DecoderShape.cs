@@ -17,7 +17,18 @@ internal sealed record DecoderShape(
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "the models are nano and mini"),
     };
 
-    public JsonObject Config() => new()
+    public JsonObject Config()
+    {
+        JsonObject config = Common();
+        if (HeadNorms)
+        {
+            config["use_sliding_window"] = false;
+        }
+
+        return config;
+    }
+
+    private JsonObject Common() => new()
     {
         ["architectures"] = new JsonArray(HeadNorms ? "Qwen3ForCausalLM" : "LlamaForCausalLM"),
         ["model_type"] = HeadNorms ? "qwen3" : "llama",
@@ -37,7 +48,6 @@ internal sealed record DecoderShape(
         ["attention_dropout"] = 0.0,
         ["mlp_bias"] = false,
         ["tie_word_embeddings"] = true,
-        ["use_sliding_window"] = HeadNorms ? false : null,
         ["initializer_range"] = 0.02,
         ["bos_token_id"] = null,
         ["eos_token_id"] = 2,

@@ -1,6 +1,7 @@
 using CsCheck;
 using ModelServe.Engine.Admission;
 using ModelServe.Engine.Running;
+using ModelServe.Engine.Simulation;
 
 namespace ModelServe.Engine.Tests.Running;
 
@@ -38,8 +39,8 @@ public sealed class RandomScheduleTests
         using var scenario = new EngineScenario(geometry, options, setting.Depth);
         ulong plans = 0;
         scenario.Executor.Submitting = plan =>
-            plans = (plans * 31) ^ Simulation.FakeExecutor.HashOf(plan.Slots.AsSpan(0, plan.SequenceCount))
-                ^ Simulation.FakeExecutor.HashOf(plan.TokenIds.AsSpan(0, plan.TokenCount));
+            plans = (plans * 31) ^ FakeExecutor.HashOf(plan.Slots.AsSpan(0, plan.SequenceCount))
+                ^ FakeExecutor.HashOf(plan.TokenIds.AsSpan(0, plan.TokenCount));
         foreach (var action in actions)
         {
             Perform(scenario, action);
