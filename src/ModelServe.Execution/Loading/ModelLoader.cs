@@ -42,7 +42,7 @@ public static class ModelLoader
             var shape = MemoryPlan.Shape(
                 config, plan.Geometry.MaxSequences, plan.Geometry.MaxBatchedTokens, plan.Geometry.MaxModelLength);
             var kind = options.Ops == OpsKind.Auto ? OpsKind.Torch : options.Ops;
-            ops = MakeOps(kind, shape, options);
+            ops = MakeOps(kind, shape, options.Threads ?? Environment.ProcessorCount);
             foreach (var matrix in weights.Matrices)
             {
                 ops.Adopt(matrix);
@@ -70,9 +70,9 @@ public static class ModelLoader
         return (MemoryPlan.Make(config, type, options, budget), map);
     }
 
-    private static IOps MakeOps(OpsKind kind, OpsShape shape, ModelLoadOptions options)
+    /// <summary>The operations of a kind, for at most the given sizes.</summary>
+    internal static IOps MakeOps(OpsKind kind, OpsShape shape, int threads)
     {
-        var threads = options.Threads ?? Environment.ProcessorCount;
         if (threads is < 1 or > 1024)
         {
             throw new ModelLoadException($"threads: 1..1024; got {threads}");
