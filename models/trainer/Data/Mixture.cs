@@ -1,15 +1,15 @@
 namespace ModelServe.Trainer.Data;
 
-/// <summary>Draws questions by task weight; training draws skip the held-out sixteenth, evaluation draws keep only it.</summary>
-internal sealed class Mixture(Random random)
+/// <summary>Draws questions by task weight, sums and differences with weights of their own; training draws skip the held-out sixteenth, evaluation draws keep only it.</summary>
+internal sealed class Mixture(Random random, int sums = 24, int differences = 22)
 {
-    private static readonly (string Task, int Weight)[] Weights =
+    private static readonly (string Task, int Weight)[] Others =
     [
-        ("add", 24), ("sub", 22), ("reverse", 10), ("sort_letters", 7), ("sort_numbers", 7), ("uppercase", 5), ("count_letter", 7),
+        ("reverse", 10), ("sort_letters", 7), ("sort_numbers", 7), ("uppercase", 5), ("count_letter", 7),
         ("json", 7), ("needle", 5), ("greeting", 3),
     ];
 
-    private static readonly int Total = Weights.Sum(w => w.Weight);
+    private readonly int _total = Others.Sum(w => w.Weight) + sums + differences;
 
     public Random Random => random;
 
@@ -54,8 +54,19 @@ internal sealed class Mixture(Random random)
 
     private string DrawTask()
     {
-        int at = random.Next(Total);
-        foreach ((string task, int weight) in Weights)
+        int at = random.Next(_total) - sums;
+        if (at < 0)
+        {
+            return "add";
+        }
+
+        at -= differences;
+        if (at < 0)
+        {
+            return "sub";
+        }
+
+        foreach ((string task, int weight) in Others)
         {
             if (at < weight)
             {
@@ -65,7 +76,7 @@ internal sealed class Mixture(Random random)
             at -= weight;
         }
 
-        return Weights[0].Task;
+        return Others[0].Task;
     }
 
     private Problem Make(string task, bool hard) => task switch

@@ -3,8 +3,11 @@ using ModelServe.Trainer.Text;
 
 namespace ModelServe.Trainer.Training;
 
-/// <summary>Rows of token ids of one length, the positions whose next token is an answer, and those next tokens.</summary>
-internal sealed record Batch(int Rows, int Length, long[] Ids, long[] Positions, long[] Targets);
+/// <summary>
+/// Rows of token ids of one length, the positions whose next token is an answer, those next tokens, and their weights: an
+/// answer of n tokens weighs as much as the root of n, so that long answers do not drown the digits of a sum.
+/// </summary>
+internal sealed record Batch(int Rows, int Length, long[] Ids, long[] Positions, long[] Targets, float[] Weights);
 
 /// <summary>Draws conversations and groups them by length, so that a row holds one conversation and little padding.</summary>
 internal sealed class BatchMaker(Bpe bpe, Mixture mixture)
@@ -38,7 +41,7 @@ internal sealed class BatchMaker(Bpe bpe, Mixture mixture)
         for (int begin = 0; begin < drawn.Count;)
         {
             int end = begin + 1;
-            while (end < drawn.Count && end - begin < RowsPerBatch && drawn[end].Ids.Length <= Math.Max(drawn[begin].Ids.Length * 1.25, 24))
+            while (end < drawn.Count && end - begin < RowsPerBatch && drawn[end].Ids.Length <= Math.Max(drawn[begin].Ids.Length * 1.3, 26))
             {
                 end++;
             }
@@ -63,6 +66,7 @@ internal sealed class BatchMaker(Bpe bpe, Mixture mixture)
         long[] ids = new long[rows.Count * length];
         List<long> positions = [];
         List<long> targets = [];
+        List<float> weights = [];
         for (int r = 0; r < rows.Count; r++)
         {
             Conversation row = rows[r];
@@ -73,10 +77,28 @@ internal sealed class BatchMaker(Bpe bpe, Mixture mixture)
                 {
                     positions.Add((r * length) + t);
                     targets.Add(row.Ids[t + 1]);
+                    weights.Add(1 / MathF.Sqrt(AnswerLength(row, t + 1)));
                 }
             }
         }
 
-        return new(rows.Count, length, ids, [.. positions], [.. targets]);
+        return new(rows.Count, length, ids, [.. positions], [.. targets], [.. weights]);
+    }
+
+    private static int AnswerLength(Conversation row, int at)
+    {
+        int begin = at;
+        int end = at;
+        while (row.IsAnswer[begin - 1])
+        {
+            begin--;
+        }
+
+        while (end < row.Ids.Length && row.IsAnswer[end])
+        {
+            end++;
+        }
+
+        return end - begin;
     }
 }

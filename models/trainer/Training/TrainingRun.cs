@@ -37,7 +37,7 @@ internal sealed class TrainingRun : IDisposable
 
         _optimizer = new MuonAdam(
             _model.Weights, options.Real("muon-rate", 0.02), options.Real("adam-rate", 0.004), options.Real("decay", 0.05));
-        _batches = new BatchMaker(bpe, new Mixture(new Random(seed)));
+        _batches = new BatchMaker(bpe, new Mixture(new Random(seed), options.Whole("sums", 24), options.Whole("differences", 22)));
         _easy = Sample(hard: false);
         _hard = Sample(hard: true);
     }
@@ -94,16 +94,17 @@ internal sealed class TrainingRun : IDisposable
         List<Batch> batches = _batches.Next(_options.Whole("tokens", 5000), hardShare, longest);
         double flat = _options.Real("flat", 0.4);
         double scale = Math.Min(1, (step + 1) / 50.0) * Math.Min(1, Math.Max(0, 1 - progress) / (1 - flat));
-        long targets = batches.Sum(b => (long)b.Targets.Length);
+        double total = batches.Sum(b => b.Weights.Sum());
         double loss = 0;
         int tokens = 0;
         foreach (Batch batch in batches)
         {
             using DisposeScope scope = NewDisposeScope();
             Tensor logits = _model.Forward(tensor(batch.Ids).view(batch.Rows, batch.Length), tensor(batch.Positions));
-            Tensor sum = nn.functional.cross_entropy(logits, tensor(batch.Targets), reduction: nn.Reduction.Sum).div(targets);
-            sum.backward();
-            loss += sum.item<float>();
+            Tensor losses = nn.functional.cross_entropy(logits, tensor(batch.Targets), reduction: nn.Reduction.None);
+            Tensor mean = losses.mul(tensor(batch.Weights)).sum().div(total);
+            mean.backward();
+            loss += mean.item<float>();
             tokens += batch.Ids.Length;
         }
 
