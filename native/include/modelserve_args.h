@@ -248,7 +248,7 @@ typedef struct ms_count_tokens_args {
   const int32_t* slot;  /* [n_items]; negative skips the item */
   const int32_t* token; /* [n_items] */
   const int32_t* mode;  /* optional [n_items] MS_COUNT_*; absent: OUTPUT */
-  uint16_t* counts;     /* [slots][vocab], in and out */
+  uint16_t* counts;     /* [slots][vocab], in and out; padded to a multiple of 4 bytes */
 } ms_count_tokens_args;
 
 enum { MS_SAMPLE_SKIP = 1 };

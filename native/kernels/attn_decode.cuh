@@ -8,18 +8,10 @@
 
 namespace ms {
 
-constexpr int kDecodeTile = 64;
-constexpr int kDecodeThreads = 128;
-constexpr int kDecodeWarps = 4;
-constexpr int kDecodeRows = 16;
-
 template <int D, bool Fp8>
 struct DecodeShape {
-  static constexpr int kStages = D <= 64 ? 4 : D <= 128 ? 3 : 2;
+  static constexpr int kStages = decode_stages(D);
   static constexpr int kTileBytes = kDecodeTile * KvRow<D, Fp8>::kPitch;
-  static constexpr int kPipeBytes = kStages * 2 * kTileBytes;
-  static constexpr int kMergeBytes = kDecodeWarps * kDecodeRows * (D + 2) * 4;
-  static constexpr int kSharedBytes = kPipeBytes > kMergeBytes ? kPipeBytes : kMergeBytes;
 };
 
 /// Query fragments. For fp8 keys the k index is permuted (see fp8_key_scores) and q becomes f16.
