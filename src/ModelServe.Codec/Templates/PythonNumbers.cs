@@ -70,17 +70,19 @@ internal static class PythonNumbers
             return value > 0 ? "inf" : "-inf";
         }
 
-        string text = value.ToString("E16", CultureInfo.InvariantCulture);
         string shortest = value.ToString("R", CultureInfo.InvariantCulture);
         string sign = shortest.StartsWith('-') ? "-" : "";
-        string mantissa = shortest.Split('E')[0].TrimStart('-');
-        string digits = mantissa.Replace(".", "", StringComparison.Ordinal).TrimStart('0').TrimEnd('0');
+        string[] parts = shortest.TrimStart('-').Split('E');
+        int point = parts[0].IndexOf('.', StringComparison.Ordinal);
+        string padded = parts[0].Replace(".", "", StringComparison.Ordinal);
+        string digits = padded.TrimStart('0').TrimEnd('0');
         if (digits.Length == 0)
         {
             return sign + "0.0";
         }
 
-        int exponent = int.Parse(text.AsSpan(text.IndexOf('E', StringComparison.Ordinal) + 1), CultureInfo.InvariantCulture);
+        int exponent = (parts.Length > 1 ? int.Parse(parts[1], CultureInfo.InvariantCulture) : 0)
+            + (point < 0 ? padded.Length : point) - 1 - (padded.Length - padded.TrimStart('0').Length);
         if (exponent is < -4 or >= 16)
         {
             string rest = digits.Length > 1 ? "." + digits[1..] : "";
