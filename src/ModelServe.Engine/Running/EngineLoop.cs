@@ -69,7 +69,7 @@ public sealed class EngineLoop : IEngine, IDisposable
         Running = _planner.Running.Count,
         Waiting = Math.Max(0, _live.Count - _planner.Running.Count),
         WaitingTokens = _live.QueuedTokens,
-        BlocksInUse = _planner.Ledger.Pool.InUseCount,
+        BlocksInUse = Math.Max(0, _planner.Ledger.Pool.InUseCount),
         BlockCount = Geometry.BlockCount - 1,
         Steps = _counters.Steps,
         PromptTokens = _counters.PromptTokens,
@@ -155,6 +155,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     }
 
     /// <summary>Refuses new requests, stops after the steps in flight, and ends what is live as drained.</summary>
+    /// <remarks>Waits for the executor to return the steps in flight.</remarks>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _stopped, 1) != 0)
@@ -358,11 +359,17 @@ public sealed class EngineLoop : IEngine, IDisposable
 
     private void End(Sequence sequence, FinishReason reason, string? error)
     {
+        if (!sequence.TryBeginEnding())
+        {
+            return;
+        }
+
         _planner.Remove(sequence);
         sequence.Stream.Timings.Finished = _now;
-        _live.Leave(sequence);
+        _live.Forget(sequence);
         int? stopToken = reason == FinishReason.Stop ? sequence.Output.Tokens.Span[^1] : null;
         sequence.Stream.End(reason, stopToken, error);
+        _live.CountDown();
     }
 
     private void Fail(Exception exception)
@@ -373,12 +380,9 @@ public sealed class EngineLoop : IEngine, IDisposable
         _planner.Abandon();
         foreach (var sequence in _live.All)
         {
-            // Arrivals that the inbox still holds end when they are received.
-            if (sequence.Phase is SequencePhase.Waiting or SequencePhase.Running)
-            {
-                sequence.Phase = SequencePhase.Ended;
-                End(sequence, FinishReason.Error, failure);
-            }
+            // An arrival that the inbox still holds ends here too; it is passed over when it is received.
+            sequence.Phase = SequencePhase.Ended;
+            End(sequence, FinishReason.Error, failure);
         }
     }
 
