@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Compiles every kernel unit for sm_80, sm_90 and sm_90a without a GPU; fails on errors and register
+# spills; prints a table of registers and static shared memory. Then compiles the host code, the CPU
+# stub and the emulator with g++, and runs the emulated kernels against the references.
+#
+#   native/gate/compile_gate.sh [BUILD_FOLDER]      default: native/build/gate
+#
+# NVRTC comes from a CUDA toolkit where there is one (CUDA_HOME, /usr/local/cuda, the linker's paths),
+# else from Debian's packages libnvrtc12 and libnvrtc-builtins12.4, taken with the machine's own apt
+# mirrors and unpacked into the build folder. Neither reachable is a failure, never a skip.
+set -euo pipefail
+
+native=$(cd "$(dirname "$0")/.." && pwd)
+build=${1:-$native/build/gate}
+archs=(sm_80 sm_90 sm_90a)
+mkdir -p "$build"
+
+# Prints the path of libnvrtc of a toolkit or of an earlier run; empty if there is none.
+find_nvrtc() {
+  local folder candidate
+  for folder in "${CUDA_HOME:-}" /usr/local/cuda; do
+    [ -n "$folder" ] || continue
+    for candidate in "$folder"/lib64/libnvrtc.so.1[2-9] "$folder"/lib64/libnvrtc.so; do
+      [ -e "$candidate" ] && { echo "$candidate"; return; }
+    done
+  done
+  candidate=$( (ldconfig -p 2>/dev/null || true) | awk '/libnvrtc\.so\.1[2-9]/ {print $NF; exit}')
+  [ -n "$candidate" ] && { echo "$candidate"; return; }
+  mkdir -p "$build/nvrtc/files"
+  find "$build/nvrtc/files" -name 'libnvrtc.so.12' | head -n 1
+}
+
+# Writes a source list for trixie's non-free component with the mirror and key the machine uses.
+derive_sources() {
+  local mirror="" key="" file
+  for file in /etc/apt/sources.list.d/*.sources; do
+    [ -e "$file" ] || continue
+    mirror=$(awk '/^URIs:/ {for (i = 2; i <= NF; ++i) if ($i ~ /\/debian\/?$/) {print $i; exit}}' "$file")
+    key=$(awk '/^Signed-By:/ {print $2; exit}' "$file")
+    [ -n "$mirror" ] && break
+  done
+  if [ -z "$mirror" ]; then
+    mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
+      awk '$1 == "deb" {for (i = 2; i <= NF; ++i) if ($i ~ /\/debian\/?$/) {print $i; exit}}')
+  fi
+  [ -n "$mirror" ] || { echo "compile gate: no Debian mirror among apt's sources" >&2; return 1; }
+  [ -n "$key" ] || key=/usr/share/keyrings/debian-archive-keyring.gpg
+  printf 'Types: deb\nURIs: %s\nSuites: trixie\nComponents: non-free\nSigned-By: %s\n' \
+    "$mirror" "$key"
+}
+
+fetch_nvrtc() {
+  local root=$build/nvrtc options
+  mkdir -p "$root/lists/partial" "$root/cache/archives/partial" "$root/files"
+  derive_sources > "$root/nvrtc.sources"
+  options=(-o Dir::Etc::sourcelist="$root/nvrtc.sources" -o Dir::Etc::sourceparts=-
+    -o Dir::State::Lists="$root/lists" -o Dir::Cache="$root/cache" -o APT::Sandbox::User=root
+    -o Acquire::Languages=none)
+  apt-get "${options[@]}" -qq update
+  (cd "$root" && apt-get "${options[@]}" -qq download libnvrtc12 libnvrtc-builtins12.4)
+  for package in "$root"/*.deb; do dpkg -x "$package" "$root/files"; done
+}
+
+nvrtc=$(find_nvrtc)
+if [ -z "$nvrtc" ]; then
+  fetch_nvrtc
+  nvrtc=$(find_nvrtc)
+fi
+[ -n "$nvrtc" ] || { echo "compile gate: NVRTC is neither installed nor reachable" >&2; exit 1; }
+export LD_LIBRARY_PATH="$(dirname "$nvrtc")${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+echo "NVRTC: $(basename "$(readlink -f "$nvrtc")")"
+
+g++ -std=c++17 -O1 -Wall -Wextra -Werror "$native/gate/nvrtc_compile.cpp" -o "$build/nvrtc_compile" -ldl
+mkdir -p "$build/cubin"
+printf '%-8s %-34s %9s %12s %6s %6s\n' arch kernel registers 'static smem' stack spills
+failed=0
+for unit in "$native"/units/*.cu; do
+  for arch in "${archs[@]}"; do
+    "$build/nvrtc_compile" "$nvrtc" "$unit" "$arch" \
+      "$build/cubin/$(basename "$unit" .cu).$arch.cubin" || failed=$((failed + 1))
+  done
+done
+[ "$failed" -eq 0 ] || { echo "compile gate: $failed unit(s) failed" >&2; exit 1; }
+echo "compile gate: $(ls "$native"/units/*.cu | wc -l) units for ${archs[*]}: no error, no spill"
