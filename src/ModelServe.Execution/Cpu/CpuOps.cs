@@ -95,9 +95,16 @@ internal sealed unsafe class CpuOps : IOps
         if (rows > MostOwnRows && FitsLibrary(weight) && _library is not null)
         {
             _library.Multiply(x, weight, output, rows);
-            return;
         }
+        else
+        {
+            OwnLinear(x, weight, output, rows);
+        }
+    }
 
+    /// <summary><see cref="Linear"/> without libtorch, whatever the rows.</summary>
+    internal void OwnLinear(Activation x, WeightMatrix weight, Activation output, int rows)
+    {
         for (var start = 0; start < rows; start += ChunkRows)
         {
             GemmWork work;
