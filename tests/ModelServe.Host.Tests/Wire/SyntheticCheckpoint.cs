@@ -1,5 +1,3 @@
-using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using ModelServe.Codec;
 
@@ -120,5 +118,5 @@ public sealed class SyntheticCheckpoint : IDisposable
     }
 
     private void Write(string name, JsonObject content) =>
-        File.WriteAllText(Path.Combine(Folder, name), content.ToJsonString(new JsonSerializerOptions()), Encoding.UTF8);
+        File.WriteAllText(Path.Combine(Folder, name), content.ToJsonString());
 }
