@@ -1,7 +1,7 @@
 namespace ModelServe.Trainer.Data;
 
 /// <summary>Draws questions by task weight, sums and differences with weights of their own; training draws skip the held-out sixteenth, evaluation draws keep only it.</summary>
-internal sealed class Mixture(Random random, int sums = 24, int differences = 22)
+internal sealed class Mixture(Random random, int sums = 24, int differences = 22, double plainShare = 0)
 {
     private static readonly (string Task, int Weight)[] Others =
     [
@@ -13,12 +13,14 @@ internal sealed class Mixture(Random random, int sums = 24, int differences = 22
 
     public Random Random => random;
 
-    /// <summary>A training question; <paramref name="hardShare"/> is the chance that it is a hard one.</summary>
-    public Problem Train(double hardShare)
+    /// <summary>A training question, with the chances that a sum or difference, or another question, is a hard one.</summary>
+    public Problem Train(double hardArithmetic, double hardOther)
     {
         while (true)
         {
-            Problem problem = Make(DrawTask(), random.NextDouble() < hardShare);
+            string task = DrawTask();
+            double share = task is "add" or "sub" ? hardArithmetic : hardOther;
+            Problem problem = Make(task, random.NextDouble() < share, plainShare);
             if (!problem.IsHeldOut)
             {
                 return problem;
@@ -31,7 +33,7 @@ internal sealed class Mixture(Random random, int sums = 24, int differences = 22
     {
         while (true)
         {
-            Problem problem = Make(task, hard);
+            Problem problem = Make(task, hard, plainShare: 0);
             if (problem.IsHeldOut)
             {
                 return problem;
@@ -79,10 +81,10 @@ internal sealed class Mixture(Random random, int sums = 24, int differences = 22
         return Others[0].Task;
     }
 
-    private Problem Make(string task, bool hard) => task switch
+    private Problem Make(string task, bool hard, double plainShare) => task switch
     {
-        "add" => Arithmetic.Sum(random, hard),
-        "sub" => Arithmetic.Difference(random, hard),
+        "add" => Arithmetic.Sum(random, hard, plainShare),
+        "sub" => Arithmetic.Difference(random, hard, plainShare),
         "reverse" => Strings.Reverse(random, hard),
         "sort_letters" => Strings.Sort(random, hard),
         "sort_numbers" => Strings.SortNumbers(random, hard),

@@ -10,22 +10,22 @@ namespace ModelServe.Trainer.Training;
 internal sealed record Batch(int Rows, int Length, long[] Ids, long[] Positions, long[] Targets, float[] Weights);
 
 /// <summary>Draws conversations and groups them by length, so that a row holds one conversation and little padding.</summary>
-internal sealed class BatchMaker(Bpe bpe, Mixture mixture)
+internal sealed class BatchMaker(Bpe bpe, Mixture mixture, int stepsPerNeedle)
 {
     private const int RowsPerBatch = 48;
 
     /// <summary>The batches of one step: short conversations of about so many tokens, and sometimes a long needle.</summary>
-    public List<Batch> Next(int tokens, double hardShare, int longest)
+    public List<Batch> Next(int tokens, double hardArithmetic, double hardOther, int longest)
     {
         List<Conversation> drawn = [];
         for (int total = 0; total < tokens;)
         {
-            Conversation conversation = Draw(hardShare);
+            Conversation conversation = Draw(hardArithmetic, hardOther);
             drawn.Add(conversation);
             total += conversation.Ids.Length;
         }
 
-        if (longest > 0 && mixture.Random.Next(4) == 0)
+        if (longest > 0 && mixture.Random.Next(stepsPerNeedle) == 0)
         {
             int sentences = (int)(longest * Math.Pow(mixture.Random.NextDouble(), 1.5)) + 8;
             Problem needle = mixture.TrainNeedle(sentences);
@@ -53,10 +53,10 @@ internal sealed class BatchMaker(Bpe bpe, Mixture mixture)
         return batches;
     }
 
-    private Conversation Draw(double hardShare)
+    private Conversation Draw(double hardArithmetic, double hardOther)
     {
         int turns = mixture.Random.Next(12) switch { 0 => 2, 1 => mixture.Random.Next(2, 4), _ => 1 };
-        Problem[] problems = [.. Enumerable.Range(0, turns).Select(_ => mixture.Train(hardShare))];
+        Problem[] problems = [.. Enumerable.Range(0, turns).Select(_ => mixture.Train(hardArithmetic, hardOther))];
         return Conversation.Of(bpe, problems, system: mixture.Random.Next(24) == 0);
     }
 
