@@ -108,7 +108,7 @@ public sealed class EndingTests(SyntheticCheckpoint checkpoint) : WireTest(check
         fake.StepTime = TimeSpan.FromMilliseconds(1);
         await using WireServer server = await StartAsync(null, fake);
         List<GenerationEvent> events = await ReadAsync(server.Client.GenerateAsync(
-            Prompt(Endless), In(0.5), Token));
+            Prompt(Endless), In(2), Token));
         Assert.Equal(FinishReason.Deadline, events[^1].Finished.Reason);
         Assert.NotEmpty(IdsOf(events));
         await server.QuiesceAsync();
@@ -121,7 +121,7 @@ public sealed class EndingTests(SyntheticCheckpoint checkpoint) : WireTest(check
         await using WireServer server = await StartAsync(null, fake);
         using AsyncServerStreamingCall<GenerationEvent> running = server.Inference.Generate(Prompt(Endless), cancellationToken: Token);
         await ReadOneTokenAsync(running);
-        List<GenerationEvent> events = await ReadAsync(server.Client.GenerateAsync(Prompt(5), In(0.4), Token));
+        List<GenerationEvent> events = await ReadAsync(server.Client.GenerateAsync(Prompt(5), In(2), Token));
         Assert.Equal(FinishReason.Deadline, events[^1].Finished.Reason);
         Assert.Empty(IdsOf(events));
         Assert.False(events[^1].Finished.Timings.HasQueueSeconds);

@@ -79,7 +79,7 @@ public sealed class WireServer : IAsyncDisposable
     public static async Task EventuallyAsync(Func<bool> condition, string what)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        limit.CancelAfter(TimeSpan.FromSeconds(10));
+        limit.CancelAfter(TimeSpan.FromSeconds(30));
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(2));
         while (!condition())
         {
