@@ -39,6 +39,9 @@ public sealed record EngineStatus
     /// <summary>Tokens that the prefix index had since start.</summary>
     public long PrefixHits { get; init; }
 
+    /// <summary>Times that slots and blocks were found missing while idle, and rebuilt.</summary>
+    public long Healings { get; init; }
+
     /// <summary>When the last step completed, or the engine started.</summary>
     public DateTimeOffset LastProgress { get; init; }
 

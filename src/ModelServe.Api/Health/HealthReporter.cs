@@ -1,0 +1,96 @@
+using Grpc.HealthCheck;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using ModelServe.Api.Models;
+using ServingStatus = Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus;
+
+namespace ModelServe.Api.Health;
+
+/// <summary>Keeps grpc.health.v1 true: one name a model, and "" for the whole server, which serves while every model does.</summary>
+/// <remarks>
+/// Watchers are told when something changes, at most one period late; a service that meets a failed engine asks for a look at
+/// once (<see cref="Refresh"/>), and a drain is told at once. A failed model never serves again in this process.
+/// </remarks>
+internal sealed partial class HealthReporter(
+    ModelCatalog catalog, HealthServiceImpl service, ApiOptions options, TimeProvider time, ILogger<HealthReporter> logger)
+    : BackgroundService
+{
+    private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(250);
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, ModelCondition> _told = new(StringComparer.Ordinal);
+    private bool _draining;
+
+    /// <summary>Whether every model takes requests; looked at now.</summary>
+    public bool IsReady => !_draining && catalog.Models.All(model => Condition(model) == ModelCondition.Serving);
+
+    /// <summary>Whether no engine has failed or hangs; what a restart would cure. Looked at now.</summary>
+    public bool IsLive =>
+        catalog.Models.All(model => Condition(model) is ModelCondition.Serving or ModelCondition.Draining);
+
+    /// <summary>The condition of one model at this moment.</summary>
+    public ModelCondition Condition(ServedModel model)
+    {
+        ModelCondition condition = ModelConditions.Of(model, options.StallLimit, time.GetUtcNow());
+        return condition == ModelCondition.Serving && _draining ? ModelCondition.Draining : condition;
+    }
+
+    /// <summary>Looks at every model and tells watchers what changed. Any thread.</summary>
+    public void Refresh()
+    {
+        lock (_gate)
+        {
+            bool all = true;
+            foreach (ServedModel model in catalog.Models)
+            {
+                ModelCondition condition = Condition(model);
+                all &= condition == ModelCondition.Serving;
+                if (!_told.TryGetValue(model.Name, out ModelCondition before) || before != condition)
+                {
+                    _told[model.Name] = condition;
+                    service.SetStatus(model.Name, Status(condition == ModelCondition.Serving));
+                    Log.Changed(logger, model.Name, condition, model.Engine.Status.Failure);
+                }
+            }
+
+            service.SetStatus(string.Empty, Status(all));
+        }
+    }
+
+    /// <summary>From now on nothing serves.</summary>
+    public void BeginDrain()
+    {
+        lock (_gate)
+        {
+            _draining = true;
+        }
+
+        Refresh();
+    }
+
+    /// <inheritdoc/>
+    public override Task StartAsync(CancellationToken cancellationToken)
+    {
+        // Before the listener opens, so that no probe finds the names unknown.
+        Refresh();
+        return base.StartAsync(cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Period, time);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            Refresh();
+        }
+    }
+
+    private static ServingStatus Status(bool serving) => serving ? ServingStatus.Serving : ServingStatus.NotServing;
+
+    private static partial class Log
+    {
+        [LoggerMessage(EventId = 1, Level = LogLevel.Information, Message = "Model {Model} is {Condition} ({Failure})")]
+        public static partial void Changed(ILogger logger, string model, ModelCondition condition, string? failure);
+    }
+}

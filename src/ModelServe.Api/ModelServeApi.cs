@@ -1,0 +1,90 @@
+using Grpc.AspNetCore.HealthChecks;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using ModelServe.Api.Health;
+using ModelServe.Api.Metrics;
+using ModelServe.Api.Models;
+using ModelServe.Api.Requests;
+using ModelServe.Api.Services;
+
+namespace ModelServe.Api;
+
+/// <summary>Puts the wire side of the server into an ASP.NET Core application.</summary>
+/// <remarks>
+/// A host calls <see cref="AddModelServeApi"/>, binds its ports with <see cref="KestrelPorts.ListenModelServe"/>, calls
+/// <see cref="MapModelServeApi"/>, and on its way down follows <see cref="ServerDrain"/>.
+/// </remarks>
+public static class ModelServeApi
+{
+    /// <summary>Adds the services. A <see cref="TimeProvider"/> already among them is used, else the system's.</summary>
+    public static IServiceCollection AddModelServeApi(
+        this IServiceCollection services, ModelCatalog catalog, ApiOptions options)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton(catalog);
+        services.AddSingleton(options);
+        services.AddSingleton(options.Limits);
+        services.AddSingleton<CallerSalt>();
+        services.AddSingleton<RequestReader>();
+        services.AddSingleton<LiveRequests>();
+        services.AddSingleton<MetricsRegistry>();
+        services.AddSingleton<MetricsPage>();
+        services.AddSingleton(provider => new ServerDrain(
+            provider.GetRequiredService<LiveRequests>(),
+            provider.GetRequiredService<HealthReporter>(),
+            provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<RequestAdmission>();
+        services.AddSingleton<ModelDescription>();
+        services.AddSingleton<InferenceService>();
+        services.AddSingleton<ModelsService>();
+        services.AddSingleton<ControlService>();
+        services.AddSingleton<HealthReporter>();
+        services.AddHostedService(provider => provider.GetRequiredService<HealthReporter>());
+        services.AddGrpc(grpc =>
+        {
+            grpc.MaxReceiveMessageSize = options.Limits.MessageBytes;
+            grpc.EnableDetailedErrors = false;
+            grpc.ResponseCompressionAlgorithm = null;
+        });
+        // HealthReporter pushes every status itself; the package's own checks and their mapping stay empty, and calls read
+        // what was pushed. What is used of the package is that watchers end when the host stops.
+        services.AddGrpcHealthChecks(health => health.UseHealthChecksCache = true);
+        services.Configure<GrpcHealthChecksOptions>(health => health.Services.Clear());
+        // A malformed message is the client's fault and answered; one error line for each would let clients flood the log.
+        services.AddLogging(logging => logging.AddFilter("Grpc.AspNetCore.Server.ServerCallHandler", LogLevel.Critical));
+        if (options.Reflection)
+        {
+            services.AddGrpcReflection();
+        }
+
+        return services;
+    }
+
+    /// <summary>Maps the gRPC services, grpc.health.v1, reflection if wanted, and /health, /metrics and /version.</summary>
+    public static IEndpointRouteBuilder MapModelServeApi(this IEndpointRouteBuilder routes)
+    {
+        routes.MapGrpcService<InferenceService>();
+        routes.MapGrpcService<ModelsService>();
+        routes.MapGrpcService<ControlService>();
+        routes.MapGrpcHealthChecksService();
+        if (routes.ServiceProvider.GetRequiredService<ApiOptions>().Reflection)
+        {
+            routes.MapGrpcReflectionService();
+        }
+
+        routes.MapGet("/health", (HealthReporter health) => Answer(health.IsReady, "serving", "not serving"));
+        routes.MapGet("/health/ready", (HealthReporter health) => Answer(health.IsReady, "ready", "not ready"));
+        routes.MapGet("/health/live", (HealthReporter health) => Answer(health.IsLive, "live", "not live"));
+        routes.MapGet("/metrics", (MetricsPage page) => Results.Text(page.Render(), PrometheusText.ContentType));
+        routes.MapGet(
+            "/version", () => Results.Json(new { software = SoftwareVersion.Name, version = SoftwareVersion.Version }));
+        return routes;
+    }
+
+    private static IResult Answer(bool good, string yes, string no) => Results.Text(
+        good ? yes : no, "text/plain", statusCode: good ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
+}

@@ -1,0 +1,49 @@
+using System.Text.RegularExpressions;
+using ModelServe.Codec;
+using ModelServe.Engine.Running;
+
+namespace ModelServe.Api.Models;
+
+/// <summary>One model that clients can name: its text side and its engine under one name. Immutable and thread-safe.</summary>
+public sealed partial class ServedModel
+{
+    /// <summary>A model under a name that clients use.</summary>
+    /// <param name="name">A letter or digit, then letters, digits, dots, underscores or dashes; at most 64 characters.</param>
+    /// <param name="text">Tokenizer, chat template and defaults of the checkpoint.</param>
+    /// <param name="engine">The running engine of the same checkpoint.</param>
+    /// <exception cref="ArgumentException">The name has another form.</exception>
+    public ServedModel(string name, TextModel text, IEngine engine)
+    {
+        if (!IsValidName(name))
+        {
+            throw new ArgumentException(
+                $"model name: 1 to 64 letters, digits, dots, underscores or dashes, the first a letter or digit; got '{name}'",
+                nameof(name));
+        }
+
+        Name = name;
+        Text = text;
+        Engine = engine;
+    }
+
+    /// <summary>The name that requests give.</summary>
+    public string Name { get; }
+
+    /// <summary>Text ↔ ids.</summary>
+    public TextModel Text { get; }
+
+    /// <summary>Who runs next.</summary>
+    public IEngine Engine { get; }
+
+    /// <summary>Tokens that one sequence, prompt and output, may have.</summary>
+    public int ContextTokens => Engine.Geometry.MaxModelLength;
+
+    /// <summary>Token ids are in [0, this).</summary>
+    public int VocabularySize => Engine.Geometry.VocabularySize;
+
+    /// <summary>Whether a name has the form that a served model needs.</summary>
+    public static bool IsValidName(string name) => NameForm().IsMatch(name);
+
+    [GeneratedRegex(@"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\z", RegexOptions.CultureInvariant)]
+    private static partial Regex NameForm();
+}

@@ -1,0 +1,60 @@
+using ModelServe.Api.Health;
+using ModelServe.Api.Metrics;
+using ModelServe.Api.Requests;
+using ModelServe.Engine.Admission;
+
+namespace ModelServe.Api.Services;
+
+/// <summary>One accepted request for the length of its call; disposing gives everything back exactly once.</summary>
+internal sealed class AdmittedRequest : IDisposable
+{
+    private readonly LiveRequests _live;
+    private bool _released;
+
+    /// <summary>Takes over the stream and enters the request among the live ones.</summary>
+    public AdmittedRequest(ReadRequest read, TokenStream stream, int queuedAhead, LiveRequests live, ModelMetrics metrics)
+    {
+        Read = read;
+        Stream = stream;
+        QueuedAhead = queuedAhead;
+        Metrics = metrics;
+        _live = live;
+        live.Add(read.Model, stream);
+        metrics.CountAccepted(read.Request.PromptTokenIds.Length, read.Request.MaxTokens);
+    }
+
+    /// <summary>The request as it was checked.</summary>
+    public ReadRequest Read { get; }
+
+    /// <summary>Its tokens.</summary>
+    public TokenStream Stream { get; }
+
+    /// <summary>Requests that waited for the same model when it was admitted.</summary>
+    public int QueuedAhead { get; }
+
+    /// <summary>The counts of its model.</summary>
+    public ModelMetrics Metrics { get; }
+
+    /// <summary>Why it ended; <see cref="FinishReason.Cancelled"/> until the pump knows better, for a call that breaks off.</summary>
+    public FinishReason Ending { get; set; } = FinishReason.Cancelled;
+
+    /// <summary>Whether the engine's last delta was read, so that the timings are complete.</summary>
+    public bool EndingWasRead { get; set; }
+
+    /// <summary>Tokens sent so far.</summary>
+    public int TokensSent { get; set; }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (_released)
+        {
+            return;
+        }
+
+        _released = true;
+        Stream.Dispose();
+        Metrics.CountEnded(Ending, TokensSent, EndingWasRead ? Stream.Timings : null);
+        _live.Remove(Read.Model, Stream);
+    }
+}

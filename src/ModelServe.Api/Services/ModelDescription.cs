@@ -1,0 +1,61 @@
+using ModelServe.Api.Health;
+using ModelServe.Api.Models;
+using ModelServe.Api.Requests;
+using ModelServe.Engine.Running;
+using ModelServe.V1;
+
+namespace ModelServe.Api.Services;
+
+/// <summary>A served model as clients see it. Thread-safe.</summary>
+internal sealed class ModelDescription(HealthReporter health)
+{
+    /// <summary>Describes a model with the counts of this moment.</summary>
+    public Model Of(ServedModel model)
+    {
+        ExecutorGeometry geometry = model.Engine.Geometry;
+        EngineStatus status = model.Engine.Status;
+        var description = new Model
+        {
+            Name = model.Name,
+            State = State(health.Condition(model)),
+            ContextTokens = model.ContextTokens,
+            VocabularySize = model.VocabularySize,
+            Chat = model.Text.HasChatTemplate,
+            Defaults = RequestReader.Defaults(model),
+            Capacity = new Capacity
+            {
+                BlockTokens = geometry.BlockTokens,
+                // The null block is never rented.
+                Blocks = geometry.BlockCount - 1,
+                MaxRunning = geometry.MaxSequences,
+                MaxBatchedTokens = geometry.MaxBatchedTokens,
+            },
+            Load = new Load
+            {
+                Running = status.Running,
+                Waiting = status.Waiting,
+                WaitingTokens = status.WaitingTokens,
+                BlocksInUse = status.BlocksInUse,
+                Steps = status.Steps,
+                PromptTokens = status.PromptTokens,
+                GeneratedTokens = status.GeneratedTokens,
+                Preemptions = status.Preemptions,
+            },
+        };
+        foreach (int id in model.Text.StopTokenIds)
+        {
+            description.StopTokenIds.Add((uint)id);
+        }
+
+        return description;
+    }
+
+    private static ModelState State(ModelCondition condition) => condition switch
+    {
+        ModelCondition.Serving => ModelState.Serving,
+        ModelCondition.Draining => ModelState.Draining,
+        ModelCondition.Failed => ModelState.Failed,
+        ModelCondition.Stalled => ModelState.Stalled,
+        _ => throw new ArgumentOutOfRangeException(nameof(condition), condition, "a condition without a wire name"),
+    };
+}

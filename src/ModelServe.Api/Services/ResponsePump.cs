@@ -1,0 +1,222 @@
+using Grpc.Core;
+using Microsoft.Extensions.Logging;
+using ModelServe.Engine.Admission;
+using ModelServe.V1;
+using EndReason = ModelServe.Engine.Admission.FinishReason;
+
+namespace ModelServe.Api.Services;
+
+/// <summary>One request's way out: everything that came since the last message becomes one message, until one terminal event.</summary>
+/// <remarks>
+/// The engine never waits for it: while a write is parked, deltas gather in the token stream and the next message holds them all.
+/// A write parked for longer than the limit ends the request as a slow reader's.
+/// </remarks>
+internal sealed partial class ResponsePump : IDisposable
+{
+    private readonly AdmittedRequest _request;
+    private readonly IServerStreamWriter<GenerationEvent> _writer;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly StallWatch _watch;
+    private readonly OutputText _text;
+    private readonly TokensMessage _message;
+    private readonly TokenDelta _delta = new();
+    private long _lastDelta;
+
+    /// <summary>A pump from a request to a writer.</summary>
+    /// <param name="request">The request; stays the caller's.</param>
+    /// <param name="writer">Where events go.</param>
+    /// <param name="stallLimit">How long a write may be parked.</param>
+    /// <param name="cutOff">Breaks the connection's stream, so that a parked write fails; runs on a timer thread.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">Where a failing request is told.</param>
+    public ResponsePump(
+        AdmittedRequest request,
+        IServerStreamWriter<GenerationEvent> writer,
+        TimeSpan stallLimit,
+        Action cutOff,
+        TimeProvider time,
+        ILogger logger)
+    {
+        _request = request;
+        _writer = writer;
+        _time = time;
+        _logger = logger;
+        _text = new OutputText(request.Read.Model.Text.Tokenizer, request.Read.Output);
+        _message = new TokensMessage(request.Read.Request.Sampling.TopLogprobs is not null);
+        _watch = new StallWatch(stallLimit, time, () =>
+        {
+            request.Ending = EndReason.SlowReader;
+            request.Stream.Cancel(EndReason.SlowReader);
+            cutOff();
+        });
+    }
+
+    /// <summary>Writes Accepted, the deltas and the terminal event.</summary>
+    /// <exception cref="OperationCanceledException">The client is gone, its transport cut the call, or it did not read.</exception>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        await WriteAsync(WireEvents.Accepted(_request), cancellationToken);
+        GenerationEvent? ending = null;
+        try
+        {
+            while (ending is null && await _request.Stream.ReadAsync(_delta, cancellationToken))
+            {
+                ObserveInterval();
+                bool stopped = Decode(out int taken);
+                string text = _text.Take();
+                if (taken > 0 || text.Length > 0)
+                {
+                    _message.Fill(_delta, taken, text);
+                    _request.TokensSent += taken;
+                    await WriteAsync(_message.Event, cancellationToken);
+                    _request.Metrics.CountSent(taken);
+                }
+
+                ending = await EndingAsync(stopped, cancellationToken);
+            }
+        }
+#pragma warning disable CA1031 // Whatever fails inside one request ends that request alone, with the terminal event it was promised.
+        catch (Exception exception) when (exception is not OperationCanceledException)
+#pragma warning restore CA1031
+        {
+            Log.Failed(_logger, _request.Stream.RequestId, exception);
+            _request.Ending = EndReason.Error;
+            ending = WireEvents.Failure(_request, ErrorCode.Internal, "The output could not be turned into text.", false);
+        }
+
+        await WriteAsync(
+            ending ?? throw new InvalidOperationException("the token stream closed without an ending"), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _watch.Dispose();
+
+    /// <summary>Decodes the delta up to a stop string.</summary>
+    /// <param name="taken">How many of its tokens belong to the output.</param>
+    /// <returns>Whether a stop string ended the output.</returns>
+    private bool Decode(out int taken)
+    {
+        int count = _delta.TokenIds.Count;
+        bool hidesLast = _delta.MatchedStopTokenId is not null && !_request.Read.Output.IncludeStop;
+        for (int i = 0; i < count; i++)
+        {
+            if (hidesLast && i == count - 1)
+            {
+                _text.AppendSilently();
+            }
+            else if (_text.Append(_delta.TokenIds[i]))
+            {
+                taken = i + 1;
+                _request.Metrics.CountDropped(count - taken);
+                return true;
+            }
+        }
+
+        taken = count;
+        if (_delta.FinishReason != EndReason.None)
+        {
+            _text.Flush();
+        }
+
+        return _text.MatchedStop is not null;
+    }
+
+    private async ValueTask<GenerationEvent?> EndingAsync(bool stopped, CancellationToken cancellationToken)
+    {
+        if (stopped)
+        {
+            await EndByStopStringAsync(cancellationToken);
+            _request.Ending = EndReason.Stop;
+            return WireEvents.StoppedBy(_request, _text.MatchedStop!);
+        }
+
+        if (_delta.FinishReason == EndReason.None)
+        {
+            return null;
+        }
+
+        _request.EndingWasRead = true;
+        _request.Ending = _delta.FinishReason;
+        if (_delta.FinishReason == EndReason.Error)
+        {
+            Log.Ended(_logger, _request.Stream.RequestId, _delta.Error);
+        }
+
+        return WireEvents.Ending(_request, _delta, _request.Read.Model.Engine.Status.Failure);
+    }
+
+    /// <summary>Tells the engine, and reads on to its last delta, whose timings the terminal event carries.</summary>
+    private async ValueTask EndByStopStringAsync(CancellationToken cancellationToken)
+    {
+        if (_delta.FinishReason == EndReason.None)
+        {
+            _request.Stream.Cancel(EndReason.Stop);
+            while (_delta.FinishReason == EndReason.None && await _request.Stream.ReadAsync(_delta, cancellationToken))
+            {
+                _request.Metrics.CountDropped(_delta.TokenIds.Count);
+            }
+        }
+
+        _request.EndingWasRead = true;
+    }
+
+    private void ObserveInterval()
+    {
+        long now = _time.GetTimestamp();
+        int count = _delta.TokenIds.Count;
+        if (_lastDelta != 0 && count > 0)
+        {
+            _request.Metrics.InterToken.Observe(_time.GetElapsedTime(_lastDelta, now).TotalSeconds / count, count);
+        }
+
+        _lastDelta = now;
+    }
+
+    private ValueTask WriteAsync(GenerationEvent message, CancellationToken cancellationToken)
+    {
+        try
+        {
+            Task write = _writer.WriteAsync(message, CancellationToken.None);
+            return write.IsCompletedSuccessfully ? ValueTask.CompletedTask : ParkAsync(write, cancellationToken);
+        }
+        catch (InvalidOperationException exception)
+        {
+            // The framework's word for a call that is over already.
+            throw new OperationCanceledException(exception.Message, exception, cancellationToken);
+        }
+    }
+
+    private async ValueTask ParkAsync(Task write, CancellationToken cancellationToken)
+    {
+        long start = _time.GetTimestamp();
+        _watch.Arm();
+        try
+        {
+            await write;
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or IOException)
+        {
+            throw new OperationCanceledException(exception.Message, exception, cancellationToken);
+        }
+        finally
+        {
+            _watch.Disarm();
+            _request.Metrics.WriteStall.Observe(_time.GetElapsedTime(start).TotalSeconds);
+        }
+
+        if (_watch.HasFired)
+        {
+            throw new OperationCanceledException("the client did not read its stream", cancellationToken);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(EventId = 1, Level = LogLevel.Error, Message = "Request {RequestId} failed outside the engine")]
+        public static partial void Failed(ILogger logger, string requestId, Exception exception);
+
+        [LoggerMessage(EventId = 2, Level = LogLevel.Warning, Message = "Request {RequestId} failed in the engine: {Error}")]
+        public static partial void Ended(ILogger logger, string requestId, string? error);
+    }
+}

@@ -1,0 +1,76 @@
+using Grpc.Core;
+using ModelServe.Api.Requests;
+using ModelServe.Engine.Admission;
+using ModelServe.V1;
+
+namespace ModelServe.Api.Services;
+
+/// <summary>A stream writer that keeps the events of a whole stream as one message, for the unary forms.</summary>
+internal sealed class ResultCollector : IServerStreamWriter<GenerationEvent>
+{
+    private readonly GenerationResult _result = new() { Output = new Tokens { Text = string.Empty } };
+    private readonly System.Text.StringBuilder _text = new();
+    private Error? _error;
+
+    /// <inheritdoc/>
+    public WriteOptions? WriteOptions { get; set; }
+
+    /// <inheritdoc/>
+    public Task WriteAsync(GenerationEvent message)
+    {
+        switch (message.EventCase)
+        {
+            case GenerationEvent.EventOneofCase.Accepted:
+                _result.Accepted = message.Accepted;
+                break;
+            case GenerationEvent.EventOneofCase.Tokens:
+                Append(message.Tokens);
+                break;
+            case GenerationEvent.EventOneofCase.Finished:
+                _result.Finished = message.Finished;
+                break;
+            case GenerationEvent.EventOneofCase.Error:
+                _error = message.Error;
+                break;
+            default:
+                throw new ArgumentException($"an event of the stream; got {message.EventCase}", nameof(message));
+        }
+
+        return Task.CompletedTask;
+    }
+
+    /// <summary>The result of a stream that has ended.</summary>
+    /// <exception cref="RpcException">The stream ended with an error, which is a status here.</exception>
+    public GenerationResult Result()
+    {
+        if (_error is null)
+        {
+            _result.Output.Text = _text.ToString();
+            return _result;
+        }
+
+        throw _error.Code switch
+        {
+            ErrorCode.Drained => RejectionStatus.ToException(
+                new Rejection(RejectionReason.Draining, "server", "no requests while it is stopping", "this request")),
+            ErrorCode.EngineFailed => RejectionStatus.ToException(
+                new Rejection(RejectionReason.EngineFailed, "model", "a working engine", "one that failed")),
+            _ => new RpcException(new Status(StatusCode.Internal, _error.Message)),
+        };
+    }
+
+    private void Append(Tokens tokens)
+    {
+        // The pump fills one message again and again: everything is copied.
+        _text.Append(tokens.Text);
+        _result.Output.TokenIds.Add(tokens.TokenIds);
+        if (tokens.Logprobs is { } logprobs)
+        {
+            Logprobs all = _result.Output.Logprobs ??= new Logprobs();
+            all.TokenLogprobs.Add(logprobs.TokenLogprobs);
+            all.TopCounts.Add(logprobs.TopCounts);
+            all.TopTokenIds.Add(logprobs.TopTokenIds);
+            all.TopLogprobs.Add(logprobs.TopLogprobs);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+using System.Text;
+using ModelServe.Codec.Normalizing;
+using ModelServe.Codec.Splitting;
+
+namespace ModelServe.Codec.Loading;
+
+/// <summary>Reads the normalizer of tokenizer.json.</summary>
+internal static class NormalizerLoader
+{
+    /// <summary>The normalizer, or null where text stays as it is.</summary>
+    public static ITextNormalizer? Load(JsonPart part)
+    {
+        List<ITextNormalizer> steps = [];
+        if (!part.IsNull)
+        {
+            Add(part, steps);
+        }
+        return steps.Count switch
+        {
+            0 => null,
+            1 => steps[0],
+            _ => new NormalizerChain(steps),
+        };
+    }
+
+    private static void Add(JsonPart part, List<ITextNormalizer> steps)
+    {
+        switch (part.Tag())
+        {
+            case "Sequence":
+                foreach (JsonPart item in part.Child("normalizers").Items())
+                {
+                    Add(item, steps);
+                }
+                break;
+            case "NFC":
+                steps.Add(Form(part, NormalizationForm.FormC));
+                break;
+            case "NFD":
+                steps.Add(Form(part, NormalizationForm.FormD));
+                break;
+            case "NFKC":
+                steps.Add(Form(part, NormalizationForm.FormKC));
+                break;
+            case "NFKD":
+                steps.Add(Form(part, NormalizationForm.FormKD));
+                break;
+            case "Replace":
+                AddReplacement(part, steps);
+                break;
+            case "Prepend":
+                steps.Add(new Prefix(part.Child("prepend").Text()));
+                break;
+            case "Strip":
+                steps.Add(new EdgeStrip(part.Flag("strip_left", absent: true), part.Flag("strip_right", absent: true)));
+                break;
+            case "StripAccents":
+                steps.Add(new AccentStrip());
+                break;
+            case "Lowercase":
+                steps.Add(new LowerCase());
+                break;
+            default:
+                throw part.Unsupported($"the normalizer {part.Tag()}");
+        }
+    }
+
+    private static UnicodeFormNormalizer Form(JsonPart part, NormalizationForm form)
+    {
+        UnicodeFormNormalizer.RequireUnicodeData(part.Place);
+        return new UnicodeFormNormalizer(form);
+    }
+
+    private static void AddReplacement(JsonPart part, List<ITextNormalizer> steps)
+    {
+        string content = part.Child("content").Text();
+        JsonPart pattern = part.Child("pattern");
+        if (!pattern.Child("Regex").IsNull)
+        {
+            JsonPart regex = pattern.Child("Regex");
+            steps.Add(new RegexReplacement(RegexTranslator.Compile(regex.Text(), regex.Place), content));
+            return;
+        }
+        string literal = pattern.Child("String").Text();
+        if (literal.Length == 0)
+        {
+            throw pattern.Wrong("an empty pattern");
+        }
+        steps.Add(new LiteralReplacement(literal, content));
+    }
+}

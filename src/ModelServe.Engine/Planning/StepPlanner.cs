@@ -1,0 +1,279 @@
+using ModelServe.Engine.Blocks;
+using ModelServe.Engine.Running;
+
+namespace ModelServe.Engine.Planning;
+
+/// <summary>Decides which sequences feed how many tokens in the next step, and who gives up its blocks when they run out.</summary>
+/// <remarks>
+/// One rule without phases: a sequence feeds the tokens that are known or promised and not yet computed, clipped by its
+/// chunk limit and by what is left of the step's budget. Running sequences are served first, then waiting ones; nobody enters
+/// in a step in which somebody was preempted or waits for quarantined blocks. A waiting sequence enters only with blocks for
+/// all its known tokens. Prefill, chunked prefill, prefix hits and decode are all this rule (after vLLM V1).
+/// A pure function of its state and the time it is told: equal arrivals give equal plans. Allocates nothing once warm.
+/// Thread: engine thread only.
+/// </remarks>
+internal sealed class StepPlanner
+{
+    private readonly ExecutorGeometry _geometry;
+    private readonly EngineOptions _options;
+    private readonly EngineCounters _counters;
+    private readonly int _chunkTokens;
+    private readonly int _watermark;
+    private readonly long _ageLimitTicks;
+    private long _lastRun;
+    private int _budget;
+    private int _cursor;
+    private int _awaitedBlocks;
+    private bool _preempted;
+    private long _now;
+    private Sequence? _blockedHead;
+    private int _blockedFreeCount;
+
+    /// <summary>Makes a planner without sequences.</summary>
+    public StepPlanner(ExecutorGeometry geometry, EngineOptions options, EngineCounters counters)
+    {
+        _geometry = geometry;
+        _options = options;
+        _counters = counters;
+        _chunkTokens = options.ChunkTokens == 0 ? geometry.MaxBatchedTokens : options.ChunkTokens;
+        _watermark = Math.Max(1, (geometry.BlockCount - 1) / 100);
+        _ageLimitTicks = options.PreemptionAgeLimit.Ticks;
+        Ledger = new BlockLedger(geometry, options.EnablePrefixCaching ? options.PrefixHashKey : null);
+        Running = new RunningSet(geometry.MaxSequences);
+        Waiting = new WaitingQueue(options.MaxQueuedRequests + geometry.MaxSequences);
+    }
+
+    /// <summary>Blocks of the running sequences.</summary>
+    public BlockLedger Ledger { get; }
+
+    /// <summary>Sequences with a slot.</summary>
+    public RunningSet Running { get; }
+
+    /// <summary>Sequences without one.</summary>
+    public WaitingQueue Waiting { get; }
+
+    /// <summary>Takes in a sequence that arrived or was preempted.</summary>
+    public void Enqueue(Sequence sequence)
+    {
+        sequence.Phase = SequencePhase.Waiting;
+        Waiting.Add(sequence);
+    }
+
+    /// <summary>Lets a sequence go for good, wherever it stands.</summary>
+    public void Remove(Sequence sequence)
+    {
+        if (sequence.Phase == SequencePhase.Running)
+        {
+            LeaveSlot(sequence);
+        }
+        else if (sequence.Phase == SequencePhase.Waiting)
+        {
+            Waiting.Remove(sequence);
+        }
+
+        sequence.Phase = SequencePhase.Ended;
+    }
+
+    /// <summary>Fills a step.</summary>
+    /// <param name="step">An empty step.</param>
+    /// <param name="stepId">Its number.</param>
+    /// <param name="nowTicks">UTC ticks of this moment.</param>
+    /// <returns>Whether the step has any row.</returns>
+    public bool Plan(PlannedStep step, long stepId, long nowTicks)
+    {
+        _now = nowTicks;
+        _budget = _geometry.MaxBatchedTokens;
+        _awaitedBlocks = 0;
+        _preempted = false;
+        PlanRunning();
+        if (!_preempted && _awaitedBlocks == 0)
+        {
+            PlanWaiting();
+        }
+
+        step.Begin(stepId);
+        foreach (var sequence in Running.All)
+        {
+            if (sequence.Planned > 0)
+            {
+                step.Add(sequence, Ledger.Row(sequence));
+            }
+        }
+
+        return step.Plan.SequenceCount > 0;
+    }
+
+    /// <summary>What is missing although nothing runs and no step is in flight, or null. O(1).</summary>
+    public string? FindIdleViolation()
+    {
+        var blocks = _geometry.BlockCount - 1 - Ledger.Pool.FreeCount;
+        var slots = _geometry.MaxSequences - Running.FreeSlots;
+        return blocks == 0 && slots == 0 ? null : $"{blocks} blocks and {slots} slots are taken although no sequence runs";
+    }
+
+    /// <summary>Takes every slot and block back; only while nothing runs and no step is in flight.</summary>
+    public void Rebuild()
+    {
+        Ledger.Rebuild();
+        Running.Clear();
+        _blockedHead = null;
+    }
+
+    /// <summary>Lets all sequences go at once without looking at their state, which a failure may have broken.</summary>
+    public void Abandon()
+    {
+        Rebuild();
+        Waiting.Clear();
+    }
+
+    private void PlanRunning()
+    {
+        foreach (var sequence in Running.All)
+        {
+            sequence.Planned = 0;
+        }
+
+        for (_cursor = 0; _cursor < Running.Count && _budget > 0;)
+        {
+            var sequence = Running[_cursor++];
+            if (sequence.EndsInFlight(_geometry.MaxModelLength))
+            {
+                continue;
+            }
+
+            var tokens = Math.Min(Math.Min(sequence.Pending, _chunkTokens), _budget);
+            if (tokens > 0 && Secure(sequence, sequence.Computed + tokens))
+            {
+                sequence.Planned = tokens;
+                _budget -= tokens;
+            }
+        }
+    }
+
+    private void PlanWaiting()
+    {
+        while (_budget > 0 && Running.FreeSlots > 0 && Waiting.First is { } sequence)
+        {
+            // Looking the same prompt up again at every step is wasted while no block has come free.
+            if (Running.Count > 0 && ReferenceEquals(sequence, _blockedHead) && Ledger.Pool.FreeCount <= _blockedFreeCount)
+            {
+                return;
+            }
+
+            sequence.Slot = Running.NextSlot;
+            if (!Ledger.TryStart(sequence, Running.Count > 0 ? _watermark : 0))
+            {
+                sequence.Slot = -1;
+                _blockedHead = sequence;
+                _blockedFreeCount = Ledger.Pool.FreeCount;
+                return;
+            }
+
+            _blockedHead = null;
+            EnterSlot(sequence);
+            sequence.Planned = Math.Min(Math.Min(sequence.Pending, _chunkTokens), _budget);
+            _budget -= sequence.Planned;
+        }
+    }
+
+    private bool Secure(Sequence sequence, int positions)
+    {
+        while (!Ledger.TryGrow(sequence, positions))
+        {
+            var missing = Ledger.Missing(sequence, positions);
+            if (Ledger.Pool.FreeCount + Ledger.Pool.QuarantinedCount >= _awaitedBlocks + missing)
+            {
+                // Blocks given up already come free when the step in flight retires; nobody else has to go for them.
+                _awaitedBlocks += missing;
+                return false;
+            }
+
+            var victim = ChooseVictim();
+            Preempt(victim);
+            if (ReferenceEquals(victim, sequence))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Picks who gives up its blocks: always of the lowest priority that runs, so never for a lower one.</summary>
+    /// <remarks>
+    /// Cheapest first: fewest tokens to compute again per block freed. One that is old or was preempted often is passed over
+    /// while another can go; among such the latest arrival goes, so the oldest always reaches its end.
+    /// </remarks>
+    private Sequence ChooseVictim()
+    {
+        var all = Running.All;
+        var priority = all[^1].Request.Priority;
+        Sequence? cheapest = null;
+        long cheapestTokens = 0;
+        long cheapestBlocks = 0;
+        for (var i = all.Length - 1; i >= 0 && all[i].Request.Priority == priority; i--)
+        {
+            if (IsProtected(all[i]))
+            {
+                continue;
+            }
+
+            var shared = Ledger.SharedBlocks(all[i]);
+            var tokens = Math.Max(0, all[i].Computed - ((long)shared * _geometry.BlockTokens));
+            var blocks = all[i].BlockCount - shared;
+            if (blocks > 0 && (cheapest is null || tokens * cheapestBlocks < cheapestTokens * blocks))
+            {
+                (cheapest, cheapestTokens, cheapestBlocks) = (all[i], tokens, blocks);
+            }
+        }
+
+        return cheapest ?? all[^1];
+    }
+
+    private bool IsProtected(Sequence sequence) =>
+        sequence.Stream.Timings.Preemptions >= _options.MaxPreemptions || _now - sequence.ArrivalTicks >= _ageLimitTicks;
+
+    private void Preempt(Sequence victim)
+    {
+        _preempted = true;
+        _budget += victim.Planned;
+        victim.LostTokens = victim.Settled;
+        LeaveSlot(victim);
+        victim.Stream.Timings.Preemptions++;
+        _counters.Preemptions++;
+        Enqueue(victim);
+    }
+
+    private void EnterSlot(Sequence sequence)
+    {
+        Waiting.Remove(sequence);
+        Running.Add(sequence);
+        sequence.Phase = SequencePhase.Running;
+        sequence.Run = ++_lastRun;
+        sequence.EntersSlot = true;
+        var timings = sequence.Stream.Timings;
+        timings.RecomputedTokens += Math.Max(0, sequence.LostTokens - sequence.Computed);
+        sequence.LostTokens = 0;
+        _counters.CountPrefix(sequence);
+        if (timings.Scheduled is null)
+        {
+            timings.Scheduled = new DateTimeOffset(_now, TimeSpan.Zero);
+            timings.CachedPromptTokens = sequence.Computed;
+            _counters.CachedPromptTokens += sequence.Computed;
+            sequence.ReleasePlace();
+        }
+    }
+
+    private void LeaveSlot(Sequence sequence)
+    {
+        Ledger.Release(sequence);
+        if (Running.Remove(sequence) < _cursor)
+        {
+            _cursor--;
+        }
+
+        sequence.Run = 0;
+        sequence.Computed = sequence.Settled = sequence.Placeholders = sequence.Planned = 0;
+        sequence.EntersSlot = false;
+    }
+}

@@ -1,0 +1,45 @@
+using ModelServe.Engine.Planning;
+
+namespace ModelServe.Engine.Running;
+
+/// <summary>Sums since start. Written by the engine thread; read by others one value at a time.</summary>
+/// <remarks>Each is an aligned 64-bit word, so that no reader sees half a number; together they are no snapshot.</remarks>
+internal sealed class EngineCounters
+{
+    /// <summary>Steps settled.</summary>
+    public long Steps { get; set; }
+
+    /// <summary>Prompt tokens of arrivals.</summary>
+    public long PromptTokens { get; set; }
+
+    /// <summary>Prompt tokens found in the prefix cache at first admission.</summary>
+    public long CachedPromptTokens { get; set; }
+
+    /// <summary>Tokens generated.</summary>
+    public long GeneratedTokens { get; set; }
+
+    /// <summary>Sequences preempted.</summary>
+    public long Preemptions { get; set; }
+
+    /// <summary>Tokens asked of the prefix index.</summary>
+    public long PrefixQueries { get; set; }
+
+    /// <summary>Tokens that it had.</summary>
+    public long PrefixHits { get; set; }
+
+    /// <summary>Times that slots and blocks were rebuilt.</summary>
+    public long Healings { get; set; }
+
+    /// <summary>UTC ticks of the last settled step, or of the start.</summary>
+    public long LastProgressTicks { get; set; }
+
+    /// <summary>Counts what the prefix index was asked for a sequence that just entered a slot.</summary>
+    public void CountPrefix(Sequence sequence)
+    {
+        if (!sequence.Request.BypassPrefixCache)
+        {
+            PrefixQueries += sequence.Known;
+            PrefixHits += sequence.Computed;
+        }
+    }
+}

@@ -1,0 +1,436 @@
+using System.Diagnostics;
+using ModelServe.Engine.Admission;
+using ModelServe.Engine.Planning;
+
+namespace ModelServe.Engine.Running;
+
+/// <summary>Runs one model for many requests: takes them in, plans steps, drives the executor and streams its tokens.</summary>
+/// <remarks>
+/// One thread owns everything that planning needs; the others reach it through an inbox and through their own streams. With
+/// an executor of depth 2 a step is planned before the tokens of the one before are known.
+/// The executor stays the caller's, who disposes it after the engine.
+/// </remarks>
+public sealed class EngineLoop : IEngine, IDisposable
+{
+    private readonly IStepExecutor _executor;
+    private readonly TimeProvider _time;
+    private readonly EngineOptions _options;
+    private readonly Action<string>? _reportHealing;
+    private readonly AdmissionGate _gate;
+    private readonly LiveRequests _live;
+    private readonly Inbox _inbox = new();
+    private readonly EngineCounters _counters = new();
+    private readonly StepPlanner _planner;
+    private readonly StepSettlement _settlement;
+    private readonly PlannedStep[] _steps;
+    private Thread? _thread;
+    private long _lastStepId;
+    private int _inFlight;
+    private long _arrivals;
+    private long _earliestDeadline = long.MaxValue;
+    private DateTimeOffset _now;
+    private int _fruitlessRounds;
+    private bool _restChecked;
+    private int _stopped;
+
+    /// <summary>Makes an engine over an executor; nothing runs before <see cref="Start"/>.</summary>
+    /// <param name="executor">Runs the model.</param>
+    /// <param name="options">Limits.</param>
+    /// <param name="time">The clock of deadlines and timings.</param>
+    /// <param name="reportHealing">Told on the engine thread what was wrong when slots and blocks had to be rebuilt.</param>
+    /// <exception cref="ArgumentException">An option or a size is out of range.</exception>
+    public EngineLoop(IStepExecutor executor, EngineOptions options, TimeProvider time, Action<string>? reportHealing = null)
+    {
+        options.Validate(executor.Geometry);
+        ArgumentOutOfRangeException.ThrowIfLessThan(executor.Depth, 1, nameof(executor));
+        _executor = executor;
+        _options = options;
+        _time = time;
+        _reportHealing = reportHealing;
+        _gate = new AdmissionGate(executor.Geometry, time);
+        _live = new LiveRequests(options);
+        _planner = new StepPlanner(executor.Geometry, options, _counters);
+        _settlement = new StepSettlement(executor.Geometry, _planner, _counters);
+        _steps = new PlannedStep[executor.Depth];
+        for (var i = 0; i < _steps.Length; i++)
+        {
+            _steps[i] = new PlannedStep(executor.Geometry);
+        }
+
+        _counters.LastProgressTicks = time.GetUtcNow().UtcTicks;
+    }
+
+    /// <inheritdoc />
+    public ExecutorGeometry Geometry => _executor.Geometry;
+
+    /// <inheritdoc />
+    public EngineStatus Status => new()
+    {
+        Running = _planner.Running.Count,
+        Waiting = Math.Max(0, _live.Count - _planner.Running.Count),
+        WaitingTokens = _live.QueuedTokens,
+        BlocksInUse = _planner.Ledger.Pool.InUseCount,
+        BlockCount = Geometry.BlockCount - 1,
+        Steps = _counters.Steps,
+        PromptTokens = _counters.PromptTokens,
+        CachedPromptTokens = _counters.CachedPromptTokens,
+        GeneratedTokens = _counters.GeneratedTokens,
+        Preemptions = _counters.Preemptions,
+        PrefixQueries = _counters.PrefixQueries,
+        PrefixHits = _counters.PrefixHits,
+        Healings = _counters.Healings,
+        LastProgress = new DateTimeOffset(_counters.LastProgressTicks, TimeSpan.Zero),
+        Failure = _live.Failure,
+        Draining = _live.Draining,
+    };
+
+    /// <summary>Complete once draining has begun and every request has ended.</summary>
+    public Task Drained => _live.Drained;
+
+    /// <summary>Planner state, for tests and benchmarks.</summary>
+    internal StepPlanner Planner => _planner;
+
+    /// <summary>Creates the engine thread and lets it run; once.</summary>
+    /// <param name="name">Name of the thread.</param>
+    public void Start(string name = "modelserve engine")
+    {
+        if (_thread is not null)
+        {
+            throw new InvalidOperationException("the engine has been started");
+        }
+
+        _thread = new Thread(Run) { Name = name, IsBackground = true };
+        _thread.Start();
+    }
+
+    /// <inheritdoc />
+    public AdmissionResult Admit(GenerationRequest request)
+    {
+        if (_gate.Check(request) is { } refused)
+        {
+            return AdmissionResult.Refused(refused);
+        }
+
+        if (_live.TryEnter(request, Geometry.MaxModelLength, _inbox, out var sequence) is { } rejection)
+        {
+            return AdmissionResult.Refused(rejection);
+        }
+
+        sequence!.Stream.Timings.Arrived = _time.GetUtcNow();
+        _inbox.AddArrival(sequence);
+        if (Volatile.Read(ref _stopped) != 0)
+        {
+            // The engine thread may have looked for the last time before this one arrived.
+            EndArrivals();
+        }
+
+        return AdmissionResult.Accepted(sequence.Stream);
+    }
+
+    /// <inheritdoc />
+    public bool Abort(string requestId, FinishReason reason)
+    {
+        var sequence = _live.Find(requestId);
+        sequence?.Stream.Cancel(reason);
+        return sequence is not null;
+    }
+
+    /// <summary>Refuses new requests from now on; those admitted run to their end. Any thread.</summary>
+    public void BeginDrain() => _live.BeginDrain();
+
+    /// <summary>Refuses new requests and waits until those admitted have ended.</summary>
+    public Task DrainAsync(CancellationToken cancellationToken)
+    {
+        BeginDrain();
+        return Drained.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Ends every live request with that reason at the next step boundary. Any thread.</summary>
+    public void EndAll(FinishReason reason)
+    {
+        foreach (var sequence in _live.All)
+        {
+            sequence.Stream.Cancel(reason);
+        }
+    }
+
+    /// <summary>Refuses new requests, stops after the steps in flight, and ends what is live as drained.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _stopped, 1) != 0)
+        {
+            return;
+        }
+
+        BeginDrain();
+        _inbox.Ring();
+        _thread?.Join();
+        Stop();
+        _inbox.Dispose();
+    }
+
+    /// <summary>Runs one round of the engine; for tests, in place of the thread.</summary>
+    /// <returns>Whether there is more to do without news from outside.</returns>
+    internal bool RunStep()
+    {
+        try
+        {
+            TakeCommands();
+            var planned = Plan() && Submit();
+            if (_inFlight == _steps.Length || (!planned && _inFlight > 0))
+            {
+                Settle(Collect());
+                Publish();
+            }
+            else if (!planned)
+            {
+                Rest();
+            }
+        }
+        catch (Exception exception) when (_live.Failure is null)
+        {
+            Fail(exception);
+        }
+
+        return _live.Count > 0 || _inFlight > 0;
+    }
+
+    private void Run()
+    {
+        while (Volatile.Read(ref _stopped) == 0)
+        {
+            if (!RunStep() || _live.Failure is not null)
+            {
+                _inbox.WaitForNews();
+            }
+        }
+    }
+
+    private void TakeCommands()
+    {
+        _now = _time.GetUtcNow();
+        for (var sequence = _inbox.TakeArrivals(); sequence is not null;)
+        {
+            var following = sequence.NextArrival;
+            sequence.NextArrival = null;
+            Receive(sequence);
+            sequence = following;
+        }
+
+        for (var sequence = _inbox.TakeCancellations(); sequence is not null;)
+        {
+            var following = sequence.NextCancellation;
+            sequence.NextCancellation = null;
+            if (sequence.Phase is SequencePhase.Waiting or SequencePhase.Running)
+            {
+                End(sequence, sequence.Stream.CancelReason, null);
+            }
+
+            sequence = following;
+        }
+
+        if (_now.UtcTicks >= _earliestDeadline)
+        {
+            EndExpired();
+        }
+    }
+
+    private void Receive(Sequence sequence)
+    {
+        if (_live.Failure is { } failure)
+        {
+            End(sequence, FinishReason.Error, failure);
+        }
+        else if (sequence.Stream.CancelReason is not FinishReason.None and var reason)
+        {
+            End(sequence, reason, null);
+        }
+        else
+        {
+            sequence.Arrival = ++_arrivals;
+            sequence.ArrivalTicks = _now.UtcTicks;
+            _earliestDeadline = Math.Min(_earliestDeadline, sequence.DeadlineTicks);
+            _counters.PromptTokens += sequence.PromptLength;
+            _planner.Enqueue(sequence);
+        }
+    }
+
+    private void EndExpired()
+    {
+        do
+        {
+            _earliestDeadline = long.MaxValue;
+            for (var i = _planner.Running.Count - 1; i >= 0; i--)
+            {
+                EndIfExpired(_planner.Running[i]);
+            }
+
+            // An ending moves another sequence into the gap, perhaps to a place already passed; hence the outer loop.
+            for (var i = _planner.Waiting.Count - 1; i >= 0; i--)
+            {
+                if (i < _planner.Waiting.Count)
+                {
+                    EndIfExpired(_planner.Waiting.All[i]);
+                }
+            }
+
+            foreach (var sequence in _planner.Waiting.All)
+            {
+                _earliestDeadline = Math.Min(_earliestDeadline, sequence.DeadlineTicks);
+            }
+        }
+        while (_earliestDeadline <= _now.UtcTicks);
+    }
+
+    private void EndIfExpired(Sequence sequence)
+    {
+        if (sequence.DeadlineTicks <= _now.UtcTicks)
+        {
+            End(sequence, FinishReason.Deadline, null);
+        }
+        else
+        {
+            _earliestDeadline = Math.Min(_earliestDeadline, sequence.DeadlineTicks);
+        }
+    }
+
+    private bool Plan() =>
+        _live.Failure is null && _planner.Plan(StepOf(_lastStepId + 1), _lastStepId + 1, _now.UtcTicks);
+
+    private bool Submit()
+    {
+        _executor.Submit(StepOf(++_lastStepId).Plan);
+        _inFlight++;
+        _fruitlessRounds = 0;
+        _restChecked = false;
+        return true;
+    }
+
+    private StepResult Collect() => _executor.Collect();
+
+    private void Settle(StepResult result)
+    {
+        _now = _time.GetUtcNow();
+        _settlement.Settle(StepOf(_lastStepId - _inFlight + 1), result, _now);
+        _inFlight--;
+    }
+
+    private void Publish()
+    {
+        for (var next = 0; _settlement.TryTakeNews(ref next, out var sequence, out var reason);)
+        {
+            if (reason == FinishReason.None)
+            {
+                sequence.Stream.Publish();
+            }
+            else
+            {
+                End(sequence, reason, reason == FinishReason.Error ? "the model's output for this request was not finite" : null);
+            }
+        }
+
+        AssertInvariants();
+    }
+
+    /// <summary>Nothing runs and nothing is in flight: the moment to notice what was lost, and to mend it.</summary>
+    private void Rest()
+    {
+        if (_live.Failure is not null || (_restChecked && _planner.Waiting.Count == 0))
+        {
+            return;
+        }
+
+        _restChecked = true;
+        if (_options.CheckWhenIdle && _planner.Running.Count == 0 && _planner.FindIdleViolation() is { } violation)
+        {
+            _planner.Rebuild();
+            _counters.Healings++;
+            _reportHealing?.Invoke(violation);
+        }
+        else if (_planner.Running.Count + _planner.Waiting.Count > 0 && ++_fruitlessRounds > 2)
+        {
+            throw new InvalidOperationException(
+                $"no step can be planned for {_planner.Running.Count} running and {_planner.Waiting.Count} waiting requests");
+        }
+    }
+
+    private PlannedStep StepOf(long stepId) => _steps[(int)(stepId % _steps.Length)];
+
+    private void End(Sequence sequence, FinishReason reason, string? error)
+    {
+        _planner.Remove(sequence);
+        sequence.Stream.Timings.Finished = _now;
+        _live.Leave(sequence);
+        int? stopToken = reason == FinishReason.Stop ? sequence.Output.Tokens.Span[^1] : null;
+        sequence.Stream.End(reason, stopToken, error);
+    }
+
+    private void Fail(Exception exception)
+    {
+        var failure = exception is ExecutorFailedException ? exception.Message : $"{exception.GetType().Name}: {exception.Message}";
+        _live.Fail(failure);
+        _inFlight = 0;
+        _planner.Abandon();
+        foreach (var sequence in _live.All)
+        {
+            // Arrivals that the inbox still holds end when they are received.
+            if (sequence.Phase is SequencePhase.Waiting or SequencePhase.Running)
+            {
+                sequence.Phase = SequencePhase.Ended;
+                End(sequence, FinishReason.Error, failure);
+            }
+        }
+    }
+
+    private void Stop()
+    {
+        try
+        {
+            while (_inFlight > 0)
+            {
+                Settle(Collect());
+                Publish();
+            }
+        }
+        catch (Exception exception) when (_live.Failure is null)
+        {
+            Fail(exception);
+        }
+
+        _now = _time.GetUtcNow();
+        while (_planner.Running.Count > 0)
+        {
+            End(_planner.Running[0], FinishReason.Drained, null);
+        }
+
+        while (_planner.Waiting.First is { } sequence)
+        {
+            End(sequence, FinishReason.Drained, null);
+        }
+
+        EndArrivals();
+    }
+
+    private void EndArrivals()
+    {
+        for (var sequence = _inbox.TakeArrivals(); sequence is not null;)
+        {
+            var following = sequence.NextArrival;
+            End(sequence, FinishReason.Drained, null);
+            sequence = following;
+        }
+    }
+
+    [Conditional("DEBUG")]
+    private void AssertInvariants() => CheckInvariants();
+
+    /// <summary>Checks everything that must hold between two steps.</summary>
+    /// <exception cref="InvalidOperationException">Something does not; the message says what.</exception>
+    internal void CheckInvariants()
+    {
+        if (_live.Failure is null && PlannerInvariants.FindViolation(_planner, Geometry) is { } violation)
+        {
+            throw new InvalidOperationException($"after step {_lastStepId}: {violation}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+using ModelServe.Engine.Planning;
+
+namespace ModelServe.Engine.Running;
+
+/// <summary>What other threads leave for the engine thread: arrivals and cancellations, and the bell that wakes it.</summary>
+/// <remarks>
+/// Two intrusive stacks that many threads push on and one empties at once, so no lock and no allocation. Both are bounded
+/// without a count of their own: every entry is a live request, those are bounded by <see cref="QueueBudget"/> and the slots,
+/// and each is pushed at most once on either.
+/// </remarks>
+internal sealed class Inbox : IDisposable
+{
+    private readonly AutoResetEvent _bell = new(false);
+    private Sequence? _arrivals;
+    private Sequence? _cancellations;
+    private int _asleep;
+    private int _rung;
+
+    /// <summary>Leaves an admitted sequence.</summary>
+    public void AddArrival(Sequence sequence)
+    {
+        var head = Volatile.Read(ref _arrivals);
+        do
+        {
+            sequence.NextArrival = head;
+        }
+        while (!ReferenceEquals(head, head = Interlocked.CompareExchange(ref _arrivals, sequence, head)));
+        WakeIfAsleep();
+    }
+
+    /// <summary>Leaves the wish that a sequence ends; once a sequence.</summary>
+    public void AddCancellation(Sequence sequence)
+    {
+        var head = Volatile.Read(ref _cancellations);
+        do
+        {
+            sequence.NextCancellation = head;
+        }
+        while (!ReferenceEquals(head, head = Interlocked.CompareExchange(ref _cancellations, sequence, head)));
+        WakeIfAsleep();
+    }
+
+    /// <summary>Takes all arrivals, oldest first, linked by <see cref="Sequence.NextArrival"/>.</summary>
+    public Sequence? TakeArrivals()
+    {
+        if (Volatile.Read(ref _arrivals) is null)
+        {
+            return null;
+        }
+
+        Sequence? oldest = null;
+        for (var newest = Interlocked.Exchange(ref _arrivals, null); newest is not null;)
+        {
+            var following = newest.NextArrival;
+            newest.NextArrival = oldest;
+            oldest = newest;
+            newest = following;
+        }
+
+        return oldest;
+    }
+
+    /// <summary>Takes all cancellations, linked by <see cref="Sequence.NextCancellation"/>.</summary>
+    public Sequence? TakeCancellations() =>
+        Volatile.Read(ref _cancellations) is null ? null : Interlocked.Exchange(ref _cancellations, null);
+
+    /// <summary>Makes the engine thread look again, even if nothing was left.</summary>
+    public void Ring()
+    {
+        Volatile.Write(ref _rung, 1);
+        WakeIfAsleep();
+    }
+
+    /// <summary>Blocks the engine thread until something is left or the bell rings.</summary>
+    public void WaitForNews()
+    {
+        Interlocked.Exchange(ref _asleep, 1);
+        // Announced first, looked second: whoever leaves something after this look sees the announcement.
+        if (Volatile.Read(ref _arrivals) is null && Volatile.Read(ref _cancellations) is null
+            && Volatile.Read(ref _rung) == 0)
+        {
+            _bell.WaitOne();
+        }
+
+        Interlocked.Exchange(ref _asleep, 0);
+        Volatile.Write(ref _rung, 0);
+    }
+
+    /// <inheritdoc />
+    public void Dispose() => _bell.Dispose();
+
+    private void WakeIfAsleep()
+    {
+        Interlocked.MemoryBarrier();
+        if (Volatile.Read(ref _asleep) == 1 && Interlocked.Exchange(ref _asleep, 0) == 1)
+        {
+            _bell.Set();
+        }
+    }
+}

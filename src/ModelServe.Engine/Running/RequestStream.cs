@@ -1,0 +1,177 @@
+using System.Threading.Tasks.Sources;
+using ModelServe.Engine.Admission;
+using ModelServe.Engine.Planning;
+
+namespace ModelServe.Engine.Running;
+
+/// <summary>The engine's <see cref="TokenStream"/>: a log that the reader copies from, and one place to wait.</summary>
+/// <remarks>
+/// The engine publishes first and looks for a waiter second; the reader announces itself first and looks for entries second.
+/// Both do so over a full fence, so at least one of them sees the other. Whoever moves the state from waiting to idle
+/// (engine, cancellation or the reader itself) owns the completion of that wait, so it happens once.
+/// Continuations run on the thread pool. A wait allocates nothing: the stream itself is the reusable value task source.
+/// </remarks>
+internal sealed class RequestStream : TokenStream, IValueTaskSource<bool>
+{
+    private const int Idle = 0;
+    private const int Waiting = 1;
+
+    private readonly Sequence _sequence;
+    private readonly Inbox _inbox;
+    private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = true };
+    private CancellationTokenRegistration _registration;
+    private TokenDelta? _waitingDelta;
+    private int _state;
+    private int _cancelReason;
+    private bool _ended;
+    private bool _endingRead;
+    private FinishReason _finishReason;
+    private int? _matchedStopTokenId;
+    private string? _error;
+
+    /// <summary>Makes the stream of a sequence whose log exists.</summary>
+    public RequestStream(Sequence sequence, Inbox inbox)
+    {
+        _sequence = sequence;
+        _inbox = inbox;
+        Output = sequence.Output;
+    }
+
+    /// <inheritdoc />
+    public override string RequestId => _sequence.Request.RequestId;
+
+    /// <inheritdoc />
+    public override RequestTimings Timings { get; } = new();
+
+    /// <summary>The tokens.</summary>
+    public OutputLog Output { get; }
+
+    /// <summary>Why the reader or an operator wants the request to end; None if nobody does.</summary>
+    public FinishReason CancelReason => (FinishReason)Volatile.Read(ref _cancelReason);
+
+    /// <inheritdoc />
+    public override ValueTask<bool> ReadAsync(TokenDelta delta, CancellationToken cancellationToken)
+    {
+        if (Volatile.Read(ref _state) == Waiting)
+        {
+            throw new InvalidOperationException($"request {RequestId}: one reader at a time may wait");
+        }
+
+        delta.Clear();
+        if (HasNews || _endingRead)
+        {
+            return new ValueTask<bool>(Take(delta));
+        }
+
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return ValueTask.FromCanceled<bool>(cancellationToken);
+        }
+
+        _core.Reset();
+        _waitingDelta = delta;
+        Interlocked.Exchange(ref _state, Waiting);
+        if (HasNews && TryClaim())
+        {
+            return new ValueTask<bool>(Take(delta));
+        }
+
+        // Only GetResult reads the registration, and it runs after this method has returned.
+        _registration = cancellationToken.UnsafeRegister(
+            static (stream, token) => ((RequestStream)stream!).Interrupt(token), this);
+        return new ValueTask<bool>(this, _core.Version);
+    }
+
+    /// <inheritdoc />
+    public override void Cancel(FinishReason reason)
+    {
+        if (reason is FinishReason.None)
+        {
+            throw new ArgumentOutOfRangeException(nameof(reason), reason, "a cancellation needs a reason");
+        }
+
+        if (!Volatile.Read(ref _ended) && Interlocked.CompareExchange(ref _cancelReason, (int)reason, 0) == 0)
+        {
+            _inbox.AddCancellation(_sequence);
+        }
+    }
+
+    /// <summary>Makes what was appended visible and wakes the reader if it waits. Engine thread, once a step.</summary>
+    public void Publish()
+    {
+        Output.Publish();
+        Wake();
+    }
+
+    /// <summary>Appends the one ending, publishes it with all tokens and wakes the reader. Engine thread, once a request.</summary>
+    public void End(FinishReason reason, int? matchedStopTokenId, string? error)
+    {
+        if (_ended)
+        {
+            throw new InvalidOperationException($"request {RequestId} ended twice");
+        }
+
+        _finishReason = reason;
+        _matchedStopTokenId = matchedStopTokenId;
+        _error = error;
+        Output.Publish();
+        Volatile.Write(ref _ended, true);
+        Wake();
+    }
+
+    bool IValueTaskSource<bool>.GetResult(short token)
+    {
+        // Waits for a cancellation callback under way, so that it cannot claim the reader's next wait.
+        _registration.Dispose();
+        _registration = default;
+        _core.GetResult(token);
+        return Take(_waitingDelta!);
+    }
+
+    ValueTaskSourceStatus IValueTaskSource<bool>.GetStatus(short token) => _core.GetStatus(token);
+
+    void IValueTaskSource<bool>.OnCompleted(
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _core.OnCompleted(continuation, state, token, flags);
+
+    private bool HasNews => Output.HasUnread || (Volatile.Read(ref _ended) && !_endingRead);
+
+    private bool TryClaim() => Interlocked.CompareExchange(ref _state, Idle, Waiting) == Waiting;
+
+    private void Wake()
+    {
+        if (TryClaim())
+        {
+            _core.SetResult(true);
+        }
+    }
+
+    private void Interrupt(CancellationToken token)
+    {
+        if (TryClaim())
+        {
+            _core.SetException(new OperationCanceledException(token));
+        }
+    }
+
+    private bool Take(TokenDelta delta)
+    {
+        if (_endingRead)
+        {
+            return false;
+        }
+
+        // Looked at before the tokens: an ending seen now has all its tokens published.
+        var ended = Volatile.Read(ref _ended);
+        Output.TakeInto(delta);
+        if (ended)
+        {
+            _endingRead = true;
+            delta.FinishReason = _finishReason;
+            delta.MatchedStopTokenId = _matchedStopTokenId;
+            delta.Error = _error;
+        }
+
+        return true;
+    }
+}

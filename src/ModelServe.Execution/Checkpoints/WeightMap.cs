@@ -1,0 +1,181 @@
+using ModelServe.Execution.Memory;
+using ModelServe.Execution.Models;
+using ModelServe.Execution.Operations;
+
+namespace ModelServe.Execution.Checkpoints;
+
+/// <summary>Which tensor of a checkpoint goes where in memory: complete both ways, so that no weight is guessed or left out.</summary>
+/// <remarks>
+/// The layout lies in one run of memory in the order of use. Matrices that read the same input stand row after row, so that each
+/// is one multiplication. Everything starts at a multiple of 64 bytes, except the parts of a fused matrix.
+/// </remarks>
+internal sealed class WeightMap
+{
+    private const long Alignment = 64;
+    private readonly ElementType _type;
+    private readonly List<WeightSlot> _slots = [];
+    private readonly Matrix _embedding;
+    private readonly Matrix _head;
+    private readonly Vector _finalNorm;
+    private readonly List<Layer> _layers = [];
+    private readonly ModelConfig _config;
+
+    /// <summary>The layout of a model whose matrices are stored as <paramref name="type"/>; vectors are always float32.</summary>
+    public WeightMap(ModelConfig config, ElementType type)
+    {
+        _config = config;
+        _type = type;
+        var attention = config.Attention;
+        var hidden = config.HiddenSize;
+        _embedding = Fuse(hidden, false, ("model.embed_tokens", config.VocabularySize));
+        for (var i = 0; i < config.Layers; i++)
+        {
+            var layer = $"model.layers.{i}";
+            _layers.Add(new Layer(
+                Gain($"{layer}.input_layernorm", hidden),
+                Fuse(
+                    hidden,
+                    config.QkvBias,
+                    ($"{layer}.self_attn.q_proj", attention.QueryColumns),
+                    ($"{layer}.self_attn.k_proj", attention.KeyValueColumns),
+                    ($"{layer}.self_attn.v_proj", attention.KeyValueColumns)),
+                config.QkNorm ? Gain($"{layer}.self_attn.q_norm", config.HeadDim) : null,
+                config.QkNorm ? Gain($"{layer}.self_attn.k_norm", config.HeadDim) : null,
+                Fuse(attention.QueryColumns, config.OutputBias, ($"{layer}.self_attn.o_proj", hidden)),
+                Gain($"{layer}.post_attention_layernorm", hidden),
+                Fuse(
+                    hidden,
+                    config.MlpBias,
+                    ($"{layer}.mlp.gate_proj", config.IntermediateSize),
+                    ($"{layer}.mlp.up_proj", config.IntermediateSize)),
+                Fuse(config.IntermediateSize, config.MlpBias, ($"{layer}.mlp.down_proj", hidden))));
+        }
+
+        _finalNorm = Gain("model.norm", hidden);
+        _head = config.TiedEmbeddings ? _embedding : Fuse(hidden, false, ("lm_head", config.VocabularySize));
+    }
+
+    /// <summary>Every tensor that the model needs.</summary>
+    public IReadOnlyList<WeightSlot> Slots => _slots;
+
+    /// <summary>Bytes of the layout.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>Weights of a model, counted once where tied.</summary>
+    public static long CountParameters(ModelConfig config) =>
+        new WeightMap(config, ElementType.BFloat16).Slots.Sum(slot => slot.Elements);
+
+    /// <summary>Checks a checkpoint against the map: nothing missing, nothing unexpected, every shape and type right.</summary>
+    /// <exception cref="CheckpointException">Names the first tensor that is wrong.</exception>
+    public void Check(IReadOnlyDictionary<string, StoredTensor> tensors)
+    {
+        foreach (var slot in _slots)
+        {
+            if (!tensors.TryGetValue(slot.Name, out var tensor))
+            {
+                throw new CheckpointException("weights", slot.Name, $"present with shape {slot.ShapeText}", "no such tensor");
+            }
+
+            if (!slot.Fits(tensor))
+            {
+                throw new CheckpointException("weights", $"{slot.Name}.shape", slot.ShapeText, tensor.ShapeText);
+            }
+
+            if (tensor.Type is not (StoredType.F32 or StoredType.BF16 or StoredType.F16))
+            {
+                throw new CheckpointException("weights", $"{slot.Name}.dtype", "F32, BF16 or F16", tensor.Type.ToString());
+            }
+        }
+
+        var known = _slots.Select(slot => slot.Name).ToHashSet(StringComparer.Ordinal);
+        var unexpected = tensors.Keys.Where(name => !known.Contains(name) && !IsIgnored(name)).Order(StringComparer.Ordinal).FirstOrDefault();
+        if (unexpected is not null)
+        {
+            throw new CheckpointException(
+                "weights", CheckpointException.Shorten(unexpected), $"no tensor that {_config.Architecture} does not use", tensors[unexpected].ShapeText);
+        }
+    }
+
+    /// <summary>The weights as views of filled memory, which must hold <see cref="Bytes"/> and outlive them.</summary>
+    public DecoderWeights Bind(NativeBuffer memory)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(memory.Bytes, Bytes);
+        var embedding = View(memory, _embedding);
+        var layers = _layers
+            .Select(layer => new DecoderLayer(
+                View(memory, layer.InputNorm),
+                View(memory, layer.Qkv),
+                layer.QueryNorm is { } query ? View(memory, query) : null,
+                layer.KeyNorm is { } key ? View(memory, key) : null,
+                View(memory, layer.Output),
+                View(memory, layer.PostNorm),
+                View(memory, layer.GateUp),
+                View(memory, layer.Down)))
+            .ToArray();
+        return new DecoderWeights(
+            embedding, layers, View(memory, _finalNorm), _config.TiedEmbeddings ? embedding : View(memory, _head));
+    }
+
+    private static unsafe WeightVector View(NativeBuffer memory, Vector vector) =>
+        new((float*)(memory.Pointer + vector.Offset), vector.Length);
+
+    private unsafe WeightMatrix View(NativeBuffer memory, Matrix matrix) =>
+        new(
+            memory.Pointer + matrix.Offset,
+            _type,
+            matrix.Rows,
+            matrix.Columns,
+            matrix.Bias is { } bias ? View(memory, bias) : null);
+
+    // Tied checkpoints sometimes store the head too; older ones store the rotary frequencies, which the config determines.
+    private bool IsIgnored(string name) =>
+        name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal) || (_config.TiedEmbeddings && name == "lm_head.weight");
+
+    private Vector Gain(string name, int length)
+    {
+        var offset = Take((long)length * sizeof(float));
+        _slots.Add(new WeightSlot($"{name}.weight", length, null, offset, ElementType.Float32));
+        return new Vector(offset, length);
+    }
+
+    private Matrix Fuse(int columns, bool bias, params ReadOnlySpan<(string Name, int Rows)> parts)
+    {
+        var rows = 0;
+        foreach (var part in parts)
+        {
+            rows += part.Rows;
+        }
+
+        var offset = Take((long)rows * columns * _type.Bytes());
+        var biasOffset = bias ? Take((long)rows * sizeof(float)) : 0;
+        var row = 0;
+        foreach (var part in parts)
+        {
+            _slots.Add(new WeightSlot(
+                $"{part.Name}.weight", part.Rows, columns, offset + ((long)row * columns * _type.Bytes()), _type));
+            if (bias)
+            {
+                _slots.Add(new WeightSlot(
+                    $"{part.Name}.bias", part.Rows, null, biasOffset + ((long)row * sizeof(float)), ElementType.Float32));
+            }
+
+            row += part.Rows;
+        }
+
+        return new Matrix(offset, rows, columns, bias ? new Vector(biasOffset, rows) : null);
+    }
+
+    private long Take(long bytes)
+    {
+        var offset = Bytes;
+        Bytes += (bytes + Alignment - 1) / Alignment * Alignment;
+        return offset;
+    }
+
+    private readonly record struct Vector(long Offset, int Length);
+
+    private readonly record struct Matrix(long Offset, int Rows, int Columns, Vector? Bias);
+
+    private sealed record Layer(
+        Vector InputNorm, Matrix Qkv, Vector? QueryNorm, Vector? KeyNorm, Matrix Output, Vector PostNorm, Matrix GateUp, Matrix Down);
+}

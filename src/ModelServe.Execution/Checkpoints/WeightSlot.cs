@@ -1,0 +1,27 @@
+using ModelServe.Execution.Operations;
+
+namespace ModelServe.Execution.Checkpoints;
+
+/// <summary>Where one tensor of a checkpoint goes.</summary>
+/// <param name="Name">Its name in the checkpoint.</param>
+/// <param name="Rows">Its first size.</param>
+/// <param name="Columns">Its second size; null for a vector.</param>
+/// <param name="Offset">Where its bytes start in the weight memory.</param>
+/// <param name="Type">Type it is stored as there.</param>
+internal sealed record WeightSlot(string Name, int Rows, int? Columns, long Offset, ElementType Type)
+{
+    /// <summary>Elements of the tensor.</summary>
+    public long Elements => (long)Rows * (Columns ?? 1);
+
+    /// <summary>Bytes it takes in the weight memory.</summary>
+    public long Bytes => Elements * Type.Bytes();
+
+    /// <summary>The shape as people write it.</summary>
+    public string ShapeText => Columns is { } columns ? $"[{Rows}, {columns}]" : $"[{Rows}]";
+
+    /// <summary>Whether a stored tensor has this shape.</summary>
+    public bool Fits(StoredTensor tensor) =>
+        Columns is { } columns
+            ? tensor.Shape.Count == 2 && tensor.Shape[0] == Rows && tensor.Shape[1] == columns
+            : tensor.Shape.Count == 1 && tensor.Shape[0] == Rows;
+}

@@ -1,0 +1,32 @@
+namespace ModelServe.Execution.Loading;
+
+/// <summary>How a model is loaded; every null or automatic value is resolved from the checkpoint and the machine.</summary>
+public sealed record ModelLoadOptions
+{
+    /// <summary>Where it runs: auto or cpu.</summary>
+    public string Device { get; init; } = "auto";
+
+    /// <summary>How weights and key-value blocks are stored.</summary>
+    public WeightFormat Format { get; init; } = WeightFormat.Auto;
+
+    /// <summary>Longest sequence in tokens; null takes the model's own, shortened if the memory needs it.</summary>
+    public int? MaxModelLength { get; init; }
+
+    /// <summary>Bytes for key-value blocks; null takes a share of what is free.</summary>
+    public long? KvMemoryBytes { get; init; }
+
+    /// <summary>Sequences that may run at once.</summary>
+    public int MaxSequences { get; init; } = 64;
+
+    /// <summary>Tokens that one step may feed; at least <see cref="MaxSequences"/>.</summary>
+    public int MaxBatchedTokens { get; init; } = 512;
+
+    /// <summary>Which implementation of the operations runs.</summary>
+    public OpsKind Ops { get; init; } = OpsKind.Auto;
+
+    /// <summary>Threads that compute; null takes one a processor.</summary>
+    public int? Threads { get; init; }
+
+    /// <summary>Bytes that the process may use; null takes what the system or its container allows.</summary>
+    public long? MemoryBytes { get; init; }
+}

@@ -1,0 +1,104 @@
+#pragma warning disable CA1859 // until the second implementation is merged
+using ModelServe.Execution.Checkpoints;
+using ModelServe.Execution.Memory;
+using ModelServe.Execution.Models;
+using ModelServe.Execution.Operations;
+
+namespace ModelServe.Execution.Loading;
+
+/// <summary>Turns a model directory into a model that runs.</summary>
+/// <remarks>
+/// Everything is checked before the first weight is read: config, headers, names, shapes, memory. Loading then holds the weights
+/// once and one chunk of scratch. Any thread.
+/// </remarks>
+public static class ModelLoader
+{
+    /// <summary>Reads config and headers and plans the memory, without loading a weight.</summary>
+    /// <exception cref="ModelLoadException">The checkpoint is damaged or unsupported, or does not fit.</exception>
+    public static (ModelConfig Config, MemoryPlan Plan) Inspect(string directory, ModelLoadOptions options)
+    {
+        var config = ModelConfig.Read(directory);
+        using var checkpoint = Checkpoint.Open(directory);
+        return (config, Plan(config, checkpoint, options).Plan);
+    }
+
+    /// <summary>Loads a model.</summary>
+    /// <exception cref="ModelLoadException">
+    /// The checkpoint is damaged or unsupported, does not fit, an option is out of range, or libtorch does not load.
+    /// </exception>
+    public static LoadedModel Load(string directory, ModelLoadOptions options, IProgress<LoadProgress>? progress)
+    {
+        var config = ModelConfig.Read(directory);
+        using var checkpoint = Checkpoint.Open(directory);
+        var (plan, map) = Plan(config, checkpoint, options);
+        RequireCpu(options.Device);
+        ModelMemory? memory = new(config, plan);
+        IOps? ops = null;
+        CausalDecoder? decoder = null;
+        try
+        {
+            WeightReader.Read(checkpoint, map, memory.Weights, progress);
+            var weights = map.Bind(memory.Weights);
+            var shape = MemoryPlan.Shape(
+                config, plan.Geometry.MaxSequences, plan.Geometry.MaxBatchedTokens, plan.Geometry.MaxModelLength);
+            var kind = options.Ops == OpsKind.Auto ? OpsKind.Torch : options.Ops;
+            ops = MakeOps(kind, shape, options.Threads ?? Environment.ProcessorCount);
+            foreach (var matrix in weights.Matrices)
+            {
+                ops.Adopt(matrix);
+            }
+
+            decoder = new CausalDecoder(config, shape, ops, weights, memory.Cache, memory.Rotary.Table);
+            var model = new LoadedModel(config, plan, kind, new ModelRunner(decoder, plan.Geometry), decoder, ops, memory);
+            (memory, ops, decoder) = (null, null, null);
+            return model;
+        }
+        finally
+        {
+            decoder?.Dispose();
+            ops?.Dispose();
+            memory?.Dispose();
+        }
+    }
+
+    private static (MemoryPlan Plan, WeightMap Map) Plan(ModelConfig config, Checkpoint checkpoint, ModelLoadOptions options)
+    {
+        var type = ResolveType(options.Format, checkpoint);
+        var map = new WeightMap(config, type);
+        map.Check(checkpoint.Tensors);
+        var budget = options.MemoryBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        return (MemoryPlan.Make(config, type, options, budget), map);
+    }
+
+    /// <summary>The operations of a kind, for at most the given sizes.</summary>
+    internal static IOps MakeOps(OpsKind kind, OpsShape shape, int threads)
+    {
+        if (threads is < 1 or > 1024)
+        {
+            throw new ModelLoadException($"threads: 1..1024; got {threads}");
+        }
+
+        return kind switch
+        {
+            OpsKind.Torch => new TorchOps(threads),
+            _ => throw new ModelLoadException($"ops: auto or torch; got {kind}"),
+        };
+    }
+
+    private static void RequireCpu(string device)
+    {
+        if (device is not ("auto" or "cpu"))
+        {
+            throw new ModelLoadException($"device: auto or cpu (this build has no kernels for another); got {device}");
+        }
+    }
+
+    private static ElementType ResolveType(WeightFormat format, Checkpoint checkpoint) => format switch
+    {
+        WeightFormat.Float32 => ElementType.Float32,
+        WeightFormat.BFloat16 => ElementType.BFloat16,
+        _ => checkpoint.Tensors.Values.Where(tensor => tensor.Shape.Count == 2).All(tensor => tensor.Type == StoredType.BF16)
+            ? ElementType.BFloat16
+            : ElementType.Float32,
+    };
+}

@@ -1,0 +1,130 @@
+using System.Globalization;
+using System.Text;
+using ModelServe.Engine.Running;
+using ModelServe.Execution.Checkpoints;
+using ModelServe.Execution.Loading;
+using ModelServe.Execution.Models;
+using ModelServe.Execution.Operations;
+
+namespace ModelServe.Execution.Memory;
+
+/// <summary>Where every byte of a model goes, computed from shapes before anything is loaded.</summary>
+public sealed record MemoryPlan
+{
+    /// <summary>Tokens of a key-value block.</summary>
+    public const int BlockTokens = 16;
+
+    /// <summary>Share of the memory left beside weights and activations that key-value blocks take unless told otherwise.</summary>
+    private const double DefaultCacheShare = 0.25;
+
+    /// <summary>How weights and key-value blocks are stored.</summary>
+    public required ElementType Type { get; init; }
+
+    /// <summary>Bytes of the weights.</summary>
+    public required long WeightBytes { get; init; }
+
+    /// <summary>Bytes of the rotary tables.</summary>
+    public required long RotaryBytes { get; init; }
+
+    /// <summary>Bytes of the activations.</summary>
+    public required long ActivationBytes { get; init; }
+
+    /// <summary>Bytes of one block over all layers.</summary>
+    public required long BlockBytes { get; init; }
+
+    /// <summary>Bytes that this process may use.</summary>
+    public required long BudgetBytes { get; init; }
+
+    /// <summary>The sizes that engine and executor agree on.</summary>
+    public required ExecutorGeometry Geometry { get; init; }
+
+    /// <summary>Bytes of all blocks.</summary>
+    public long CacheBytes => BlockBytes * Geometry.BlockCount;
+
+    /// <summary>Bytes of everything.</summary>
+    public long TotalBytes => WeightBytes + RotaryBytes + ActivationBytes + CacheBytes;
+
+    /// <summary>Plans a model for a budget of memory.</summary>
+    /// <exception cref="MemoryPlanException">It cannot fit, or an option is out of range.</exception>
+    public static MemoryPlan Make(ModelConfig config, ElementType type, ModelLoadOptions options, long budgetBytes)
+    {
+        Require("max-running", options.MaxSequences, 1, 4096);
+        Require("max-batched-tokens", options.MaxBatchedTokens, options.MaxSequences, 1 << 20);
+        if (options.MaxModelLength is { } asked)
+        {
+            Require("max-model-len", asked, 1, config.MaxPositions);
+        }
+
+        var longest = options.MaxModelLength ?? config.MaxPositions;
+        var weights = new WeightMap(config, type).Bytes;
+        var activations = CausalDecoder.ArenaBytes(Shape(config, options.MaxSequences, options.MaxBatchedTokens, longest));
+        var blockBytes = KvCache.BytesFor(type, config.Layers, 1, BlockTokens, config.Attention);
+        var free = budgetBytes - weights - activations - RotaryMemory.BytesFor(config, longest);
+        var cacheBytes = options.KvMemoryBytes ?? (long)(free * DefaultCacheShare);
+        if (free <= 0 || cacheBytes > free)
+        {
+            throw new MemoryPlanException(
+                $"memory: at most {Mebibytes(budgetBytes)}; got weights {Mebibytes(weights)} + activations {Mebibytes(activations)} + " +
+                $"rotary tables {Mebibytes(RotaryMemory.BytesFor(config, longest))} + key-value blocks {Mebibytes(Math.Max(0, cacheBytes))}");
+        }
+
+        // One block more than is used: block 0 is never rented.
+        var useful = ((long)options.MaxSequences * BlocksFor(longest)) + 1;
+        var blocks = (int)Math.Min(Math.Min(useful, cacheBytes / blockBytes), int.MaxValue);
+        var needed = BlocksFor(longest) + 1;
+        if (blocks < needed)
+        {
+            // A length that nobody asked for gives way to the memory; the table shows it.
+            longest = options.MaxModelLength is null ? Math.Max(0, blocks - 1) * BlockTokens : longest;
+            if (longest < BlockTokens || options.MaxModelLength is not null)
+            {
+                throw new MemoryPlanException(
+                    $"kv-memory: at least {Mebibytes(needed * blockBytes)} ({needed} blocks for one sequence of {longest} tokens); " +
+                    $"got {Mebibytes(cacheBytes)} ({blocks} blocks)");
+            }
+        }
+
+        return new MemoryPlan
+        {
+            Type = type,
+            WeightBytes = weights,
+            RotaryBytes = RotaryMemory.BytesFor(config, longest),
+            ActivationBytes = activations,
+            BlockBytes = blockBytes,
+            BudgetBytes = budgetBytes,
+            Geometry = new ExecutorGeometry(
+                config.VocabularySize, longest, BlockTokens, blocks, options.MaxSequences, options.MaxBatchedTokens),
+        };
+    }
+
+    /// <summary>The plan as a table, one line a part.</summary>
+    public string ToTable()
+    {
+        var table = new StringBuilder();
+        Line("weights", WeightBytes, Type == ElementType.Float32 ? "float32" : "bfloat16");
+        Line("rotary tables", RotaryBytes, $"{Geometry.MaxModelLength} positions");
+        Line("activations", ActivationBytes, $"{Geometry.MaxBatchedTokens} tokens a step");
+        Line("key-value blocks", CacheBytes, $"{Geometry.BlockCount} blocks of {BlockTokens} tokens, {BlockBytes} bytes each");
+        Line("total", TotalBytes, $"of {Mebibytes(BudgetBytes)}");
+        return table.ToString();
+
+        void Line(string part, long bytes, string note) =>
+            table.Append(CultureInfo.InvariantCulture, $"{part,-18}{Mebibytes(bytes),14}  {note}").Append('\n');
+    }
+
+    /// <summary>The largest sizes that the operations will meet.</summary>
+    internal static OpsShape Shape(ModelConfig config, int maxSequences, int maxRows, int maxContext) =>
+        new(maxRows, maxSequences, maxContext, config.HiddenSize, config.IntermediateSize, config.VocabularySize, config.Attention);
+
+    private static long BlocksFor(int tokens) => (tokens + BlockTokens - 1) / BlockTokens;
+
+    private static string Mebibytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1048576.0:N1} MiB");
+
+    private static void Require(string option, int value, int min, int max)
+    {
+        if (value < min || value > max)
+        {
+            throw new MemoryPlanException($"{option}: {min}..{max}; got {value}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+using System.Runtime.InteropServices;
+using ModelServe.Engine.Running;
+using ModelServe.Execution.Models;
+using ModelServe.Execution.Operations;
+using ModelServe.Execution.Sampling;
+
+namespace ModelServe.Execution;
+
+/// <summary>Runs plans on a loaded model: embed, layers, logits of the rows that sample, tokens.</summary>
+/// <remarks>Depth 1: a step is done when <see cref="Submit"/> returns. Engine thread only; a step allocates nothing after warm-up.</remarks>
+internal sealed class ModelRunner : IStepExecutor
+{
+    private readonly CausalDecoder _model;
+    private readonly StepBatch _batch;
+    private readonly StepResult _result;
+    private readonly TokenSampler _sampler;
+    private readonly SlotSampling[] _slots;
+    private readonly int[] _lastSampled;
+    private bool _pending;
+
+    /// <summary>A runner of a model that outlives it.</summary>
+    public ModelRunner(CausalDecoder model, ExecutorGeometry geometry)
+    {
+        _model = model;
+        Geometry = geometry;
+        _batch = new StepBatch(geometry);
+        _result = new StepResult(geometry);
+        _sampler = new TokenSampler(geometry.VocabularySize);
+        _slots = new SlotSampling[geometry.MaxSequences];
+        for (var slot = 0; slot < _slots.Length; slot++)
+        {
+            _slots[slot] = new SlotSampling();
+        }
+
+        _lastSampled = new int[geometry.MaxSequences];
+        Array.Fill(_lastSampled, StepResult.NoToken);
+    }
+
+    /// <inheritdoc />
+    public ExecutorGeometry Geometry { get; }
+
+    /// <inheritdoc />
+    public int Depth => 1;
+
+    /// <inheritdoc />
+    public void Submit(StepPlan plan)
+    {
+        if (_pending)
+        {
+            throw new InvalidOperationException("a step is submitted only after the one before it was collected");
+        }
+
+        try
+        {
+            Run(plan);
+            _pending = true;
+        }
+        catch (Exception exception) when (exception is ExternalException or InvalidOperationException or OutOfMemoryException)
+        {
+            throw new ExecutorFailedException($"step {plan.StepId}: {exception.Message}", exception);
+        }
+    }
+
+    /// <inheritdoc />
+    public StepResult Collect()
+    {
+        if (!_pending)
+        {
+            throw new InvalidOperationException("a step is collected only after it was submitted");
+        }
+
+        _pending = false;
+        return _result;
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        // The loaded model owns all memory.
+    }
+
+    private void Run(StepPlan plan)
+    {
+        for (var i = 0; i < plan.NewSlotCount; i++)
+        {
+            ref readonly var assignment = ref plan.NewSlots[i];
+            _slots[assignment.Slot].Assign(assignment, Geometry.MaxModelLength);
+            _lastSampled[assignment.Slot] = StepResult.NoToken;
+        }
+
+        _batch.Fill(plan, _lastSampled);
+        CheckTokens();
+        var logits = _model.Forward(_batch);
+
+        _result.StepId = plan.StepId;
+        _result.SequenceCount = plan.SequenceCount;
+        var row = 0;
+        for (var sequence = 0; sequence < plan.SequenceCount; sequence++)
+        {
+            if (!plan.Samples[sequence])
+            {
+                _result.TokenIds[sequence] = StepResult.NoToken;
+                _result.TopCounts[sequence] = 0;
+                continue;
+            }
+
+            var slot = plan.Slots[sequence];
+            _sampler.Sample(logits.Row(row++), _slots[slot], _batch.ContextLength(sequence), _result, sequence);
+            _lastSampled[slot] = _result.TokenIds[sequence];
+        }
+    }
+
+    // Ids index the embedding table in unmanaged memory: one that slipped through admission must not read beside it.
+    private void CheckTokens()
+    {
+        foreach (var id in _batch.TokenIds.AsSpan(0, _batch.TokenCount))
+        {
+            if ((uint)id >= (uint)Geometry.VocabularySize)
+            {
+                throw new InvalidOperationException($"token id: 0..{Geometry.VocabularySize - 1}; got {id}");
+            }
+        }
+    }
+}

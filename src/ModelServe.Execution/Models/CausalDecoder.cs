@@ -1,0 +1,115 @@
+using ModelServe.Execution.Checkpoints;
+using ModelServe.Execution.Memory;
+using ModelServe.Execution.Operations;
+
+namespace ModelServe.Execution.Models;
+
+/// <summary>The forward pass of a pre-norm decoder: attention, then a gated feed-forward part, each added to the residual stream.</summary>
+/// <remarks>
+/// Llama, Mistral, Qwen2 and Qwen3 are this one composition; what distinguishes them is which weights are there (biases, query
+/// and key gains) and the numbers of the shape. It speaks to <see cref="IOps"/> only. Engine thread only; a step allocates nothing.
+/// </remarks>
+internal sealed class CausalDecoder : IDisposable
+{
+    private readonly IOps _ops;
+    private readonly DecoderWeights _weights;
+    private readonly KvCache _cache;
+    private readonly RotaryTable _rotary;
+    private readonly AttentionShape _attention;
+    private readonly float _epsilon;
+    private readonly ActivationArena _arena;
+    private readonly Activation _residual;
+    private readonly Activation _delta;
+    private readonly Activation _hidden;
+    private readonly Activation _fused;
+    private readonly Activation _attended;
+    private readonly Activation _gateUp;
+    private readonly Activation _gated;
+    private readonly Activation _sampled;
+    private readonly Activation _sampledHidden;
+    private readonly Activation _logits;
+
+    /// <summary>A decoder over weights and cache that outlive it; takes its activations now.</summary>
+    public CausalDecoder(ModelConfig config, OpsShape shape, IOps ops, DecoderWeights weights, KvCache cache, RotaryTable rotary)
+    {
+        _ops = ops;
+        _weights = weights;
+        _cache = cache;
+        _rotary = rotary;
+        _attention = config.Attention;
+        _epsilon = config.NormEpsilon;
+        _arena = new ActivationArena(ArenaBytes(shape));
+        var sizes = Sizes(shape);
+        var parts = Array.ConvertAll(sizes, size => _arena.Carve(size.Rows, size.Columns));
+        _residual = parts[0];
+        _delta = parts[1];
+        _hidden = parts[2];
+        _fused = parts[3];
+        _attended = parts[4];
+        _gateUp = parts[5];
+        _gated = parts[6];
+        _sampled = parts[7];
+        _sampledHidden = parts[8];
+        _logits = parts[9];
+    }
+
+    /// <summary>Bytes of the activations.</summary>
+    public static long ArenaBytes(OpsShape shape) =>
+        Sizes(shape).Sum(size => ActivationArena.BytesFor(size.Rows, size.Columns));
+
+    /// <summary>Computes one step: stores its keys and values, and makes the logits of its sampled rows.</summary>
+    /// <returns>[sampled row, vocabulary]; valid until the next step, and the caller's to change.</returns>
+    public Activation Forward(StepBatch batch)
+    {
+        var rows = batch.TokenCount;
+        _ops.BeginStep(batch);
+        _ops.Embed(batch, _weights.Embedding, _residual);
+        for (var i = 0; i < _weights.Layers.Count; i++)
+        {
+            var layer = _weights.Layers[i];
+            if (i == 0)
+            {
+                _ops.Norm(_residual, layer.InputNorm, _epsilon, _hidden, rows);
+            }
+            else
+            {
+                _ops.AddNorm(_residual, _delta, layer.InputNorm, _epsilon, _hidden, rows);
+            }
+
+            _ops.Linear(_hidden, layer.Qkv, _fused, rows);
+            _ops.RotateAndStore(batch, _fused, _attention, layer.QueryNorm, layer.KeyNorm, _epsilon, _rotary, _cache, i);
+            _ops.Attention(batch, _fused, _attention, _cache, i, _attended);
+            _ops.Linear(_attended, layer.Output, _delta, rows);
+            _ops.AddNorm(_residual, _delta, layer.PostNorm, _epsilon, _hidden, rows);
+            _ops.Linear(_hidden, layer.GateUp, _gateUp, rows);
+            _ops.GatedActivation(_gateUp, _gated, rows);
+            _ops.Linear(_gated, layer.Down, _delta, rows);
+        }
+
+        if (batch.SampledCount > 0)
+        {
+            _ops.GatherSampled(batch, _residual, _delta, _sampled);
+            _ops.Norm(_sampled, _weights.FinalNorm, _epsilon, _sampledHidden, batch.SampledCount);
+            _ops.Linear(_sampledHidden, _weights.Head, _logits, batch.SampledCount);
+        }
+
+        return _logits;
+    }
+
+    /// <inheritdoc />
+    public void Dispose() => _arena.Dispose();
+
+    private static (int Rows, int Columns)[] Sizes(OpsShape shape) =>
+    [
+        (shape.MaxRows, shape.HiddenSize),
+        (shape.MaxRows, shape.HiddenSize),
+        (shape.MaxRows, shape.HiddenSize),
+        (shape.MaxRows, shape.Attention.FusedColumns),
+        (shape.MaxRows, shape.Attention.QueryColumns),
+        (shape.MaxRows, 2 * shape.IntermediateSize),
+        (shape.MaxRows, shape.IntermediateSize),
+        (shape.MaxSequences, shape.HiddenSize),
+        (shape.MaxSequences, shape.HiddenSize),
+        (shape.MaxSequences, shape.VocabularySize),
+    ];
+}

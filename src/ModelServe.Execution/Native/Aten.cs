@@ -1,0 +1,67 @@
+using System.Runtime.InteropServices;
+using ModelServe.Execution.Operations;
+using TorchSharp;
+
+namespace ModelServe.Execution.Native;
+
+/// <summary>What libtorch's stable C interface offers and TorchSharp does not. A TorchSharp handle is an ATen handle.</summary>
+/// <remarks>
+/// <see cref="NativeTorch.EnsureLoaded"/> must have run. The interface trusts its caller: a wrong shape reads foreign memory.
+/// When it refuses a call, the reason goes to the standard error stream only.
+/// </remarks>
+internal static unsafe partial class Aten
+{
+    /// <summary>Address of a tensor's first element.</summary>
+    /// <exception cref="InvalidOperationException">libtorch refused the call.</exception>
+    public static void* Data(torch.Tensor tensor)
+    {
+        Check(aoti_torch_get_data_ptr(tensor.Handle, out var pointer));
+        return (void*)pointer;
+    }
+
+    /// <summary>A contiguous CPU tensor over memory that it does not own and that must outlive it.</summary>
+    /// <exception cref="InvalidOperationException">libtorch refused the call.</exception>
+    public static torch.Tensor FromMemory(void* data, ElementType type, params ReadOnlySpan<long> sizes)
+    {
+        var strides = stackalloc long[sizes.Length];
+        var stride = 1L;
+        for (var i = sizes.Length - 1; i >= 0; i--)
+        {
+            strides[i] = stride;
+            stride *= sizes[i];
+        }
+
+        var scalarType = type == ElementType.Float32 ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16;
+        fixed (long* size = sizes)
+        {
+            Check(aoti_torch_create_tensor_from_blob(
+                (nint)data, sizes.Length, size, strides, 0, (int)scalarType, (int)DeviceType.CPU, 0, out var handle));
+            return torch.Tensor.UnsafeCreateTensor(handle);
+        }
+    }
+
+    private static void Check(int status)
+    {
+        if (status != 0)
+        {
+            throw new InvalidOperationException("libtorch refused a call; the reason is on the standard error stream");
+        }
+    }
+
+    [LibraryImport("torch_cpu")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int aoti_torch_get_data_ptr(nint tensor, out nint data);
+
+    [LibraryImport("torch_cpu")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int aoti_torch_create_tensor_from_blob(
+        nint data,
+        long dimensions,
+        long* sizes,
+        long* strides,
+        long storageOffset,
+        int type,
+        int deviceType,
+        int deviceIndex,
+        out nint result);
+}

@@ -1,0 +1,29 @@
+namespace ModelServe.Execution.Operations;
+
+/// <summary>A float32 matrix of the arena: one row per token (or sampled sequence), contiguous, reused in every step and layer.</summary>
+/// <remarks>
+/// A view: <see cref="Memory.ActivationArena"/> owns the bytes and outlives it. <see cref="Rows"/> is the capacity; every operation says
+/// how many rows of it are in use. Starts at a multiple of 64 bytes. Engine thread only, except inside one operation.
+/// </remarks>
+internal sealed unsafe class Activation
+{
+    /// <summary>A view of <paramref name="rows"/> × <paramref name="columns"/> floats at <paramref name="data"/>.</summary>
+    public Activation(float* data, int rows, int columns)
+    {
+        Data = data;
+        Rows = rows;
+        Columns = columns;
+    }
+
+    /// <summary>The first element; row r starts at <c>Data + r * Columns</c>.</summary>
+    public float* Data { get; }
+
+    /// <summary>Rows that fit.</summary>
+    public int Rows { get; }
+
+    /// <summary>Elements of a row, also the distance between rows.</summary>
+    public int Columns { get; }
+
+    /// <summary>One row.</summary>
+    public Span<float> Row(int row) => new(Data + ((long)row * Columns), Columns);
+}

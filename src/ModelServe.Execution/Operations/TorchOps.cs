@@ -1,0 +1,232 @@
+using ModelServe.Execution.Memory;
+using ModelServe.Execution.Native;
+using static TorchSharp.torch;
+
+namespace ModelServe.Execution.Operations;
+
+/// <summary>The operations in plain TorchSharp, as their definitions read: what every other implementation is compared with.</summary>
+/// <remarks>
+/// Slow: it widens each weight to float32 for each use and gathers a sequence's cache before it attends. Makes no scratch of its
+/// own; what libtorch allocates inside a call is freed when the call returns.
+/// </remarks>
+internal sealed unsafe class TorchOps : IOps
+{
+    private readonly List<Tensor> _weights = [];
+
+    /// <summary>Loads libtorch.</summary>
+    /// <exception cref="NativeTorchException">It does not load.</exception>
+    public TorchOps(int threads)
+    {
+        NativeTorch.EnsureLoaded();
+        set_num_threads(threads);
+    }
+
+    /// <inheritdoc />
+    public void Adopt(WeightMatrix weight)
+    {
+        var view = Aten.FromMemory(weight.Data, weight.Type, weight.Rows, weight.Columns);
+        weight.Companion = view;
+        _weights.Add(view);
+    }
+
+    /// <inheritdoc />
+    public void BeginStep(StepBatch batch)
+    {
+        // Nothing here depends on the batch alone.
+    }
+
+    /// <inheritdoc />
+    public void Embed(StepBatch batch, WeightMatrix table, Activation output)
+    {
+        using var scope = NewDisposeScope();
+        var rows = ((Tensor)table.Companion!).index_select(0, Indices(batch.TokenIds, 0, batch.TokenCount));
+        View(output, batch.TokenCount).copy_(rows);
+    }
+
+    /// <inheritdoc />
+    public void Norm(Activation x, WeightVector gain, float epsilon, Activation output, int rows)
+    {
+        using var scope = NewDisposeScope();
+        View(output, rows).copy_(Normalised(View(x, rows), gain, epsilon));
+    }
+
+    /// <inheritdoc />
+    public void AddNorm(Activation residual, Activation delta, WeightVector gain, float epsilon, Activation output, int rows)
+    {
+        using var scope = NewDisposeScope();
+        var sum = View(residual, rows).add_(View(delta, rows));
+        View(output, rows).copy_(Normalised(sum, gain, epsilon));
+    }
+
+    /// <inheritdoc />
+    public void Linear(Activation x, WeightMatrix weight, Activation output, int rows)
+    {
+        using var scope = NewDisposeScope();
+        var wide = ((Tensor)weight.Companion!).to(ScalarType.Float32);
+        var product = nn.functional.linear(View(x, rows), wide);
+        View(output, rows).copy_(weight.Bias is { } bias ? product.add_(View(bias)) : product);
+    }
+
+    /// <inheritdoc />
+    public void RotateAndStore(
+        StepBatch batch,
+        Activation fused,
+        AttentionShape shape,
+        WeightVector? queryGain,
+        WeightVector? keyGain,
+        float epsilon,
+        RotaryTable rotary,
+        KvCache cache,
+        int layer)
+    {
+        using var scope = NewDisposeScope();
+        var tokens = batch.TokenCount;
+        var rows = View(fused, tokens);
+        var queries = rows.narrow(1, 0, shape.QueryColumns).view(tokens, shape.QueryHeads, shape.HeadDim);
+        var keys = rows.narrow(1, shape.QueryColumns, shape.KeyValueColumns).view(tokens, shape.KeyValueHeads, shape.HeadDim);
+        var values = rows.narrow(1, shape.QueryColumns + shape.KeyValueColumns, shape.KeyValueColumns)
+            .view(tokens, shape.KeyValueHeads, shape.HeadDim);
+
+        var positions = Indices(batch.Positions, 0, tokens);
+        var cosines = Table(rotary.Cosines, rotary).index_select(0, positions).unsqueeze(1);
+        var sines = Table(rotary.Sines, rotary).index_select(0, positions).unsqueeze(1);
+        queries.copy_(Rotated(queryGain is null ? queries : Normalised(queries, queryGain, epsilon), cosines, sines, shape.HeadDim));
+        var rotatedKeys = Rotated(keyGain is null ? keys : Normalised(keys, keyGain, epsilon), cosines, sines, shape.HeadDim);
+
+        var slots = Indices(batch.CacheSlots, 0, tokens);
+        var blocks = slots.div(cache.BlockTokens, RoundingMode.floor);
+        var offsets = slots.remainder(cache.BlockTokens);
+
+        // Seen as [block, slot, head, element] whatever the layout, so that one indexed store takes all tokens.
+        Keys(cache, layer).permute(0, 3, 1, 2).index_put_(Stored(rotatedKeys, cache), blocks, offsets);
+        Values(cache, layer).permute(0, 2, 1, 3).index_put_(Stored(values, cache), blocks, offsets);
+    }
+
+    /// <inheritdoc />
+    public void Attention(StepBatch batch, Activation fused, AttentionShape shape, KvCache cache, int layer, Activation output)
+    {
+        for (var sequence = 0; sequence < batch.SequenceCount; sequence++)
+        {
+            AttendSequence(batch, sequence, fused, shape, cache, layer, output);
+        }
+    }
+
+    /// <inheritdoc />
+    public void GatedActivation(Activation gateUp, Activation output, int rows)
+    {
+        using var scope = NewDisposeScope();
+        var both = View(gateUp, rows);
+        var gate = nn.functional.silu(both.narrow(1, 0, output.Columns));
+        View(output, rows).copy_(gate.mul_(both.narrow(1, output.Columns, output.Columns)));
+    }
+
+    /// <inheritdoc />
+    public void GatherSampled(StepBatch batch, Activation residual, Activation delta, Activation output)
+    {
+        using var scope = NewDisposeScope();
+        var tokens = Indices(batch.SampledTokens, 0, batch.SampledCount);
+        var rows = View(residual, batch.TokenCount).index_select(0, tokens);
+        View(output, batch.SampledCount).copy_(rows.add_(View(delta, batch.TokenCount).index_select(0, tokens)));
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        foreach (var weight in _weights)
+        {
+            weight.Dispose();
+        }
+
+        _weights.Clear();
+    }
+
+    private static void AttendSequence(
+        StepBatch batch, int sequence, Activation fused, AttentionShape shape, KvCache cache, int layer, Activation output)
+    {
+        using var scope = NewDisposeScope();
+        var start = batch.TokenStarts[sequence];
+        var count = batch.TokenStarts[sequence + 1] - start;
+        var context = batch.ContextLength(sequence);
+        var blockCount = (context + cache.BlockTokens - 1) / cache.BlockTokens;
+        var blocks = Indices(batch.BlockTables, batch.BlockRows[sequence], blockCount);
+        var queries = View(fused, batch.TokenCount)
+            .narrow(0, start, count)
+            .narrow(1, 0, shape.QueryColumns)
+            .view(count, shape.QueryHeads, shape.HeadDim)
+            .transpose(0, 1);
+
+        // [head, position, element]; the slots after the context are cut off before anything is computed with them.
+        var group = shape.QueryHeads / shape.KeyValueHeads;
+        var keys = Keys(cache, layer).index_select(0, blocks).permute(1, 0, 3, 2)
+            .reshape(shape.KeyValueHeads, blockCount * cache.BlockTokens, shape.HeadDim)
+            .narrow(1, 0, context).to(ScalarType.Float32).repeat_interleave(group, 0);
+        var values = Values(cache, layer).index_select(0, blocks).permute(1, 0, 2, 3)
+            .reshape(shape.KeyValueHeads, blockCount * cache.BlockTokens, shape.HeadDim)
+            .narrow(1, 0, context).to(ScalarType.Float32).repeat_interleave(group, 0);
+
+        var scores = queries.bmm(keys.transpose(1, 2)).mul_(tensor(shape.Scale));
+        var queryPositions = arange(batch.FirstPositions[sequence], context, ScalarType.Int64).unsqueeze(1);
+        var keyPositions = arange(0, context, ScalarType.Int64).unsqueeze(0);
+        var hidden = keyPositions.greater(queryPositions);
+        if (shape.Window > 0)
+        {
+            hidden = hidden.logical_or_(keyPositions.less_equal(queryPositions.sub(tensor((long)shape.Window))));
+        }
+
+        var weights = scores.masked_fill_(hidden, float.NegativeInfinity).softmax(-1);
+        View(output, batch.TokenCount).narrow(0, start, count)
+            .copy_(weights.bmm(values).transpose(0, 1).reshape(count, shape.QueryColumns));
+    }
+
+    private static Tensor Normalised(Tensor x, WeightVector gain, float epsilon)
+    {
+        var meanSquare = x.mul(x).mean([-1], keepdim: true);
+        return x.mul(meanSquare.add_(tensor(epsilon)).rsqrt_()).mul_(View(gain));
+    }
+
+    private static Tensor Rotated(Tensor x, Tensor cosines, Tensor sines, int headDim)
+    {
+        var half = headDim / 2;
+        var first = x.narrow(2, 0, half);
+        var second = x.narrow(2, half, half);
+        return cat(
+            [
+                first.mul(cosines).sub_(second.mul(sines)),
+                second.mul(cosines).add_(first.mul(sines)),
+            ],
+            2);
+    }
+
+    private static Tensor Stored(Tensor x, KvCache cache) =>
+        cache.Type == ElementType.BFloat16 ? x.to(ScalarType.BFloat16) : x;
+
+    private static Tensor View(Activation activation, int rows) =>
+        Aten.FromMemory(activation.Data, ElementType.Float32, rows, activation.Columns);
+
+    private static Tensor View(WeightVector vector) => Aten.FromMemory(vector.Data, ElementType.Float32, vector.Length);
+
+    private static Tensor Table(float* values, RotaryTable rotary) =>
+        Aten.FromMemory(values, ElementType.Float32, rotary.Positions, rotary.Half);
+
+    /// <summary>Keys of a layer, [block, head, element, slot].</summary>
+    private static Tensor Keys(KvCache cache, int layer) =>
+        Pairs(cache, layer).select(2, 0).view(cache.Blocks, cache.KeyValueHeads, cache.HeadDim, cache.BlockTokens);
+
+    /// <summary>Values of a layer, [block, head, slot, element].</summary>
+    private static Tensor Values(KvCache cache, int layer) =>
+        Pairs(cache, layer).select(2, 1).view(cache.Blocks, cache.KeyValueHeads, cache.BlockTokens, cache.HeadDim);
+
+    private static Tensor Pairs(KvCache cache, int layer) =>
+        Aten.FromMemory(cache.Keys(layer, 0, 0), cache.Type, cache.Blocks, cache.KeyValueHeads, 2, cache.HeadElements);
+
+    private static Tensor Indices(int[] values, int start, int count)
+    {
+        var wide = new long[count];
+        for (var i = 0; i < count; i++)
+        {
+            wide[i] = values[start + i];
+        }
+
+        return tensor(wide);
+    }
+}

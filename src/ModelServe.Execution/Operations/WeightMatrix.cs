@@ -1,0 +1,40 @@
+namespace ModelServe.Execution.Operations;
+
+/// <summary>A weight [output features, input features], row-major and contiguous as a checkpoint stores it, with an optional bias.</summary>
+/// <remarks>
+/// Projections that read the same input are one matrix: query, key, value rows after each other; gate rows, then up rows.
+/// A view: the loaded model owns the bytes. Starts at a multiple of 64 bytes. Immutable after loading.
+/// </remarks>
+internal sealed unsafe class WeightMatrix
+{
+    /// <summary>A view of the matrix at <paramref name="data"/>.</summary>
+    public WeightMatrix(void* data, ElementType type, int rows, int columns, WeightVector? bias = null)
+    {
+        Data = data;
+        Type = type;
+        Rows = rows;
+        Columns = columns;
+        Bias = bias;
+    }
+
+    /// <summary>The first element, of <see cref="Type"/>; row r starts <c>r * Columns</c> elements later.</summary>
+    public void* Data { get; }
+
+    /// <summary>How the elements are stored.</summary>
+    public ElementType Type { get; }
+
+    /// <summary>Output features (for an embedding: the vocabulary).</summary>
+    public int Rows { get; }
+
+    /// <summary>Input features (for an embedding: the hidden size).</summary>
+    public int Columns { get; }
+
+    /// <summary>Added to each output row, [Rows]; null for none.</summary>
+    public WeightVector? Bias { get; }
+
+    /// <summary>Bytes of the matrix, without its bias.</summary>
+    public long Bytes => (long)Rows * Columns * Type.Bytes();
+
+    /// <summary>What the operations keep beside this weight (a view for a library, say); theirs alone, set in <see cref="IOps.Adopt"/>.</summary>
+    public object? Companion { get; set; }
+}

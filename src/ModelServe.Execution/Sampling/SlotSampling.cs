@@ -1,0 +1,82 @@
+using System.Runtime.InteropServices;
+using ModelServe.Engine.Admission;
+using ModelServe.Engine.Running;
+
+namespace ModelServe.Execution.Sampling;
+
+/// <summary>What sampling remembers of the sequence in one slot: its options, and how often each token came, where that matters.</summary>
+internal sealed class SlotSampling
+{
+    private readonly Dictionary<int, int> _outputCounts = [];
+
+    /// <summary>How tokens are chosen.</summary>
+    public SamplingOptions Options { get; private set; } = SamplingOptions.Greedy;
+
+    /// <summary>Tokens of the prompt.</summary>
+    public int PromptLength { get; private set; }
+
+    /// <summary>Whether the logits are changed before a token is chosen.</summary>
+    public bool ChangesLogits { get; private set; }
+
+    /// <summary>A sequence enters the slot, or comes back to it after preemption.</summary>
+    /// <param name="assignment">Its options and tokens so far.</param>
+    /// <param name="capacity">Most distinct tokens that it can have, so that a step need not grow the table.</param>
+    public void Assign(in SlotAssignment assignment, int capacity)
+    {
+        Options = assignment.Sampling;
+        PromptLength = assignment.PromptLength;
+        ChangesLogits = Options.HasPenalties || Options.LogitBias.Count > 0 || (Options.MinTokens > 0 && Options.StopTokenIds.Count > 0);
+        _outputCounts.Clear();
+        if (!Options.HasPenalties)
+        {
+            return;
+        }
+
+        _outputCounts.EnsureCapacity(capacity);
+        var tokens = assignment.TokenIds.Span;
+        foreach (var id in tokens[..assignment.PromptLength])
+        {
+            _outputCounts.TryAdd(id, 0);
+        }
+
+        foreach (var id in tokens[assignment.PromptLength..])
+        {
+            Record(id);
+        }
+    }
+
+    /// <summary>A token joined the output.</summary>
+    public void Record(int id)
+    {
+        if (Options.HasPenalties)
+        {
+            CollectionsMarshal.GetValueRefOrAddDefault(_outputCounts, id, out _)++;
+        }
+    }
+
+    /// <summary>Changes the logits of the next token, in the order that <see cref="SamplingOptions"/> gives.</summary>
+    /// <param name="logits">One vocabulary.</param>
+    /// <param name="position">Position of the next token.</param>
+    public void Apply(Span<float> logits, int position)
+    {
+        foreach (var bias in Options.LogitBias)
+        {
+            logits[bias.TokenId] += bias.Bias;
+        }
+
+        if (position - PromptLength < Options.MinTokens)
+        {
+            foreach (var id in Options.StopTokenIds)
+            {
+                logits[id] = float.NegativeInfinity;
+            }
+        }
+
+        foreach (var (id, count) in _outputCounts)
+        {
+            var logit = logits[id];
+            logit = logit > 0 ? logit / Options.RepetitionPenalty : logit * Options.RepetitionPenalty;
+            logits[id] = count == 0 ? logit : logit - (count * Options.FrequencyPenalty) - Options.PresencePenalty;
+        }
+    }
+}

@@ -1,0 +1,80 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using ModelServe.Host.Options;
+
+namespace ModelServe.Host.Commands;
+
+/// <summary>The options about loading and scheduling that several commands share.</summary>
+internal sealed class ModelOptionSet
+{
+    private readonly Option<string> _device = new("--device") { Description = "auto, cpu, cuda or cuda:N", DefaultValueFactory = _ => "auto" };
+    private readonly Option<string> _dtype = new("--dtype") { Description = "auto (the checkpoint's own), float32 or bfloat16", DefaultValueFactory = _ => "auto" };
+    private readonly Option<int?> _maxModelLength = new("--max-model-len") { Description = "longest sequence in tokens (default: the checkpoint's limit)" };
+    private readonly Option<long?> _kvMemory = new("--kv-memory") { Description = "memory for keys and values, such as 2GiB (default: derived)", CustomParser = ParseBytes };
+    private readonly Option<int?> _maxRunning = new("--max-running") { Description = "sequences that run at once (default 64)" };
+    private readonly Option<int?> _maxBatchedTokens = new("--max-batched-tokens") { Description = "tokens that one step feeds at most (default 512)" };
+
+    /// <summary>Adds the options to a command.</summary>
+    public void AddTo(Command command)
+    {
+        _device.Validators.Add(result => Require(result, _device, IsDevice, "auto, cpu, cuda or cuda:N"));
+        _dtype.Validators.Add(result => Require(result, _dtype, value => value is "auto" or "float32" or "bfloat16", "auto, float32 or bfloat16"));
+        AddRange(_maxModelLength, 2, 1 << 20);
+        AddRange(_maxRunning, 1, 4096);
+        AddRange(_maxBatchedTokens, 1, 1 << 16);
+        foreach (Option option in new Option[] { _device, _dtype, _maxModelLength, _kvMemory, _maxRunning, _maxBatchedTokens })
+        {
+            command.Options.Add(option);
+        }
+    }
+
+    /// <summary>What was given, over the defaults.</summary>
+    public EngineSettings Read(ParseResult parsed)
+    {
+        EngineSettings defaults = new();
+        return defaults with
+        {
+            Device = parsed.GetValue(_device) ?? defaults.Device,
+            DType = parsed.GetValue(_dtype) ?? defaults.DType,
+            MaxModelLength = parsed.GetValue(_maxModelLength),
+            KvMemoryBytes = parsed.GetValue(_kvMemory),
+            MaxRunning = parsed.GetValue(_maxRunning) ?? defaults.MaxRunning,
+            MaxBatchedTokens = parsed.GetValue(_maxBatchedTokens) ?? defaults.MaxBatchedTokens,
+        };
+    }
+
+    /// <summary>Refuses a number outside its range, naming the option, the range and the value.</summary>
+    public static void AddRange<T>(Option<T?> option, T low, T high)
+        where T : struct, IComparable<T> =>
+        option.Validators.Add(result =>
+        {
+            // Written so that NaN fails as well.
+            if (result.GetValue(option) is { } value && !(value.CompareTo(low) >= 0 && value.CompareTo(high) <= 0))
+            {
+                result.AddError($"{option.Name}: expected {low}..{high}; got {value}");
+            }
+        });
+
+    private static void Require(OptionResult result, Option<string> option, Func<string, bool> accepts, string expected)
+    {
+        if (result.GetValue(option) is { } value && !accepts(value))
+        {
+            result.AddError($"{option.Name}: expected {expected}; got '{value}'");
+        }
+    }
+
+    private static bool IsDevice(string device) =>
+        device is "auto" or "cpu" or "cuda" || (device.StartsWith("cuda:", StringComparison.Ordinal) && byte.TryParse(device.AsSpan(5), out _));
+
+    private static long? ParseBytes(ArgumentResult result)
+    {
+        string text = result.Tokens.Count > 0 ? result.Tokens[0].Value : "";
+        if (ByteCount.TryParse(text, out long bytes))
+        {
+            return bytes;
+        }
+
+        result.AddError($"--kv-memory: expected a size such as 512MiB or 4GiB; got '{text}'");
+        return null;
+    }
+}

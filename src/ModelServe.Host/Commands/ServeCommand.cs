@@ -1,0 +1,107 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using ModelServe.Host.Models;
+using ModelServe.Host.Options;
+using ModelServe.Host.Serving;
+
+namespace ModelServe.Host.Commands;
+
+/// <summary><c>modelserve serve</c>: loads the models, listens, and serves until it is told to stop.</summary>
+internal sealed class ServeCommand : Command
+{
+    private readonly Option<string[]> _models = new("--model") { Description = "NAME=DIR of a checkpoint; repeatable (default: the shipped tiny-mini)" };
+    private readonly Option<ListenAddress> _grpc = Address("--grpc", "where gRPC listens (HTTP/2 without TLS)", "127.0.0.1:8001");
+    private readonly Option<ListenAddress> _http = Address("--http", "where HTTP/1.1 listens: health, metrics", "127.0.0.1:8000");
+    private readonly Option<int?> _maxQueued = new("--max-queued") { Description = "requests that may wait (default 1024)" };
+    private readonly Option<long?> _maxQueuedTokens = new("--max-queued-tokens") { Description = "prompt tokens that may wait (default 1048576)" };
+    private readonly Option<double?> _drainTimeout = new("--drain-timeout") { Description = "seconds that running requests get after a stop signal (default 30)" };
+    private readonly Option<double?> _maxRequestTime = new("--max-request-time") { Description = "seconds after which any request ends (default 600)" };
+    private readonly Option<bool> _allowInsecureRemote = new("--allow-insecure-remote") { Description = "listen beyond loopback although nothing encrypts or authenticates" };
+    private readonly ModelOptionSet _modelOptions = new();
+
+    /// <summary>Declares options and action.</summary>
+    public ServeCommand()
+        : base("serve", "Serve models over gRPC; with no --model the shipped tiny-mini")
+    {
+        ModelOptionSet.AddRange(_maxQueued, 1, 1 << 20);
+        ModelOptionSet.AddRange(_maxQueuedTokens, 1L, 1L << 40);
+        ModelOptionSet.AddRange(_drainTimeout, 0.0, 86_400.0);
+        ModelOptionSet.AddRange(_maxRequestTime, 0.001, 604_800.0);
+        foreach (Option option in new Option[] { _models, _grpc, _http, _maxQueued, _maxQueuedTokens, _drainTimeout, _maxRequestTime, _allowInsecureRemote })
+        {
+            Options.Add(option);
+        }
+
+        _modelOptions.AddTo(this);
+        Validators.Add(result =>
+        {
+            foreach (string model in result.GetValue(_models) ?? [])
+            {
+                if (!ModelReference.TryParse(model, out _, out string error))
+                {
+                    result.AddError(error);
+                }
+            }
+        });
+        SetAction((parsed, cancellationToken) => ServeAsync(Read(parsed), cancellationToken));
+    }
+
+    private static async Task<int> ServeAsync(ServeOptions options, CancellationToken cancellationToken)
+    {
+        if (options.FirstError() is { } error)
+        {
+            await Console.Error.WriteLineAsync("modelserve: " + error);
+            return 2;
+        }
+
+        return await ServerProcess.RunAsync(options, TimeProvider.System, cancellationToken);
+    }
+
+    private ServeOptions Read(ParseResult parsed)
+    {
+        string[] given = parsed.GetValue(_models) ?? [];
+        List<ModelReference> models = [];
+        foreach (string text in given.Length > 0 ? given : [ShippedModels.Default])
+        {
+            if (ModelReference.TryParse(text, out ModelReference? reference, out _))
+            {
+                models.Add(reference! with { Directory = ShippedModels.Resolve(reference.Directory) });
+            }
+        }
+
+        EngineSettings engine = _modelOptions.Read(parsed);
+        return new ServeOptions
+        {
+            Models = models,
+            Engine = engine with
+            {
+                MaxQueued = parsed.GetValue(_maxQueued) ?? engine.MaxQueued,
+                MaxQueuedTokens = parsed.GetValue(_maxQueuedTokens) ?? engine.MaxQueuedTokens,
+            },
+            Grpc = parsed.GetValue(_grpc)!,
+            Http = parsed.GetValue(_http)!,
+            DrainTimeout = TimeSpan.FromSeconds(parsed.GetValue(_drainTimeout) ?? 30),
+            MaxRequestTime = TimeSpan.FromSeconds(parsed.GetValue(_maxRequestTime) ?? 600),
+            AllowInsecureRemote = parsed.GetValue(_allowInsecureRemote),
+        };
+    }
+
+    private static Option<ListenAddress> Address(string name, string description, string standard) => new(name)
+    {
+        Description = $"{description} (default {standard})",
+        DefaultValueFactory = _ => ListenAddress.TryParse(standard, out ListenAddress? address) ? address! : throw new FormatException(standard),
+        CustomParser = result => Parse(name, result),
+    };
+
+    private static ListenAddress? Parse(string name, ArgumentResult result)
+    {
+        string text = result.Tokens.Count > 0 ? result.Tokens[0].Value : "";
+        if (ListenAddress.TryParse(text, out ListenAddress? address))
+        {
+            return address;
+        }
+
+        result.AddError($"{name}: expected ADDRESS:PORT such as 127.0.0.1:8001; got '{text}'");
+        return null;
+    }
+}

@@ -1,0 +1,29 @@
+namespace ModelServe.Host.Options;
+
+/// <summary>How every model of this process is loaded and scheduled. Unset values are derived from the model and the machine.</summary>
+internal sealed record EngineSettings
+{
+    /// <summary>auto, cpu, cuda or cuda:N.</summary>
+    public string Device { get; init; } = "auto";
+
+    /// <summary>auto (the checkpoint's own), float32 or bfloat16.</summary>
+    public string DType { get; init; } = "auto";
+
+    /// <summary>Longest sequence in tokens; null takes the checkpoint's own limit.</summary>
+    public int? MaxModelLength { get; init; }
+
+    /// <summary>Memory for keys and values, in bytes; null derives it.</summary>
+    public long? KvMemoryBytes { get; init; }
+
+    /// <summary>Sequences that run at once.</summary>
+    public int MaxRunning { get; init; } = 64;
+
+    /// <summary>Tokens that one step feeds at most.</summary>
+    public int MaxBatchedTokens { get; init; } = 512;
+
+    /// <summary>Requests that wait at most.</summary>
+    public int MaxQueued { get; init; } = 1024;
+
+    /// <summary>Prompt tokens that wait at most.</summary>
+    public long MaxQueuedTokens { get; init; } = 1 << 20;
+}

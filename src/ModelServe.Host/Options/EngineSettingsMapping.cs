@@ -1,0 +1,31 @@
+using ModelServe.Engine.Running;
+using ModelServe.Execution.Loading;
+
+namespace ModelServe.Host.Options;
+
+/// <summary>What the settings mean to the loader and to the scheduler.</summary>
+internal static class EngineSettingsMapping
+{
+    /// <summary>For <see cref="ModelLoader"/>.</summary>
+    public static ModelLoadOptions ToLoadOptions(this EngineSettings settings) => new()
+    {
+        Device = settings.Device,
+        Format = settings.DType switch
+        {
+            "float32" => WeightFormat.Float32,
+            "bfloat16" => WeightFormat.BFloat16,
+            _ => WeightFormat.Auto,
+        },
+        MaxModelLength = settings.MaxModelLength,
+        KvMemoryBytes = settings.KvMemoryBytes,
+        MaxSequences = settings.MaxRunning,
+        MaxBatchedTokens = Math.Max(settings.MaxBatchedTokens, settings.MaxRunning),
+    };
+
+    /// <summary>For <see cref="EngineLoop"/>.</summary>
+    public static EngineOptions ToEngineOptions(this EngineSettings settings) => new()
+    {
+        MaxQueuedRequests = settings.MaxQueued,
+        MaxQueuedTokens = settings.MaxQueuedTokens,
+    };
+}

@@ -1,0 +1,41 @@
+namespace ModelServe.Host.Options;
+
+/// <summary>Everything that the serve command was told; validated, complete, never changed afterwards.</summary>
+internal sealed record ServeOptions
+{
+    /// <summary>The models, in the order given; at least one.</summary>
+    public required IReadOnlyList<ModelReference> Models { get; init; }
+
+    /// <summary>Loading and scheduling.</summary>
+    public required EngineSettings Engine { get; init; }
+
+    /// <summary>Where gRPC (HTTP/2 without TLS) listens.</summary>
+    public required ListenAddress Grpc { get; init; }
+
+    /// <summary>Where HTTP/1.1 (health, metrics) listens.</summary>
+    public required ListenAddress Http { get; init; }
+
+    /// <summary>How long running requests may finish after a stop was asked for.</summary>
+    public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Upper bound of every request's time, and the deadline of one that names none.</summary>
+    public TimeSpan MaxRequestTime { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Whether addresses beyond this machine are allowed although nothing encrypts or authenticates.</summary>
+    public bool AllowInsecureRemote { get; init; }
+
+    /// <summary>The first rule that the options break, or null.</summary>
+    public string? FirstError()
+    {
+        IEnumerable<string> names = Models.GroupBy(model => model.Name).Where(group => group.Count() > 1).Select(group => group.Key);
+        if (names.FirstOrDefault() is { } twice)
+        {
+            return $"--model: each name may be given once; got '{twice}' twice";
+        }
+
+        ListenAddress? remote = new[] { Grpc, Http }.FirstOrDefault(address => !address.IsLoopback);
+        return remote is not null && !AllowInsecureRemote
+            ? $"--grpc, --http: {remote} is reachable from other machines without TLS or a key; keep to loopback, or say --allow-insecure-remote"
+            : null;
+    }
+}

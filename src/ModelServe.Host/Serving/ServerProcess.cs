@@ -1,0 +1,77 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using ModelServe.Api;
+using ModelServe.Api.Models;
+using ModelServe.Api.Requests;
+using ModelServe.Host.Models;
+using ModelServe.Host.Options;
+
+namespace ModelServe.Host.Serving;
+
+/// <summary>The serving process: loads the models, listens, runs until it is told to stop, and takes everything down in order.</summary>
+internal static class ServerProcess
+{
+    /// <summary>Serves until a stop signal; returns the exit code.</summary>
+    public static async Task<int> RunAsync(ServeOptions options, TimeProvider time, CancellationToken cancellationToken)
+    {
+        List<HostedModel> models = [];
+        try
+        {
+            foreach (ModelReference reference in options.Models)
+            {
+                HostedModel model = HostedModel.Load(reference, options.Engine, requireText: true, time);
+                models.Add(model);
+                await Console.Error.WriteLineAsync($"{model.Name}: memory\n{model.MemoryTable}");
+            }
+
+            await using WebApplication application = Build(options, models, time);
+            await application.StartAsync(cancellationToken);
+            await Console.Error.WriteLineAsync($"ready: {string.Join(", ", models.Select(model => model.Name))} on {Addresses(application)}");
+            await application.WaitForShutdownAsync(cancellationToken);
+            return 0;
+        }
+        finally
+        {
+            models.ForEach(model => model.Dispose());
+        }
+    }
+
+    private static WebApplication Build(ServeOptions options, List<HostedModel> models, TimeProvider time)
+    {
+        ApiOptions api = new()
+        {
+            AllowCleartextBeyondLoopback = options.AllowInsecureRemote,
+            Reflection = true,
+            Limits = new RequestLimits { Duration = options.MaxRequestTime },
+        };
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        builder.Logging.ClearProviders();
+        builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
+        // Standard output belongs to answers; everything a server has to say goes to standard error.
+        builder.Logging.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning);
+        builder.Services.AddSingleton(time);
+        builder.Services.AddSingleton(options);
+        builder.Services.AddModelServeApi(new ModelCatalog(models.Select(model => new ServedModel(model.Name, model.Text, model.Engine))), api);
+        builder.Services.AddSingleton<IHostLifetime, GracefulDrain>();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenModelServe(EndPoint(options.Grpc), EndPoint(options.Http), api));
+        WebApplication application = builder.Build();
+        application.MapModelServeApi();
+        return application;
+    }
+
+    private static IPEndPoint EndPoint(ListenAddress address) => new(address.Address, address.Port);
+
+    // Kestrel reports the ports in the order in which they were bound: gRPC, then HTTP.
+    private static string Addresses(WebApplication application)
+    {
+        string[] addresses = [.. application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses];
+        return $"gRPC {addresses[0]}, HTTP {addresses[1]}";
+    }
+}

@@ -1,0 +1,41 @@
+using System.Runtime.CompilerServices;
+using ModelServe.Host.Evaluation;
+using ModelServe.Host.Models;
+using ModelServe.Host.Options;
+using Xunit;
+
+namespace ModelServe.Host.Tests.Cli;
+
+/// <summary>The shipped models' measured accuracy is a gate: a wrong KV block or kernel shows as lost answers.</summary>
+/// <remarks>The floors lie one point below what was measured when the models were made (models/README.md).</remarks>
+public sealed class AccuracyGateTests
+{
+    [Theory]
+    [InlineData("tiny-nano", "easy", 0.85)]
+    [InlineData("tiny-mini", "easy", 0.95)]
+    [InlineData("tiny-mini", "hard", 0.80)]
+    public async Task A_shipped_model_answers_as_well_as_when_it_was_made(string name, string file, double floor)
+    {
+        using HostedModel model = HostedModel.Load(
+            new ModelReference(name, ShippedModels.Resolve(name)), new EngineSettings(), requireText: true, TimeProvider.System);
+        EvalReport report = await new EvalRunner(model, maxTokens: 64)
+            .RunAsync(EvalQuestion.ReadFile(EvalFile(file)), TextWriter.Null, TestContext.Current.CancellationToken);
+        using StringWriter table = new();
+        report.WriteTo(table);
+        Assert.True(report.Accuracy >= floor, $"{name} on {file} is below {floor}:\n{table}");
+    }
+
+    private static string EvalFile(string name, [CallerFilePath] string here = "")
+    {
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            string file = Path.Combine(folder.FullName, "models", "eval", name + ".jsonl");
+            if (File.Exists(file))
+            {
+                return file;
+            }
+        }
+
+        throw new FileNotFoundException("models/eval lies in no folder above the test program; " + here);
+    }
+}

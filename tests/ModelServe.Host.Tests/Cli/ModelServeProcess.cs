@@ -1,0 +1,118 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace ModelServe.Host.Tests.Cli;
+
+/// <summary>The built program as a user starts it: its own process, its own standard streams.</summary>
+internal sealed partial class ModelServeProcess : IDisposable
+{
+    private readonly Process _process;
+    private readonly StringBuilder _errors = new();
+    private readonly Task _errorPump;
+    private readonly SemaphoreSlim _errorLines = new(0);
+
+    private ModelServeProcess(Process process)
+    {
+        _process = process;
+        _errorPump = Task.Run(PumpErrorsAsync);
+    }
+
+    /// <summary>Lines of standard error so far.</summary>
+    public string Errors
+    {
+        get
+        {
+            lock (_errors)
+            {
+                return _errors.ToString();
+            }
+        }
+    }
+
+    /// <summary>Starts the program.</summary>
+    public static ModelServeProcess Start(params string[] arguments)
+    {
+        ProcessStartInfo start = new("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
+        start.ArgumentList.Add("exec");
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "modelserve.dll"));
+        foreach (string argument in arguments)
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        return new ModelServeProcess(Process.Start(start)!);
+    }
+
+    /// <summary>Runs the program to its end.</summary>
+    public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(CancellationToken cancellationToken, params string[] arguments)
+    {
+        using ModelServeProcess program = Start(arguments);
+        string output = await program._process.StandardOutput.ReadToEndAsync(cancellationToken);
+        int code = await program.WaitAsync(cancellationToken);
+        return (code, output, program.Errors);
+    }
+
+    /// <summary>Waits until standard error holds the text.</summary>
+    public async Task<string> WaitForErrorTextAsync(string text, CancellationToken cancellationToken)
+    {
+        while (!Errors.Contains(text, StringComparison.Ordinal))
+        {
+            await _errorLines.WaitAsync(cancellationToken);
+            if (_errorPump.IsCompleted && !Errors.Contains(text, StringComparison.Ordinal))
+            {
+                throw new InvalidOperationException($"the program ended without saying '{text}': {Errors}");
+            }
+        }
+
+        return Errors;
+    }
+
+    /// <summary>Sends SIGTERM.</summary>
+    public void Terminate()
+    {
+        if (Kill(_process.Id, 15) != 0)
+        {
+            throw new InvalidOperationException("kill: errno " + Marshal.GetLastPInvokeError());
+        }
+    }
+
+    /// <summary>Waits for the end; returns the exit code.</summary>
+    public async Task<int> WaitAsync(CancellationToken cancellationToken)
+    {
+        await _process.WaitForExitAsync(cancellationToken);
+        await _errorPump.WaitAsync(cancellationToken);
+        return _process.ExitCode;
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill(entireProcessTree: true);
+        }
+
+        _process.Dispose();
+        _errorLines.Dispose();
+    }
+
+    private async Task PumpErrorsAsync()
+    {
+        while (await _process.StandardError.ReadLineAsync() is { } line)
+        {
+            lock (_errors)
+            {
+                _errors.AppendLine(line);
+            }
+
+            _errorLines.Release();
+        }
+
+        _errorLines.Release();
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Kill(int process, int signal);
+}
