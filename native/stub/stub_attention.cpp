@@ -92,10 +92,11 @@ void attn_decode(const ms_attn_decode_args& a, const ms_kv_cache& kv) {
   Cache cache(kv, a.layer);
   int group = a.n_q_heads / kv.n_kv_heads, d = kv.head_dim;
   int work = true_count(a.work_count, a.n_work);
+  int chunk_tokens = a.chunk_tokens > 0 ? a.chunk_tokens : a.work_count[1];
   for (int j = 0; j < work; ++j) {
     int row = a.work_row[j], context = a.context_len[row];
     int low = a.window > 0 ? std::max(0, context - a.window) : 0;
-    if (a.work_chunk[j] != low / a.chunk_tokens) continue;  // a row is done whole, at its first item
+    if (a.work_chunk[j] != low / chunk_tokens) continue;  // a row is done whole, at its first item
     const int32_t* table = a.block_table + static_cast<int64_t>(a.slot[row]) * a.max_blocks;
     for (int h = 0; h < a.n_q_heads; ++h) {
       const uint16_t* q = bf16(a.q) + static_cast<int64_t>(row) * a.q_stride + h * d;
