@@ -140,7 +140,7 @@ ms_status check(const ms_attn_decode_args* a) {
   MS_RANGE(a, n_rows, 1, kMaxRows);
   MS_RANGE(a, n_work, 1, 1 << 24);
   MS_RANGE(a, layer, 0, a->kv_h->n_layers - 1);
-  MS_RANGE(a, chunk_tokens, 64, 1 << 30);
+  MS_RANGE(a, chunk_tokens, a->work_count != nullptr ? 0 : 64, 1 << 30);
   MS_MULTIPLE(a, chunk_tokens, 64);
   MS_RANGE(a, max_blocks, 1, 1 << 24);
   MS_RANGE(a, window, 0, 1 << 30);

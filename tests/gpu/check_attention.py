@@ -79,7 +79,7 @@ def plan_decode(contexts, chunk, window):
     return np.array(rows, np.int32)[order], np.array(chunks, np.int32)[order], np.array(indptr, np.int32)
 
 
-def decode_args(device, cache, q, hq, chunk, window=0, softcap=0.0, sinks=None, padded=0):
+def decode_args(device, cache, q, hq, chunk, window=0, softcap=0.0, sinks=None, padded=0, fixed=True):
     """Arguments of one decode call whose work list and rows are padded by `padded` entries."""
     b, d = len(cache.contexts), cache.d
     rows, chunks, indptr = plan_decode(cache.contexts, chunk, window)
@@ -87,9 +87,10 @@ def decode_args(device, cache, q, hq, chunk, window=0, softcap=0.0, sinks=None, 
     filler = np.full(padded, 10 ** 6, np.int32)
     out = device.full((b + padded, hq, d), 0x7FC0, np.uint16)
     return device.args(
-        "attn_decode", n_rows=b + padded, n_work=work, n_q_heads=hq, layer=cache.layer, chunk_tokens=chunk,
+        "attn_decode", n_rows=b + padded, n_work=work, n_q_heads=hq, layer=cache.layer,
+        chunk_tokens=chunk if fixed else 0,
         max_blocks=cache.max_blocks, window=window, softmax_scale=d ** -0.5, softcap=softcap, q_stride=q.shape[1],
-        work_count=device.buffer(np.array([len(rows)], np.int32)), work_row=device.buffer(np.concatenate([rows, filler])),
+        work_count=device.buffer(np.array([len(rows), chunk], np.int32)), work_row=device.buffer(np.concatenate([rows, filler])),
         work_chunk=device.buffer(np.concatenate([chunks, filler])), work_indptr=device.buffer(indptr),
         slot=cache.slots_d, context_len=cache.contexts_d, block_table=cache.table_d,
         sinks=device.buffer(sinks.astype(np.float32)) if sinks is not None else None, q=q, out=out,
@@ -105,7 +106,7 @@ def check_decode(device, rng, contexts, hkv, group, d, block=16, dtype=None, chu
     stride = (hq + 2 * hkv) * d  # q inside a packed qkv row
     packed = bf16(rng.standard_normal((len(contexts), stride)))
     sink = rng.standard_normal(hq) if sinks else None
-    args, out = decode_args(device, cache, device.buffer(packed), hq, chunk, window, softcap, sink, padded)
+    args, out = decode_args(device, cache, device.buffer(packed), hq, chunk, window, softcap, sink, padded, fixed=padded == 0)
     device.launch("attn_decode", args)
     device.sync()
     result = from_bf16(out.read())

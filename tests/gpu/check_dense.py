@@ -91,11 +91,11 @@ def check_quant(device, rng, rows, columns):
     s = scale.read()
     top = np.abs(from_bf16(x)).max(1)
     assert np.allclose(s, np.where(top > 0, top / 448, 1), rtol=1e-6)
-    # x times the reciprocal may round to the neighbouring code at a tie; the value may not be further off.
+    # At a tie, f32 arithmetic may choose the other neighbour; the value may not be further off.
     real = from_fp8(out.read()) * s[:, None]
     step = np.abs(real - from_bf16(x))
     exact = np.abs(from_fp8(fp8(from_bf16(x) / s[:, None])) * s[:, None] - from_bf16(x))
-    assert (step <= exact * (1 + 1e-5) + 1e-12).all()
+    assert (step <= exact + 1e-5 * np.abs(from_bf16(x))).all()
     return error(real, from_bf16(x))
 
 

@@ -60,32 +60,32 @@ def check_decode_replay(device, rng, replays):
     bound_rows, bound_work = 6, 24
     cache = check_attention.Cache(device, rng, [150, 40, 90, 64, 200, 17], hkv, d)
     q = device.buffer(bf16(rng.standard_normal((bound_rows, hkv * group * d))))
-    args, out = check_attention.decode_args(device, cache, q, hkv * group, chunk, padded=0)
+    args, out = check_attention.decode_args(device, cache, q, hkv * group, chunk, fixed=False)
     buffers = {name: device.full(bound_work if name != "work_indptr" else bound_rows + 1, 0, np.int32)
                for name in ("work_row", "work_chunk", "work_indptr")}
-    count, context = device.full(1, 0, np.int32), device.full(bound_rows, 0, np.int32)
+    count, context = device.full(2, 0, np.int32), device.full(bound_rows, 0, np.int32)
     partial = device.full((bound_work, hkv * group, d + 2), np.nan, np.float32)
     args.n_work, args.work_count, args.context_len, args.partial = bound_work, count.address, context.address, partial.address
     for name, buffer in buffers.items():
         setattr(args, name, buffer.address)
 
-    def step(rows):
+    def step(rows, chunk):
         contexts = [int(rng.integers(1, c + 1)) for c in cache.contexts[:rows]]
         row, chunks, indptr = check_attention.plan_decode(contexts, chunk, 0)
         pad = lambda a, n, fill: np.concatenate([a, np.full(n - len(a), fill)]).astype(np.int32)
         buffers["work_row"].write(pad(row, bound_work, 10 ** 6))
         buffers["work_chunk"].write(pad(chunks, bound_work, 10 ** 6))
         buffers["work_indptr"].write(pad(indptr, bound_rows + 1, indptr[-1]))
-        count.write(np.array([len(row)], np.int32))
+        count.write(np.array([len(row), chunk], np.int32))
         context.write(pad(np.array(contexts), bound_rows, 0))
 
     body = lambda: device.launch("attn_decode", args)
-    step(3)
+    step(3, 64)
     body()
     device.sync()
     replay = device.capture(body)
     for turn in range(replays):
-        step(1 + turn % bound_rows)
+        step(1 + turn % bound_rows, (64, 128, 192)[turn % 3])
         results = []
         for run in (body, replay):
             out.write(np.full(out.shape, POISON, np.uint16))

@@ -180,7 +180,7 @@ def cases(device, full):
             name = f"sample support {'ties ' if ties else ''}{rule}"
             yield name, lambda r, a=(rule, ties): check_support(device, r, 2600, 40, *a)
     for rule in (dict(), dict(top_k=10), dict(top_p=0.8, temperature=0.7)):
-        yield f"sample chi-square {rule}", lambda r, a=rule: check_chi_square(device, r, 64, 200000 if full else 2048, a)
+        yield f"sample chi-square {rule}", lambda r, a=rule: check_chi_square(device, r, 64, 200000 if full else 512, a)
     if full:
         for rule in RULES:
             for ties in (False, True):
