@@ -23,7 +23,7 @@ const samples = [
   'e\u0301 o\u0308 \u1112\u1161\u11ab A\u030a \u212b \ufb01 \u01c4 \u0130', 'a\u00a0b\u2003c\u3000d\u200be\u2028f\u0085g\ufeffh',
   '\u0000\u0001\u0007\u001b[31m\u007f\u0080', '   leading', 'trailing   ', '\t\tmixed \n \r\n  \n\n   x', '1234567890 12 3 4567 ²³½Ⅷ٣٤ 𝟘𝟙',
   'HTTPServer getHTTPResponseCode iPhone XMLHttpRequest ǅungla', "it's IT'S I'll I'LL we'Ve 'ſ 'S 'tis ''re", 'a/b/c//d\\e ---- === !!! ???\n\n!!',
-  '▁▁lower▁block ▁ x', '<0x0A> <0xFF>', '\ufffe \uffff \ufdd1', 'ſt ﬆ K Å', '\u0378\u{e000}\u{f0000}\u{10ffff}',
+  '▁▁lower▁block ▁ x', '<0x0A> <0xFF>', '\ufffe \uffff \ufdd1', 'ſt ﬆ K Å', '\u0378\u{e000}\u{f0000}\u{10ffff}', 'a\u0657\u0d3c\u0301 \u{105d2}\u0307 \u{11935}\u{11930} \ufffee\u0301 \u32ff',
 ];
 
 const runs = ['a', 'Z', '9', ' ', '\n', '\t', '-', '=', '\u00e9', '中', '😀', '\u0301', "'", '\r\n', 'ab', ' a', '▁', '.', '0'];
