@@ -59,7 +59,7 @@ public sealed class WireServer : IAsyncDisposable
     public static async Task<WireServer> StartAsync(SyntheticCheckpoint checkpoint, ApiOptions? options = null, params FakeModel[] models)
     {
         options ??= new ApiOptions();
-        FakeModel[] fakes = models.Length == 0 ? [new FakeModel()] : models;
+        FakeModel[] fakes = models.Length == 0 ? [Default()] : models;
         string[] names = [Model, "other"];
         var catalog = new ModelCatalog(fakes.Select((fake, i) => new ServedModel(names[i], checkpoint.Text, fake.Engine)));
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
@@ -74,6 +74,8 @@ public sealed class WireServer : IAsyncDisposable
             .GetRequiredFeature<IServerAddressesFeature>().Addresses];
         return new WireServer(application, fakes, new Uri(addresses[0]), new Uri(addresses[1]));
     }
+
+    private static FakeModel Default() => new();
 
     /// <summary>Waits until a condition of the server holds; fails after a time no healthy server needs.</summary>
     public static async Task EventuallyAsync(Func<bool> condition, string what)
