@@ -26,6 +26,20 @@ internal static class PythonNumbers
         return value.GetBitLength() <= MaxBits ? value : throw new TemplateException($"an integer of more than {MaxBits} bits");
     }
 
+    /// <summary>An int to a power of 0 or more.</summary>
+    /// <exception cref="TemplateException">The result has more bits than a template may use.</exception>
+    public static object Power(BigInteger value, BigInteger exponent)
+    {
+        if (BigInteger.Abs(value) <= 1)
+        {
+            return Normalize(exponent.IsZero ? 1 : exponent.IsEven ? value * value : value);
+        }
+
+        // A value of n bits to the power e has more than (n - 1) * e bits.
+        return (BigInteger.Abs(value).GetBitLength() - 1) * exponent <= MaxBits ? Normalize(BigInteger.Pow(value, (int)exponent))
+            : throw new TemplateException($"an integer of more than {MaxBits} bits");
+    }
+
     /// <summary>The int's value.</summary>
     public static BigInteger ToBig(object value) => value switch
     {

@@ -22,7 +22,12 @@ public sealed class TemplateLimitsTests
     [InlineData("{% for i in range(100000) %}{{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' }}{% endfor %}", "MaxOutputLength")]
     [InlineData("{{ 2 ** 4000 * 2 ** 4000 }}", "4096 bits")]
     [InlineData("{{ 3 ** 99999999 }}", "4096")]
+    [InlineData("{{ (-2) ** 99999999999 }}", "4096")]
     [InlineData("{% set ns = namespace(x=[]) %}{% for i in range(500) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}", "nests deeper")]
+    [InlineData("{% set ns = namespace(x=1) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x | upper }}", "MaxSteps")]
+    [InlineData("{% set ns = namespace(x=1) %}{% for i in range(60) %}{% set ns.x = (ns.x, ns.x) %}{% endfor %}{{ {ns.x: 1} }}", "parts")]
+    [InlineData("{% set ns = namespace(x=1, y=1) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% set ns.y = [ns.y, ns.y] %}{% endfor %}{{ ns.x < ns.y }}", "parts")]
+    [InlineData("{{ (2 ** 4000) ** 4000 }}", "4096 bits")]
     [InlineData("{% set ns = namespace() %}{% set ns.me = ns %}{{ ns }}", "nests deeper")]
     [InlineData("{{ ([1] * 100000) | map('string') | list | length }}{{ ([1] * 999999) | sort }}", "MaxSteps")]
     public void A_template_that_uses_too_much_is_refused(string source, string limit)
