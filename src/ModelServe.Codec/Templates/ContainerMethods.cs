@@ -38,7 +38,7 @@ internal static class ContainerMethods
         {
             object? item = arguments.Bind("count", 1, "value")[0];
             state.Charge(sequence.Items.Length);
-            return Boxed.Of(sequence.Items.LongCount(other => PythonComparison.AreEqual(other, item, 0, state)));
+            return Boxed.Of(sequence.Items.LongCount(other => PythonComparison.AreEqual(other, item, state)));
         }),
         "index" => new TemplateFunction(name, (state, arguments) => Index(state, sequence, arguments)),
         "grouper" when sequence is TemplateTuple { IsGroup: true } => sequence.Items[0],
@@ -69,7 +69,7 @@ internal static class ContainerMethods
         for (long i = Math.Max(0, start < 0 ? start + length : start); i < stop; i++)
         {
             state.Charge(1);
-            if (PythonComparison.AreEqual(sequence.Items[i], bound[0], 0, state))
+            if (PythonComparison.AreEqual(sequence.Items[i], bound[0], state))
             {
                 return Boxed.Of(i);
             }

@@ -13,15 +13,15 @@ internal static class GlobalTable
         new("cycler", Cycler, "type"),
         new("joiner", Joiner, "type"),
         new("lipsum", (_, _) => throw new TemplateException("the function 'lipsum' is not supported"), "function"),
-        new("raise_exception", (_, arguments) => throw Raised(arguments), "function"),
+        new("raise_exception", (state, arguments) => throw Raised(state, arguments), "function"),
         new("strftime_now", StrftimeNow, "function"),
     }.ToFrozenDictionary(function => function.Name);
 
     /// <summary>The function; null when there is none of that name.</summary>
     public static TemplateFunction? Find(string name) => Functions.GetValueOrDefault(name);
 
-    private static TemplateException Raised(CallArguments arguments) =>
-        new(PythonText.Str(null, arguments.Bind("raise_exception", 1, "message")[0]));
+    private static TemplateException Raised(RenderState state, CallArguments arguments) =>
+        new(PythonText.Str(state, arguments.Bind("raise_exception", 1, "message")[0]));
 
     private static string StrftimeNow(RenderState state, CallArguments arguments)
     {

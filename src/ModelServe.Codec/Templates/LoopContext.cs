@@ -121,7 +121,7 @@ internal sealed class LoopContext(RenderState state, ForNode loop, Frame outer, 
     private object Changed(CallArguments arguments)
     {
         var value = new TemplateTuple(arguments.Positional);
-        if (_changed is TemplateTuple last && PythonComparison.AreEqual(last, value, 0))
+        if (_changed is TemplateTuple last && PythonComparison.AreEqual(last, value))
         {
             return Boxed.False;
         }

@@ -47,7 +47,7 @@ internal static class OrderFilters
             object? key = Fold(Plain(sorted[start]), bound[2]);
             for (end = start + 1; end < sorted.Length; end++)
             {
-                if (!PythonComparison.AreEqual(Fold(Plain(sorted[end]), bound[2]), key, 0, state))
+                if (!PythonComparison.AreEqual(Fold(Plain(sorted[end]), bound[2]), key, state))
                 {
                     break;
                 }
@@ -98,7 +98,7 @@ internal static class OrderFilters
         foreach (object? item in items.Skip(1))
         {
             object? key = Key(item);
-            if (PythonComparison.Order(key, bestKey, sign < 0 ? "<" : ">", 0) * sign > 0)
+            if (PythonComparison.Order(key, bestKey, sign < 0 ? "<" : ">") * sign > 0)
             {
                 best = item;
                 bestKey = key;
@@ -130,8 +130,8 @@ internal static class OrderFilters
                 {
                     state.Charge(1);
                     bool takesRight = left == middle || (right < end && (reverse
-                        ? PythonComparison.Order(entries[left].Key, entries[right].Key, "<", 0) < 0
-                        : PythonComparison.Order(entries[right].Key, entries[left].Key, "<", 0) < 0));
+                        ? PythonComparison.Order(entries[left].Key, entries[right].Key, "<") < 0
+                        : PythonComparison.Order(entries[right].Key, entries[left].Key, "<") < 0));
                     merged[at] = takesRight ? entries[right++] : entries[left++];
                 }
             }

@@ -92,9 +92,7 @@ internal static class PythonArithmetic
             case ArithmeticOperator.Power when b.Sign < 0:
                 return a.IsZero ? throw new TemplateException("0.0 cannot be raised to a negative power") : Math.Pow((double)a, (double)b);
             case ArithmeticOperator.Power:
-                return b > 4096 && !a.IsZero && !a.IsOne && a != BigInteger.MinusOne
-                    ? throw new TemplateException("the exponent is larger than 4096")
-                    : PythonNumbers.Normalize(BigInteger.Pow(a, b > 4096 ? 4096 + (int)(b % 2) : (int)b));
+                return PythonNumbers.Power(a, b);
             default:
                 if (b.IsZero)
                 {

@@ -5,6 +5,7 @@ namespace ModelServe.Codec.Templates;
 /// <summary>Python's equality, order and membership.</summary>
 internal static class PythonComparison
 {
+    private const int MaxVisits = 100_000;
     private static readonly string[] Symbols = ["==", "!=", "<", "<=", ">", ">="];
 
     /// <summary>Whether the comparison holds.</summary>
@@ -14,9 +15,9 @@ internal static class PythonComparison
         switch (op)
         {
             case ComparisonOperator.Equal:
-                return AreEqual(left, right, 0, state);
+                return AreEqual(left, right, state);
             case ComparisonOperator.NotEqual:
-                return !AreEqual(left, right, 0, state);
+                return !AreEqual(left, right, state);
             case ComparisonOperator.In:
                 return Contains(state, right, left);
             case ComparisonOperator.NotIn:
@@ -27,7 +28,7 @@ internal static class PythonComparison
                     return false;
                 }
 
-                int order = Order(left, right, Symbols[(int)op], 0);
+                int order = Order(left, right, Symbols[(int)op]);
                 return op switch
                 {
                     ComparisonOperator.Less => order < 0,
@@ -38,9 +39,35 @@ internal static class PythonComparison
         }
     }
 
-    /// <summary>Python's ==; <paramref name="depth"/> counts the levels walked into.</summary>
-    public static bool AreEqual(object? left, object? right, int depth, RenderState? state = null)
+    /// <summary>Python's ==.</summary>
+    /// <exception cref="TemplateException">The values nest too deep or have too many parts to compare.</exception>
+    public static bool AreEqual(object? left, object? right, RenderState? state = null)
     {
+        int budget = MaxVisits;
+        return AreEqual(left, right, 0, ref budget, state);
+    }
+
+    /// <summary>Python's order as a sign; <paramref name="symbol"/> names the operator in the exception.</summary>
+    /// <exception cref="TemplateException">The types have no order.</exception>
+    public static int Order(object? left, object? right, string symbol)
+    {
+        int budget = MaxVisits;
+        return Order(left, right, symbol, 0, ref budget);
+    }
+
+    /// <summary>Counts a part that a comparison or hash looks at: values may share parts, so their size is not bounded by their making.</summary>
+    public static void Visit(int depth, ref int budget)
+    {
+        PythonTypes.RequireDepth(depth);
+        if (--budget < 0)
+        {
+            throw new TemplateException($"a value of more than {MaxVisits} parts is compared");
+        }
+    }
+
+    private static bool AreEqual(object? left, object? right, int depth, ref int budget, RenderState? state)
+    {
+        Visit(depth, ref budget);
         if (left is string a && right is string b)
         {
             return a == b;
@@ -61,9 +88,9 @@ internal static class PythonComparison
             case (string or Markup, string or Markup):
                 return PythonTypes.AsText(left) == PythonTypes.AsText(right);
             case (TemplateList, TemplateList) or (TemplateTuple, TemplateTuple):
-                return SequencesEqual((TemplateSequence)left, (TemplateSequence)right, depth, state);
+                return ReferenceEquals(left, right) || SequencesEqual((TemplateSequence)left, (TemplateSequence)right, depth, ref budget, state);
             case (TemplateDict first, TemplateDict second):
-                return DictsEqual(first, second, depth, state);
+                return DictsEqual(first, second, depth, ref budget, state);
             case (TemplateRange first, TemplateRange second):
                 return first.Length == second.Length
                     && (first.Length == 0 || (first.Start == second.Start && (first.Length == 1 || first.Step == second.Step)));
@@ -72,11 +99,9 @@ internal static class PythonComparison
         }
     }
 
-    /// <summary>Python's order as a sign; <paramref name="symbol"/> names the operator in the exception.</summary>
-    /// <exception cref="TemplateException">The types have no order.</exception>
-    public static int Order(object? left, object? right, string symbol, int depth)
+    private static int Order(object? left, object? right, string symbol, int depth, ref int budget)
     {
-        PythonTypes.RequireDepth(depth);
+        Visit(depth, ref budget);
         if (left is Undefined || right is Undefined)
         {
             throw ((Undefined)(left is Undefined ? left : right!)).Raise();
@@ -97,9 +122,9 @@ internal static class PythonComparison
             int shared = Math.Min(first.Items.Length, second.Items.Length);
             for (int i = 0; i < shared; i++)
             {
-                if (!AreEqual(first.Items[i], second.Items[i], depth + 1))
+                if (!AreEqual(first.Items[i], second.Items[i], depth + 1, ref budget, null))
                 {
-                    return Order(first.Items[i], second.Items[i], symbol, depth + 1);
+                    return Order(first.Items[i], second.Items[i], symbol, depth + 1, ref budget);
                 }
             }
 
@@ -139,7 +164,7 @@ internal static class PythonComparison
                 while (items.MoveNext())
                 {
                     state.Charge(1);
-                    if (AreEqual(items.Current, item, 0, state))
+                    if (AreEqual(items.Current, item, state))
                     {
                         return true;
                     }
@@ -179,9 +204,8 @@ internal static class PythonComparison
         return sign * (order == 0 && real > Math.Floor(real) ? 1 : order);
     }
 
-    private static bool SequencesEqual(TemplateSequence left, TemplateSequence right, int depth, RenderState? state)
+    private static bool SequencesEqual(TemplateSequence left, TemplateSequence right, int depth, ref int budget, RenderState? state)
     {
-        PythonTypes.RequireDepth(depth);
         if (left.Items.Length != right.Items.Length)
         {
             return false;
@@ -190,7 +214,7 @@ internal static class PythonComparison
         state?.Charge(left.Items.Length);
         for (int i = 0; i < left.Items.Length; i++)
         {
-            if (!AreEqual(left.Items[i], right.Items[i], depth + 1, state))
+            if (!AreEqual(left.Items[i], right.Items[i], depth + 1, ref budget, state))
             {
                 return false;
             }
@@ -199,9 +223,8 @@ internal static class PythonComparison
         return true;
     }
 
-    private static bool DictsEqual(TemplateDict left, TemplateDict right, int depth, RenderState? state)
+    private static bool DictsEqual(TemplateDict left, TemplateDict right, int depth, ref int budget, RenderState? state)
     {
-        PythonTypes.RequireDepth(depth);
         if (left.Count != right.Count)
         {
             return false;
@@ -210,7 +233,7 @@ internal static class PythonComparison
         state?.Charge(left.Count);
         foreach ((object? key, object? value) in left)
         {
-            if (!right.TryGet(key, out object? other) || !AreEqual(value, other, depth + 1, state))
+            if (!right.TryGet(key, out object? other) || !AreEqual(value, other, depth + 1, ref budget, state))
             {
                 return false;
             }

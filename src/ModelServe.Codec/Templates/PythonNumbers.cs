@@ -26,6 +26,20 @@ internal static class PythonNumbers
         return value.GetBitLength() <= MaxBits ? value : throw new TemplateException($"an integer of more than {MaxBits} bits");
     }
 
+    /// <summary>An int to a power of 0 or more.</summary>
+    /// <exception cref="TemplateException">The result has more bits than a template may use.</exception>
+    public static object Power(BigInteger value, BigInteger exponent)
+    {
+        if (BigInteger.Abs(value) <= 1)
+        {
+            return Normalize(exponent.IsZero ? 1 : exponent.IsEven ? value * value : value);
+        }
+
+        // A value of n bits to the power e has more than (n - 1) * e bits.
+        return (BigInteger.Abs(value).GetBitLength() - 1) * exponent <= MaxBits ? Normalize(BigInteger.Pow(value, (int)exponent))
+            : throw new TemplateException($"an integer of more than {MaxBits} bits");
+    }
+
     /// <summary>The int's value.</summary>
     public static BigInteger ToBig(object value) => value switch
     {
@@ -70,17 +84,19 @@ internal static class PythonNumbers
             return value > 0 ? "inf" : "-inf";
         }
 
-        string text = value.ToString("E16", CultureInfo.InvariantCulture);
         string shortest = value.ToString("R", CultureInfo.InvariantCulture);
         string sign = shortest.StartsWith('-') ? "-" : "";
-        string mantissa = shortest.Split('E')[0].TrimStart('-');
-        string digits = mantissa.Replace(".", "", StringComparison.Ordinal).TrimStart('0').TrimEnd('0');
+        string[] parts = shortest.TrimStart('-').Split('E');
+        int point = parts[0].IndexOf('.', StringComparison.Ordinal);
+        string padded = parts[0].Replace(".", "", StringComparison.Ordinal);
+        string digits = padded.TrimStart('0').TrimEnd('0');
         if (digits.Length == 0)
         {
             return sign + "0.0";
         }
 
-        int exponent = int.Parse(text.AsSpan(text.IndexOf('E', StringComparison.Ordinal) + 1), CultureInfo.InvariantCulture);
+        int exponent = (parts.Length > 1 ? int.Parse(parts[1], CultureInfo.InvariantCulture) : 0)
+            + (point < 0 ? padded.Length : point) - 1 - (padded.Length - padded.TrimStart('0').Length);
         if (exponent is < -4 or >= 16)
         {
             string rest = digits.Length > 1 ? "." + digits[1..] : "";

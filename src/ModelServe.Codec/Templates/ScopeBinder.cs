@@ -6,14 +6,31 @@ namespace ModelServe.Codec.Templates;
 /// </summary>
 internal static class ScopeBinder
 {
+    private const int MaxLevels = 400;
+
     /// <summary>Binds a whole template; the layout of its outermost scope.</summary>
-    /// <exception cref="UnsupportedFeatureException">An unknown filter or test, or an assignment to <c>loop</c> in a loop.</exception>
+    /// <exception cref="UnsupportedFeatureException">An unknown filter or test, an assignment to <c>loop</c> in a loop, or too deep a tree.</exception>
     public static ScopeLayout Bind(Statement[] statements)
     {
+        RequireShallow(statements, 0);
         var table = new ScopeTable(null);
         CollectAll(statements, table);
         BindAll(statements, table, isBranch: false);
         return table.ToLayout();
+    }
+
+    /// <summary>Long chains (1 + 1 + …) are deep trees: what follows walks them recursively, so their depth is bounded first.</summary>
+    private static void RequireShallow(IEnumerable<TemplateNode> nodes, int level)
+    {
+        foreach (TemplateNode node in nodes)
+        {
+            if (level >= MaxLevels)
+            {
+                throw TemplateSyntax.Error(node.Line, $"an expression of more than {MaxLevels} levels");
+            }
+
+            RequireShallow(node.Children, level + 1);
+        }
     }
 
     private static void CollectAll(IEnumerable<TemplateNode> nodes, ScopeTable table)

@@ -45,6 +45,8 @@ internal sealed class TemplateDict(int capacity = 0) : IEnumerable<KeyValuePair<
 /// <summary>Python's equality and hash for dict keys and sets: 1, 1.0 and True are one key, lists and dicts are none.</summary>
 internal sealed class PythonKeyComparer : IEqualityComparer<object>
 {
+    private const int MaxVisits = 10_000;
+
     private PythonKeyComparer()
     {
     }
@@ -54,14 +56,18 @@ internal sealed class PythonKeyComparer : IEqualityComparer<object>
 
     /// <inheritdoc/>
     public new bool Equals(object? x, object? y) =>
-        ReferenceEquals(x, y) || (x is string a && y is string b ? a == b : PythonComparison.AreEqual(x, y, 0));
+        ReferenceEquals(x, y) || (x is string a && y is string b ? a == b : PythonComparison.AreEqual(x, y));
 
     /// <inheritdoc/>
-    public int GetHashCode(object obj) => Hash(obj, 0);
-
-    private static int Hash(object? value, int depth)
+    public int GetHashCode(object obj)
     {
-        PythonTypes.RequireDepth(depth);
+        int budget = MaxVisits;
+        return Hash(obj, 0, ref budget);
+    }
+
+    private static int Hash(object? value, int depth, ref int budget)
+    {
+        PythonComparison.Visit(depth, ref budget);
         switch (value)
         {
             case string text:
@@ -74,7 +80,7 @@ internal sealed class PythonKeyComparer : IEqualityComparer<object>
                 var hash = new HashCode();
                 foreach (object? item in tuple.Items)
                 {
-                    hash.Add(Hash(item, depth + 1));
+                    hash.Add(Hash(item, depth + 1, ref budget));
                 }
 
                 return hash.ToHashCode();

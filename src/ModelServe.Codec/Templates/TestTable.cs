@@ -23,7 +23,7 @@ internal static class TestTable
         ["in"] = (state, value, arguments) => PythonComparison.Contains(state, arguments.Bind("in", 1, "seq")[0], value),
         ["integer"] = Plain(value => value is long or BigInteger),
         ["iterable"] = (state, value, _) => PythonIteration.TryEnumerate(state, value, out IEnumerator<object?>? _),
-        ["lower"] = Plain(value => IsCase(value, char.IsLower, char.IsUpper)),
+        ["lower"] = (state, value, _) => IsCase(state, value, char.IsLower, char.IsUpper),
         ["mapping"] = Plain(value => value is TemplateDict),
         ["none"] = Plain(value => value is null),
         ["number"] = Plain(PythonNumbers.IsNumber),
@@ -34,7 +34,7 @@ internal static class TestTable
         ["test"] = Plain(value => PythonTypes.AsText(value) is string name && Find(name) is not null),
         ["true"] = Plain(value => value is true),
         ["undefined"] = Plain(value => value is Undefined),
-        ["upper"] = Plain(value => IsCase(value, char.IsUpper, char.IsLower)),
+        ["upper"] = (state, value, _) => IsCase(state, value, char.IsUpper, char.IsLower),
         ["eq"] = Comparison(ComparisonOperator.Equal),
         ["equalto"] = Comparison(ComparisonOperator.Equal),
         ["=="] = Comparison(ComparisonOperator.Equal),
@@ -68,9 +68,9 @@ internal static class TestTable
         PythonArithmetic.Apply(state, ArithmeticOperator.Modulo, value, divisor) is object rest && PythonNumbers.IsNumber(rest)
             ? PythonNumbers.ToDouble(rest) : double.NaN;
 
-    private static bool IsCase(object? value, Func<char, bool> wanted, Func<char, bool> other)
+    private static bool IsCase(RenderState state, object? value, Func<char, bool> wanted, Func<char, bool> other)
     {
-        string text = PythonText.Str(null, value);
+        string text = PythonText.Str(state, value);
         return text.Any(wanted) && !text.Any(other);
     }
 

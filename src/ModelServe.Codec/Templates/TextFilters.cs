@@ -6,10 +6,10 @@ namespace ModelServe.Codec.Templates;
 internal static class TextFilters
 {
     /// <summary>A case filter; markup stays markup.</summary>
-    public static object Map(object? value, CallArguments arguments, string filter, Func<string, string> map)
+    public static object Map(RenderState state, object? value, CallArguments arguments, string filter, Func<string, string> map)
     {
         arguments.Bind(filter, 0);
-        return value is Markup markup ? new Markup(map(markup.Text)) : map(PythonText.Str(null, value));
+        return value is Markup markup ? new Markup(map(markup.Text)) : map(PythonText.Str(state, value));
     }
 
     /// <summary>The title filter: words start after white space, hyphens and opening brackets.</summary>

@@ -10,7 +10,7 @@ namespace ModelServe.Engine.Running;
 /// </remarks>
 internal sealed class OutputLog
 {
-    private const int FirstOutputs = 1024;
+    private const int FirstOutputs = 4096;
 
     private readonly int _promptLength;
     private readonly int _limit;

@@ -46,8 +46,10 @@ internal sealed class HostedModel : IDisposable
     public string MemoryTable => _loaded.Plan.ToTable();
 
     /// <summary>Loads a checkpoint and starts its engine.</summary>
-    /// <param name="requireText">Whether a folder without a tokenizer is refused.</param>
-    /// <remarks>Progress goes to standard error while a large checkpoint loads.</remarks>
+    /// <remarks>
+    /// A folder without a tokenizer is refused if <paramref name="requireText"/>. Progress goes to standard error while a large
+    /// checkpoint loads.
+    /// </remarks>
     public static HostedModel Load(ModelReference reference, EngineSettings settings, bool requireText, TimeProvider time)
     {
         TextModel? text = requireText || File.Exists(Path.Combine(reference.Directory, "tokenizer.json")) ? TextModel.Load(reference.Directory) : null;

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json.Nodes;
 using ModelServe.Codec.Templates;
@@ -15,7 +14,7 @@ public sealed class ChatTemplateCorpusTests
     [Fact]
     public void Every_public_template_renders_every_context_as_Jinja2_does()
     {
-        string? corpus = Find();
+        string? corpus = TestFolders.FindUpward("shared", "data", "chat-templates");
         Assert.SkipWhen(corpus is null, "no shared/data/chat-templates beside the repository");
         JsonObject contexts = Read(Path.Combine(corpus, "contexts.json"));
         var clock = new FixedClock(new DateTimeOffset(2026, 1, 5, 9, 7, 3, TimeSpan.Zero));
@@ -52,9 +51,8 @@ public sealed class ChatTemplateCorpusTests
             }
         }
 
-        Assert.True(cases > 0);
-        Assert.True(different == 0, $"{different} of {cases} differ\n{differences}");
-        TestContext.Current.SendDiagnosticMessage($"{cases} cases agree");
+        Assert.True(different == 0 && cases > 0, $"{different} of {cases} differ\n{differences}");
+        TestContext.Current.TestOutputHelper?.WriteLine($"{cases} cases agree");
     }
 
     private static string? Render(ChatTemplate template, JsonObject context, out string? refusal)
@@ -89,18 +87,4 @@ public sealed class ChatTemplateCorpusTests
     }
 
     private static JsonObject Read(string path) => (JsonObject)JsonNode.Parse(File.ReadAllText(path))!;
-
-    private static string? Find([CallerFilePath] string source = "")
-    {
-        for (DirectoryInfo? folder = Directory.GetParent(source); folder is not null; folder = folder.Parent)
-        {
-            string candidate = Path.Combine(folder.FullName, "shared", "data", "chat-templates");
-            if (Directory.Exists(candidate))
-            {
-                return candidate;
-            }
-        }
-
-        return null;
-    }
 }

@@ -1,6 +1,7 @@
 using CsCheck;
 using ModelServe.Engine.Admission;
 using ModelServe.Engine.Running;
+using ModelServe.Engine.Simulation;
 
 namespace ModelServe.Engine.Tests.Running;
 
@@ -8,11 +9,11 @@ namespace ModelServe.Engine.Tests.Running;
 public sealed class RandomScheduleTests
 {
     private static readonly Gen<Action> GenAction = Gen.Select(
-        Gen.Int[0, 9], Gen.Int[1, 40], Gen.Int[1, 20], Gen.Int[0, 3], Gen.Int[0, 2], (kind, length, max, family, priority) =>
+        Gen.Int[0, 9], Gen.Int[1, 40], Gen.Int[1, 30], Gen.Int[0, 3], Gen.Int[0, 2], (kind, length, max, family, priority) =>
             new Action(kind, length, max, family, priority));
 
     private static readonly Gen<Setting> GenSetting = Gen.Select(
-        Gen.Int[14, 40], Gen.Int[1, 6], Gen.Int[1, 24], Gen.Int[1, 3], Gen.Bool, Gen.Int[0, 5], (blocks, slots, batch, depth, caching, chunk) =>
+        Gen.Int[13, 30], Gen.Int[1, 6], Gen.Int[1, 24], Gen.Int[1, 3], Gen.Bool, Gen.Int[0, 5], (blocks, slots, batch, depth, caching, chunk) =>
             new Setting(blocks, slots, batch, depth, caching, Math.Min(chunk, batch)));
 
     [Fact]
@@ -38,8 +39,8 @@ public sealed class RandomScheduleTests
         using var scenario = new EngineScenario(geometry, options, setting.Depth);
         ulong plans = 0;
         scenario.Executor.Submitting = plan =>
-            plans = (plans * 31) ^ Simulation.FakeExecutor.HashOf(plan.Slots.AsSpan(0, plan.SequenceCount))
-                ^ Simulation.FakeExecutor.HashOf(plan.TokenIds.AsSpan(0, plan.TokenCount));
+            plans = (plans * 31) ^ FakeExecutor.HashOf(plan.Slots.AsSpan(0, plan.SequenceCount))
+                ^ FakeExecutor.HashOf(plan.TokenIds.AsSpan(0, plan.TokenCount));
         foreach (var action in actions)
         {
             Perform(scenario, action);

@@ -1,0 +1,268 @@
+using System.Runtime.Intrinsics;
+using ModelServe.Execution.Memory;
+using ModelServe.Execution.Operations;
+
+namespace ModelServe.Execution.Cpu;
+
+/// <summary>The operations in vector code over a few threads.</summary>
+/// <remarks>
+/// Small work stays on the calling thread: a small model runs without ever waking another. In float32, and in bfloat16 up to
+/// <see cref="MostOwnRows"/> rows or for small weights, a token's result is the same bit for bit whatever shares its batch.
+/// </remarks>
+internal sealed unsafe class CpuOps : IOps
+{
+    /// <summary>Most rows for which bfloat16 weights meet float32 activations in own code; more go to libtorch.</summary>
+    public const int MostOwnRows = 32;
+
+    // Below this many multiplications (or elements touched, at a like cost) handing work over costs more than it saves.
+    private const long ParallelProducts = 1 << 19;
+    private const long ParallelElements = 1 << 14;
+
+    // Weights of which libtorch makes so little that its call, and its half second of loading, are not worth it.
+    private const long LibraryElements = 1 << 20;
+
+    // Activation rows whose arranged copy exists at a time; weights are read again for the next.
+    private const int ChunkRows = 128;
+
+    private readonly OpsShape _shape;
+    private readonly ForkJoinPool _pool;
+    private readonly AttentionPlan _attention;
+    private readonly NativeBuffer _arranged;
+    private readonly NativeBuffer _scratch;
+    private readonly int _unitRows;
+    private readonly bool _wide;
+    private TorchProduct? _library;
+
+    /// <summary>Takes all scratch memory and starts the threads; <paramref name="wide"/> overrides the choice of 512-bit registers.</summary>
+    public CpuOps(OpsShape shape, int threads, bool? wide = null)
+    {
+        _shape = shape;
+        _wide = wide ?? Vector512.IsHardwareAccelerated;
+        _pool = new ForkJoinPool(threads);
+        _attention = new AttentionPlan(shape.Attention, shape.MaxRows, threads);
+        _unitRows = _attention.TokensPerItem * (shape.Attention.QueryHeads / shape.Attention.KeyValueHeads);
+        var chunk = Math.Min(ChunkRows, Math.Max(shape.MaxRows, shape.MaxSequences));
+        _arranged = new NativeBuffer(SkinnyGemm.ArrangedFloats(chunk, MaxColumns) * sizeof(float));
+        _scratch = new NativeBuffer(AttentionWork.FloatsFor(_unitRows, shape.Attention.HeadDim) * threads * sizeof(float));
+    }
+
+    private int MaxColumns => Math.Max(_shape.HiddenSize, Math.Max(_shape.IntermediateSize, _shape.Attention.QueryColumns));
+
+    /// <inheritdoc />
+    public void Adopt(WeightMatrix weight)
+    {
+        if (weight.Columns > MaxColumns)
+        {
+            throw new ArgumentException($"weight columns: at most {MaxColumns}; got {weight.Columns}", nameof(weight));
+        }
+
+        if (FitsLibrary(weight) && Math.Max(_shape.MaxRows, _shape.MaxSequences) > MostOwnRows)
+        {
+            _library ??= new TorchProduct(_pool, Math.Max(_shape.MaxRows, _shape.MaxSequences), MaxColumns);
+        }
+    }
+
+    /// <inheritdoc />
+    public void BeginStep(StepBatch batch) => _attention.Make(batch);
+
+    /// <inheritdoc />
+    public void Embed(StepBatch batch, WeightMatrix table, Activation output)
+    {
+        fixed (int* ids = batch.TokenIds)
+        {
+            EmbedWork work;
+            work.TokenIds = ids;
+            work.Table = (byte*)table.Data;
+            work.Type = table.Type;
+            work.Output = output.Data;
+            work.Rows = batch.TokenCount;
+            work.Columns = table.Columns;
+            Run(&EmbedWork.Run, &work, (long)work.Rows * work.Columns >= ParallelElements);
+        }
+    }
+
+    /// <inheritdoc />
+    public void Norm(Activation x, WeightVector gain, float epsilon, Activation output, int rows) =>
+        Normalise(x, null, gain, epsilon, output, rows);
+
+    /// <inheritdoc />
+    public void AddNorm(Activation residual, Activation delta, WeightVector gain, float epsilon, Activation output, int rows) =>
+        Normalise(residual, delta, gain, epsilon, output, rows);
+
+    /// <inheritdoc />
+    public void Linear(Activation x, WeightMatrix weight, Activation output, int rows)
+    {
+        if (rows > MostOwnRows && FitsLibrary(weight) && _library is not null)
+        {
+            _library.Multiply(x, weight, output, rows);
+        }
+        else
+        {
+            OwnLinear(x, weight, output, rows);
+        }
+    }
+
+    /// <summary><see cref="Linear"/> without libtorch, whatever the rows.</summary>
+    internal void OwnLinear(Activation x, WeightMatrix weight, Activation output, int rows)
+    {
+        for (var start = 0; start < rows; start += ChunkRows)
+        {
+            GemmWork work;
+            work.Weight = (byte*)weight.Data;
+            work.Bias = weight.Bias is null ? null : weight.Bias.Data;
+            work.X = x.Data + ((long)start * x.Columns);
+            work.XStride = x.Columns;
+            work.Arranged = (float*)_arranged.Pointer;
+            work.Y = output.Data + ((long)start * output.Columns);
+            work.YStride = output.Columns;
+            work.Rows = weight.Rows;
+            work.Columns = weight.Columns;
+            work.Count = Math.Min(ChunkRows, rows - start);
+            work.Wide = _wide;
+            var rounded = weight.Type == ElementType.BFloat16;
+            var arranging = work.Count > 1 && (long)work.Count * work.Columns >= ParallelElements;
+            Run(rounded ? &ArrangeRounded : &ArrangeSingle, &work, arranging);
+            Run(rounded ? &MultiplyRounded : &MultiplySingle, &work, (long)work.Count * work.Rows * work.Columns >= ParallelProducts);
+        }
+    }
+
+    /// <inheritdoc />
+    public void RotateAndStore(
+        StepBatch batch,
+        Activation fused,
+        AttentionShape shape,
+        WeightVector? queryGain,
+        WeightVector? keyGain,
+        float epsilon,
+        RotaryTable rotary,
+        KvCache cache,
+        int layer)
+    {
+        fixed (int* positions = batch.Positions, slots = batch.CacheSlots)
+        {
+            RotateWork work;
+            work.Fused = fused.Data;
+            work.Positions = positions;
+            work.CacheSlots = slots;
+            work.QueryGain = queryGain is null ? null : queryGain.Data;
+            work.KeyGain = keyGain is null ? null : keyGain.Data;
+            work.Cosines = rotary.Cosines;
+            work.Sines = rotary.Sines;
+            work.Cache = cache.Keys(layer, 0, 0);
+            work.Type = cache.Type;
+            work.BlockTokens = cache.BlockTokens;
+            work.Epsilon = epsilon;
+            work.Rows = batch.TokenCount;
+            work.QueryHeads = shape.QueryHeads;
+            work.KeyValueHeads = shape.KeyValueHeads;
+            work.HeadDim = shape.HeadDim;
+            Run(&RotateWork.Run, &work, (long)work.Rows * shape.FusedColumns >= ParallelElements);
+        }
+    }
+
+    /// <inheritdoc />
+    public void Attention(StepBatch batch, Activation fused, AttentionShape shape, KvCache cache, int layer, Activation output)
+    {
+        if (cache.BlockTokens != AttentionTile.Slots)
+        {
+            throw new ArgumentException($"block tokens: {AttentionTile.Slots}; got {cache.BlockTokens}", nameof(cache));
+        }
+
+        fixed (int* tables = batch.BlockTables)
+        {
+            AttentionWork work;
+            work.Items = _attention.Items;
+            work.Starts = _attention.Starts;
+            work.Units = _attention.ItemCount * shape.KeyValueHeads;
+            work.BlockTables = tables;
+            work.Fused = fused.Data;
+            work.Output = output.Data;
+            work.Cache = cache.Keys(layer, 0, 0);
+            work.Type = cache.Type;
+            work.Scratch = (float*)_scratch.Pointer;
+            work.ScratchFloats = AttentionWork.FloatsFor(_unitRows, shape.HeadDim);
+            work.MaxRows = _unitRows;
+            work.Group = shape.QueryHeads / shape.KeyValueHeads;
+            work.Heads = shape.KeyValueHeads;
+            work.HeadDim = shape.HeadDim;
+            work.Window = shape.Window;
+            work.Scale = shape.Scale;
+            Run(&AttentionWork.Run, &work, _attention.Work >= ParallelProducts);
+        }
+    }
+
+    /// <inheritdoc />
+    public void GatedActivation(Activation gateUp, Activation output, int rows)
+    {
+        GateWork work;
+        work.GateUp = gateUp.Data;
+        work.Output = output.Data;
+        work.Rows = rows;
+        work.Columns = output.Columns;
+        Run(&GateWork.Run, &work, (long)rows * output.Columns >= ParallelElements);
+    }
+
+    /// <inheritdoc />
+    public void GatherSampled(StepBatch batch, Activation residual, Activation delta, Activation output)
+    {
+        for (var i = 0; i < batch.SampledCount; i++)
+        {
+            var token = batch.SampledTokens[i];
+            NormWork.Add(
+                residual.Data + ((long)token * residual.Columns),
+                delta.Data + ((long)token * delta.Columns),
+                output.Data + ((long)i * output.Columns),
+                output.Columns);
+        }
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        _library?.Dispose();
+        _pool.Dispose();
+        _attention.Dispose();
+        _arranged.Dispose();
+        _scratch.Dispose();
+    }
+
+    private static bool FitsLibrary(WeightMatrix weight) =>
+        weight.Type == ElementType.BFloat16 && (long)weight.Rows * weight.Columns >= LibraryElements;
+
+    private static void ArrangeSingle(void* work, int part, int parts) =>
+        SkinnyGemm.Arrange((GemmWork*)work, ElementType.Float32, part, parts);
+
+    private static void ArrangeRounded(void* work, int part, int parts) =>
+        SkinnyGemm.Arrange((GemmWork*)work, ElementType.BFloat16, part, parts);
+
+    private static void MultiplySingle(void* work, int part, int parts) =>
+        SkinnyGemm.Multiply((GemmWork*)work, ElementType.Float32, part, parts);
+
+    private static void MultiplyRounded(void* work, int part, int parts) =>
+        SkinnyGemm.Multiply((GemmWork*)work, ElementType.BFloat16, part, parts);
+
+    private void Normalise(Activation x, Activation? delta, WeightVector gain, float epsilon, Activation output, int rows)
+    {
+        NormWork work;
+        work.X = x.Data;
+        work.Delta = delta is null ? null : delta.Data;
+        work.Gain = gain.Data;
+        work.Output = output.Data;
+        work.Epsilon = epsilon;
+        work.Rows = rows;
+        work.Columns = x.Columns;
+        Run(&NormWork.Run, &work, rows > 1 && (long)rows * x.Columns >= ParallelElements);
+    }
+
+    private void Run(delegate*<void*, int, int, void> body, void* work, bool parallel)
+    {
+        if (parallel)
+        {
+            _pool.Run(body, work);
+        }
+        else
+        {
+            body(work, 0, 1);
+        }
+    }
+}

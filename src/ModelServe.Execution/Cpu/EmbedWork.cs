@@ -1,0 +1,62 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using ModelServe.Execution.Operations;
+
+namespace ModelServe.Execution.Cpu;
+
+/// <summary>Rows of an embedding table, widened.</summary>
+internal unsafe struct EmbedWork
+{
+    /// <summary>[token] the row of the table.</summary>
+    public int* TokenIds;
+
+    /// <summary>[vocabulary, Columns].</summary>
+    public byte* Table;
+
+    /// <summary>How the table is stored.</summary>
+    public ElementType Type;
+
+    /// <summary>[token, Columns].</summary>
+    public float* Output;
+
+    /// <summary>Tokens.</summary>
+    public int Rows;
+
+    /// <summary>Columns.</summary>
+    public int Columns;
+
+    /// <summary>Copies one part of several of the <see cref="EmbedWork"/> at <paramref name="context"/>.</summary>
+    public static void Run(void* context, int part, int parts)
+    {
+        var work = (EmbedWork*)context;
+        var last = (int)((long)work->Rows * (part + 1) / parts);
+        for (var row = (int)((long)work->Rows * part / parts); row < last; row++)
+        {
+            var source = work->Table + ((long)work->TokenIds[row] * work->Columns * work->Type.Bytes());
+            var target = work->Output + ((long)row * work->Columns);
+            if (work->Type == ElementType.Float32)
+            {
+                Unsafe.CopyBlockUnaligned(target, source, (uint)work->Columns * sizeof(float));
+            }
+            else
+            {
+                Widen((ushort*)source, target, work->Columns);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Widen(ushort* source, float* target, int columns)
+    {
+        var i = 0;
+        for (; i + 16 <= columns; i += 16)
+        {
+            BFloatLanes.Load(source + i).Store(target + i);
+        }
+
+        for (; i < columns; i++)
+        {
+            target[i] = BFloat.ToSingle(source[i]);
+        }
+    }
+}

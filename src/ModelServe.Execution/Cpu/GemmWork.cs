@@ -1,0 +1,38 @@
+namespace ModelServe.Execution.Cpu;
+
+/// <summary>One product <c>y[m, n] = sum over k of x[m, k] * weight[n, k] (+ bias[n])</c>, as the threads that share it see it.</summary>
+internal unsafe struct GemmWork
+{
+    /// <summary>Weights [Rows, Columns].</summary>
+    public byte* Weight;
+
+    /// <summary>Bias [Rows], or null.</summary>
+    public float* Bias;
+
+    /// <summary>Activations [Count, XStride].</summary>
+    public float* X;
+
+    /// <summary>Elements from one activation row to the next.</summary>
+    public long XStride;
+
+    /// <summary>Space for the arranged activations: Count times the columns rounded up to 32.</summary>
+    public float* Arranged;
+
+    /// <summary>Results [Count, YStride].</summary>
+    public float* Y;
+
+    /// <summary>Elements from one row of results to the next.</summary>
+    public long YStride;
+
+    /// <summary>Weight rows.</summary>
+    public int Rows;
+
+    /// <summary>Weight columns.</summary>
+    public int Columns;
+
+    /// <summary>Activation rows.</summary>
+    public int Count;
+
+    /// <summary>Whether 512-bit registers are used.</summary>
+    public bool Wide;
+}

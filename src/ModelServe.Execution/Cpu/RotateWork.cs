@@ -1,0 +1,143 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using ModelServe.Execution.Operations;
+
+namespace ModelServe.Execution.Cpu;
+
+/// <summary>Normalises and rotates the queries and keys of tokens, and stores keys and values in the cache.</summary>
+internal unsafe struct RotateWork
+{
+    private const int LongestHead = 256;
+
+    /// <summary>[token, queries | keys | values].</summary>
+    public float* Fused;
+
+    /// <summary>[token] its position.</summary>
+    public int* Positions;
+
+    /// <summary>[token] its slot in the cache.</summary>
+    public int* CacheSlots;
+
+    /// <summary>Gain of each query head [HeadDim], or null.</summary>
+    public float* QueryGain;
+
+    /// <summary>Gain of each key head [HeadDim], or null.</summary>
+    public float* KeyGain;
+
+    /// <summary>[position, HeadDim / 2].</summary>
+    public float* Cosines;
+
+    /// <summary>[position, HeadDim / 2].</summary>
+    public float* Sines;
+
+    /// <summary>The layer's part of the cache: [block, head] pairs of keys [HeadDim, slot] and values [slot, HeadDim].</summary>
+    public byte* Cache;
+
+    /// <summary>How the cache is stored.</summary>
+    public ElementType Type;
+
+    /// <summary>Slots of a block.</summary>
+    public int BlockTokens;
+
+    /// <summary>Added to the mean square.</summary>
+    public float Epsilon;
+
+    /// <summary>Tokens.</summary>
+    public int Rows;
+
+    /// <summary>Query heads.</summary>
+    public int QueryHeads;
+
+    /// <summary>Key and value heads.</summary>
+    public int KeyValueHeads;
+
+    /// <summary>Elements of a head, a multiple of 16.</summary>
+    public int HeadDim;
+
+    /// <summary>Does one part of several of the <see cref="RotateWork"/> at <paramref name="context"/>.</summary>
+    public static void Run(void* context, int part, int parts)
+    {
+        var work = (RotateWork*)context;
+        var last = (int)((long)work->Rows * (part + 1) / parts);
+        for (var row = (int)((long)work->Rows * part / parts); row < last; row++)
+        {
+            Token(work, row);
+        }
+    }
+
+    private static void Token(RotateWork* work, int row)
+    {
+        var dim = work->HeadDim;
+        var half = dim / 2;
+        var cosines = work->Cosines + ((long)work->Positions[row] * half);
+        var sines = work->Sines + ((long)work->Positions[row] * half);
+        var head = work->Fused + ((long)row * (work->QueryHeads + (2 * work->KeyValueHeads)) * dim);
+        for (var i = 0; i < work->QueryHeads; i++, head += dim)
+        {
+            Prepare(head, work->QueryGain, work->Epsilon, cosines, sines, half);
+        }
+
+        var slot = work->CacheSlots[row] % work->BlockTokens;
+        var headBytes = (long)work->BlockTokens * dim * work->Type.Bytes();
+        var target = work->Cache + (2L * headBytes * work->KeyValueHeads * (work->CacheSlots[row] / work->BlockTokens));
+        var values = head + ((long)work->KeyValueHeads * dim);
+        for (var i = 0; i < work->KeyValueHeads; i++, head += dim, values += dim, target += 2 * headBytes)
+        {
+            Prepare(head, work->KeyGain, work->Epsilon, cosines, sines, half);
+            if (work->Type == ElementType.BFloat16)
+            {
+                StoreRounded(head, values, (ushort*)target, (ushort*)(target + headBytes), slot, work->BlockTokens, dim);
+            }
+            else
+            {
+                Store(head, values, (float*)target, (float*)(target + headBytes), slot, work->BlockTokens, dim);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Prepare(float* head, float* gain, float epsilon, float* cosines, float* sines, int half)
+    {
+        if (gain is not null)
+        {
+            NormWork.InPlace(head, gain, epsilon, 2 * half);
+        }
+
+        // Half a head is a multiple of eight elements.
+        for (var i = 0; i < half; i += 8)
+        {
+            var first = Vector256.Load(head + i);
+            var second = Vector256.Load(head + half + i);
+            var cosine = Vector256.Load(cosines + i);
+            var sine = Vector256.Load(sines + i);
+            ((first * cosine) - (second * sine)).Store(head + i);
+            ((second * cosine) + (first * sine)).Store(head + half + i);
+        }
+    }
+
+    private static void Store(float* key, float* value, float* keys, float* values, int slot, int slots, int dim)
+    {
+        for (var i = 0; i < dim; i++)
+        {
+            keys[(i * slots) + slot] = key[i];
+        }
+
+        Unsafe.CopyBlockUnaligned(values + (slot * dim), value, (uint)dim * sizeof(float));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void StoreRounded(float* key, float* value, ushort* keys, ushort* values, int slot, int slots, int dim)
+    {
+        var rounded = stackalloc ushort[LongestHead];
+        for (var i = 0; i < dim; i += 16)
+        {
+            BFloatLanes.Store(Vector512.Load(key + i), rounded + i);
+            BFloatLanes.Store(Vector512.Load(value + i), values + (slot * dim) + i);
+        }
+
+        for (var i = 0; i < dim; i++)
+        {
+            keys[(i * slots) + slot] = rounded[i];
+        }
+    }
+}

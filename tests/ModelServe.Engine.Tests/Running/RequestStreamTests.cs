@@ -1,0 +1,202 @@
+using ModelServe.Engine.Admission;
+
+namespace ModelServe.Engine.Tests.Running;
+
+/// <summary>The reader's side: merging, waiting, cancelling, and the engine thread that never waits for it.</summary>
+public sealed class RequestStreamTests
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public void A_slow_reader_finds_several_steps_in_one_delta()
+    {
+        using var scenario = new EngineScenario();
+        var conversation = scenario.Admit(EngineScenario.Request("a", EngineScenario.Prompt(4), 10));
+        for (var i = 0; i < 6; i++)
+        {
+            scenario.Engine.RunStep();
+        }
+
+        conversation.Read();
+        Assert.Equal([6], conversation.DeltaSizes);
+        scenario.RunToEnd();
+        Assert.Equal(10, conversation.Output.Count);
+    }
+
+    [Fact]
+    public async Task After_the_ending_there_is_nothing()
+    {
+        using var scenario = new EngineScenario();
+        var conversation = scenario.Admit(EngineScenario.Request("a", EngineScenario.Prompt(4), 2));
+        scenario.RunToEnd();
+        Assert.False(await conversation.Stream.ReadAsync(conversation.Delta, Cancellation));
+        Assert.Empty(conversation.Delta.TokenIds);
+    }
+
+    [Fact]
+    public async Task A_cancelled_wait_throws_and_the_next_one_goes_on()
+    {
+        using var scenario = new EngineScenario();
+        var stream = scenario.Engine.Admit(EngineScenario.Request("a", EngineScenario.Prompt(4), 2)).Stream!;
+        var delta = new TokenDelta();
+        for (var round = 0; round < 3; round++)
+        {
+            using var source = new CancellationTokenSource();
+            var waiting = stream.ReadAsync(delta, source.Token).AsTask();
+            Assert.False(waiting.IsCompleted);
+            await source.CancelAsync();
+            await Assert.ThrowsAsync<OperationCanceledException>(() => waiting);
+        }
+
+        using var cancelled = new CancellationTokenSource();
+        await cancelled.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => stream.ReadAsync(delta, cancelled.Token).AsTask());
+        var next = stream.ReadAsync(delta, Cancellation).AsTask();
+        scenario.Engine.RunStep();
+        Assert.True(await next);
+        Assert.Single(delta.TokenIds);
+    }
+
+    [Fact]
+    public async Task A_second_reader_that_waits_is_an_error()
+    {
+        using var scenario = new EngineScenario();
+        var stream = scenario.Engine.Admit(EngineScenario.Request("a", EngineScenario.Prompt(4), 2)).Stream!;
+        var first = stream.ReadAsync(new TokenDelta(), Cancellation).AsTask();
+        await Assert.ThrowsAsync<InvalidOperationException>(() => stream.ReadAsync(new TokenDelta(), Cancellation).AsTask());
+        scenario.Engine.RunStep();
+        Assert.True(await first);
+    }
+
+    [Fact]
+    public void Cancelling_without_a_reason_is_an_error()
+    {
+        using var scenario = new EngineScenario();
+        var conversation = scenario.Admit(EngineScenario.Request("a", EngineScenario.Prompt(4), 2));
+        Assert.Throws<ArgumentOutOfRangeException>(() => conversation.Stream.Cancel(FinishReason.None));
+    }
+
+    [Fact]
+    public async Task A_continuation_never_runs_on_the_engine_thread()
+    {
+        using var scenario = new EngineScenario();
+        scenario.Engine.Start();
+        var request = EngineScenario.Request("a", EngineScenario.Prompt(4), 50);
+        var stream = scenario.Engine.Admit(request).Stream!;
+        var delta = new TokenDelta();
+        while (await stream.ReadAsync(delta, Cancellation))
+        {
+            Assert.NotEqual("modelserve engine", Thread.CurrentThread.Name);
+        }
+    }
+
+    [Fact]
+    public async Task A_reader_that_stops_reading_does_not_hold_up_another()
+    {
+        using var scenario = new EngineScenario();
+        scenario.Engine.Start();
+        var silent = scenario.Admit(EngineScenario.Request("silent", EngineScenario.Prompt(4, 2), 50));
+        var reader = scenario.Admit(EngineScenario.Request("reader", EngineScenario.Prompt(4, 3), 50));
+        await reader.ReadToEndAsync(Cancellation);
+        Assert.Equal(50, reader.Output.Count);
+        await silent.ReadToEndAsync(Cancellation);
+        Assert.Equal(50, silent.Output.Count);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task Readers_on_many_threads_get_every_token_in_order(int depth)
+    {
+        var geometry = EngineScenario.Small with { MaxSequences = 8, BlockCount = 65, MaxBatchedTokens = 64 };
+        using var scenario = new EngineScenario(geometry, depth: depth);
+        scenario.Engine.Start();
+        await Task.WhenAll(Enumerable.Range(0, 200).Select(i => Task.Run(
+            async () =>
+            {
+                var request = EngineScenario.Request($"r{i}", EngineScenario.Prompt(4 + (i % 30), i), 1 + (i % 30));
+                var conversation = new Conversation(request, scenario.Engine.Admit(request).Stream!);
+                await conversation.ReadToEndAsync(Cancellation);
+                Assert.Equal(1, conversation.Endings);
+                Assert.Equal(EngineScenario.Expected(request, geometry), conversation.Output);
+            },
+            Cancellation)));
+        Assert.Equal(0, scenario.Engine.Status.Running);
+    }
+
+    [Fact]
+    public async Task Requests_cancelled_from_other_threads_at_any_moment_end_once()
+    {
+        using var scenario = new EngineScenario(depth: 2);
+        scenario.Engine.Start();
+        await Task.WhenAll(Enumerable.Range(0, 300).Select(i => Task.Run(
+            async () =>
+            {
+                var request = EngineScenario.Request($"r{i}", EngineScenario.Prompt(4 + (i % 20), i), 30);
+                var conversation = new Conversation(request, scenario.Engine.Admit(request).Stream!);
+                var reading = conversation.ReadToEndAsync(Cancellation);
+                var canceller = Task.Run(() => conversation.Stream.Cancel(FinishReason.Cancelled), Cancellation);
+                await Task.WhenAll(reading, canceller);
+                Assert.Equal(1, conversation.Endings);
+                Assert.True(conversation.Finish is FinishReason.Cancelled or FinishReason.Length);
+            },
+            Cancellation)));
+        Assert.Null(scenario.Engine.Status.Failure);
+    }
+
+    [Fact]
+    public async Task Waits_that_are_cancelled_while_tokens_arrive_lose_none()
+    {
+        var geometry = EngineScenario.Small;
+        using var scenario = new EngineScenario(geometry);
+        scenario.Engine.Start();
+        for (var i = 0; i < 100; i++)
+        {
+            var request = EngineScenario.Request($"r{i}", EngineScenario.Prompt(4, i), 40);
+            var stream = scenario.Engine.Admit(request).Stream!;
+            var output = new List<int>();
+            var delta = new TokenDelta();
+            for (var more = true; more;)
+            {
+                using var source = new CancellationTokenSource();
+                var reading = stream.ReadAsync(delta, source.Token).AsTask();
+                await source.CancelAsync();
+                try
+                {
+                    more = await reading;
+                    output.AddRange(delta.TokenIds);
+                }
+                catch (OperationCanceledException)
+                {
+                    Assert.True(source.IsCancellationRequested);
+                }
+            }
+
+            Assert.Equal(EngineScenario.Expected(request, geometry), output);
+        }
+    }
+
+    [Fact]
+    public async Task An_engine_disposed_while_requests_arrive_ends_every_one_it_accepted()
+    {
+        for (var round = 0; round < 30; round++)
+        {
+            using var scenario = new EngineScenario();
+            scenario.Engine.Start();
+            var arriving = Enumerable.Range(0, 8).Select(i => Task.Run(
+                async () =>
+                {
+                    var request = EngineScenario.Request($"r{i}", EngineScenario.Prompt(4), 50);
+                    if (scenario.Engine.Admit(request).IsAccepted(out var stream, out _))
+                    {
+                        var conversation = new Conversation(request, stream);
+                        await conversation.ReadToEndAsync(Cancellation);
+                        Assert.Equal(1, conversation.Endings);
+                    }
+                },
+                Cancellation)).ToList();
+            scenario.Engine.Dispose();
+            await Task.WhenAll(arriving);
+        }
+    }
+}
