@@ -37,7 +37,7 @@ internal sealed class Checkpoint : IDisposable
         {
             var single = Path.Combine(directory, SingleFile);
             var indexPath = Path.Combine(directory, IndexFile);
-            var index = File.Exists(single) ? null : File.Exists(indexPath) ? ReadIndex(indexPath) : null;
+            var index = File.Exists(single) ? null : File.Exists(indexPath) ? CheckpointJson.ReadFile(indexPath, ReadIndex) : null;
             if (index is null)
             {
                 files.Add(File.Exists(single) ? SafetensorsFile.Open(single) : throw NoWeights(directory));
@@ -112,37 +112,21 @@ internal sealed class Checkpoint : IDisposable
             : throw new CheckpointException(index![missing], CheckpointException.Shorten(missing), $"present, because {IndexFile} says so", "no such tensor");
     }
 
-    private static Dictionary<string, string> ReadIndex(string path)
+    private static Dictionary<string, string> ReadIndex(JsonElement root)
     {
-        try
+        if (!root.TryGetProperty("weight_map", out var map) || map.ValueKind != JsonValueKind.Object)
         {
-            using var document = JsonDocument.Parse(
-                File.ReadAllBytes(path), new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 8 });
-            if (document.RootElement.ValueKind != JsonValueKind.Object
-                || !document.RootElement.TryGetProperty("weight_map", out var map)
-                || map.ValueKind != JsonValueKind.Object)
-            {
-                throw new CheckpointException(IndexFile, "weight_map", "an object of tensor name and file name", "none");
-            }
+            throw new CheckpointException(IndexFile, "weight_map", "an object of tensor name and file name", "none");
+        }
 
-            var index = new Dictionary<string, string>(StringComparer.Ordinal);
-            foreach (var entry in map.EnumerateObject())
-            {
-                var shard = entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString()! : "";
-                index.Add(entry.Name, CheckShardName(entry.Name, shard));
-            }
+        var index = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var entry in map.EnumerateObject())
+        {
+            var shard = entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString()! : "";
+            index.Add(entry.Name, CheckShardName(entry.Name, shard));
+        }
 
-            return index.Count > 0 ? index : throw new CheckpointException(IndexFile, "weight_map", "at least one tensor", "none");
-        }
-        catch (JsonException exception)
-        {
-            throw new CheckpointException(
-                $"{IndexFile}: JSON without duplicate names; got {CheckpointException.Shorten(exception.Message)}", exception);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new CheckpointException($"{IndexFile}: a readable file; got {exception.Message}", exception);
-        }
+        return index.Count > 0 ? index : throw new CheckpointException(IndexFile, "weight_map", "at least one tensor", "none");
     }
 
     // A name with a separator could reach any file of the machine.

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using ModelServe.Execution.Operations;
 
 namespace ModelServe.Execution.Checkpoints;
@@ -71,27 +70,8 @@ public sealed record ModelConfig
 
     /// <summary>Reads a directory's config.json.</summary>
     /// <exception cref="CheckpointException">The file is missing, a number is out of range, or a feature is not implemented.</exception>
-    public static ModelConfig Read(string directory)
-    {
-        try
-        {
-            using var document = JsonDocument.Parse(
-                File.ReadAllBytes(Path.Combine(directory, FileName)),
-                new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 32 });
-            return document.RootElement.ValueKind == JsonValueKind.Object
-                ? Read(new ConfigFields(document.RootElement, FileName))
-                : throw new CheckpointException(FileName, "content", "a JSON object", document.RootElement.ValueKind.ToString());
-        }
-        catch (JsonException exception)
-        {
-            throw new CheckpointException(
-                $"{FileName}: JSON without duplicate names; got {CheckpointException.Shorten(exception.Message)}", exception);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new CheckpointException($"{directory}: a readable {FileName}; got {exception.Message}", exception);
-        }
-    }
+    public static ModelConfig Read(string directory) =>
+        CheckpointJson.ReadFile(Path.Combine(directory, FileName), root => Read(new ConfigFields(root, FileName)));
 
     private static ModelConfig Read(ConfigFields fields)
     {

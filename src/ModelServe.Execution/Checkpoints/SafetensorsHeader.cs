@@ -54,18 +54,11 @@ internal static class SafetensorsHeader
         return tensors;
     }
 
-    private static List<StoredTensor> Parse(byte[] header, string file, long dataStart)
-    {
-        try
+    private static List<StoredTensor> Parse(byte[] header, string file, long dataStart) =>
+        CheckpointJson.Read(header, file, "header", root =>
         {
-            using var document = JsonDocument.Parse(header, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 8 });
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
-            {
-                throw new CheckpointException(file, "header", "a JSON object", document.RootElement.ValueKind.ToString());
-            }
-
             var tensors = new List<StoredTensor>();
-            foreach (var property in document.RootElement.EnumerateObject())
+            foreach (var property in root.EnumerateObject())
             {
                 if (property.Name != "__metadata__")
                 {
@@ -74,13 +67,7 @@ internal static class SafetensorsHeader
             }
 
             return tensors;
-        }
-        catch (JsonException exception)
-        {
-            throw new CheckpointException(
-                $"{file}: header: JSON without duplicate names; got {CheckpointException.Shorten(exception.Message)}", exception);
-        }
-    }
+        });
 
     private static StoredTensor ParseTensor(JsonProperty property, string file, long dataStart)
     {

@@ -1,5 +1,6 @@
 using ModelServe.Engine.Admission;
 using ModelServe.Execution.Loading;
+using ModelServe.Execution.Operations;
 using ModelServe.Execution.Tests.Running;
 using Xunit;
 
@@ -51,7 +52,7 @@ public sealed class ForwardPassTests
     {
         using var checkpoint = new RandomCheckpoint(TinyModel.All[name], type: "BF16");
         using var loaded = ModelLoader.Load(checkpoint.Folder, Options(ops), null);
-        Assert.Equal(Operations.ElementType.BFloat16, loaded.Plan.Type);
+        Assert.Equal(ElementType.BFloat16, loaded.Plan.Type);
         Compare(checkpoint, loaded, 6e-2);
     }
 

@@ -24,6 +24,9 @@ public sealed class PlanDriver
     /// <summary>The result of the last step.</summary>
     public StepResult Result { get; private set; } = null!;
 
+    /// <summary>Whether output tokens are fed as "the one last sampled" instead of by their id.</summary>
+    public bool FeedsLastSampled { get; init; }
+
     /// <summary>A sequence takes a slot with its tokens; nothing of it is computed yet.</summary>
     public void Admit(int slot, IReadOnlyList<int> tokens, SamplingOptions? sampling = null) =>
         _sequences[slot] = new Sequence(slot, [.. tokens], tokens.Count, sampling ?? SamplingOptions.Greedy);
@@ -105,7 +108,9 @@ public sealed class PlanDriver
         _plan.TokenStarts[index] = _plan.TokenCount;
         for (var i = 0; i < count; i++)
         {
-            _plan.TokenIds[_plan.TokenCount++] = sequence.Tokens[sequence.Computed++];
+            var isOutput = sequence.Computed >= sequence.PromptLength;
+            var id = sequence.Tokens[sequence.Computed++];
+            _plan.TokenIds[_plan.TokenCount++] = FeedsLastSampled && isOutput ? StepPlan.LastSampledToken : id;
         }
 
         _plan.TokenStarts[index + 1] = _plan.TokenCount;
