@@ -14,6 +14,9 @@ internal static unsafe class DramBandwidth
     private const long BufferBytes = 1L << 30;
     private const int Rounds = 10;
 
+    // On a shared machine a whole pass is seldom undisturbed; the best of many pieces, each far beyond any cache's prefetch, is.
+    private const long PieceBytes = 64L << 20;
+
     /// <summary>Prints the best of several rounds, with one thread and with two.</summary>
     public static void Print(TextWriter output)
     {
@@ -21,7 +24,7 @@ internal static unsafe class DramBandwidth
         foreach (var threads in new[] { 1, 2 })
         {
             output.WriteLine(string.Create(
-                CultureInfo.InvariantCulture, $"dram read, {threads} thread(s): {Best(buffer, threads, Rounds):F1} GB/s"));
+                CultureInfo.InvariantCulture, $"dram read, {threads} thread(s): best piece of 64 MiB {Best(buffer, threads, Rounds):F1} GB/s, best pass over 1 GiB {BestPass(buffer, threads, Rounds):F1} GB/s"));
         }
     }
 
@@ -39,28 +42,43 @@ internal static unsafe class DramBandwidth
         return buffer;
     }
 
-    /// <summary>Best gigabytes per second of so many rounds.</summary>
+    /// <summary>Gigabytes per second of the best piece, of so many passes over the buffer.</summary>
     public static double Best(NativeBuffer buffer, int threads, int rounds)
     {
         using var pool = new ForkJoinPool(threads);
         var best = 0.0;
         for (var round = 0; round < rounds; round++)
         {
-            best = Math.Max(best, Once(pool, buffer));
+            for (var offset = 0L; offset + PieceBytes <= buffer.Bytes; offset += PieceBytes)
+            {
+                best = Math.Max(best, Once(pool, buffer.Pointer + offset, PieceBytes));
+            }
+        }
+
+        return best;
+    }
+
+    private static double BestPass(NativeBuffer buffer, int threads, int rounds)
+    {
+        using var pool = new ForkJoinPool(threads);
+        var best = 0.0;
+        for (var round = 0; round < rounds; round++)
+        {
+            best = Math.Max(best, Once(pool, buffer.Pointer, buffer.Bytes));
         }
 
         return best;
     }
 
     /// <summary>Gigabytes per second of one reading.</summary>
-    public static double Once(ForkJoinPool pool, NativeBuffer buffer)
+    public static double Once(ForkJoinPool pool, byte* data, long bytes)
     {
         Reading reading = default;
-        reading.Start = buffer.Pointer;
-        reading.Bytes = buffer.Bytes;
+        reading.Start = data;
+        reading.Bytes = bytes;
         var start = Stopwatch.GetTimestamp();
         pool.Run(&Read, &reading);
-        return buffer.Bytes / Stopwatch.GetElapsedTime(start).TotalSeconds / 1e9;
+        return bytes / Stopwatch.GetElapsedTime(start).TotalSeconds / 1e9;
     }
 
     // Four streams and a prefetch some pages ahead read faster than one run with the hardware's prefetcher alone.

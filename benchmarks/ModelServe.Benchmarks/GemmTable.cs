@@ -14,10 +14,10 @@ internal static unsafe class GemmTable
     private static readonly (int Columns, int Rows)[] Shapes = [(2048, 3072), (2048, 2048), (2048, 16384), (8192, 2048)];
 
     /// <summary>Prints gigabytes of weights per second, best of so many rounds.</summary>
-    public static void Print(TextWriter output, int rounds)
+    /// <remarks>With one thread by its processor time, which other programs disturb less; with more by the clock.</remarks>
+    public static void Print(TextWriter output, int rounds, int threads)
     {
         using var weights = DramBandwidth.Filled(PoolBytes);
-        var threads = Environment.ProcessorCount;
         var dram = DramBandwidth.Best(weights, threads, 10);
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"dram read, {threads} thread(s): {dram:F1} GB/s"));
         output.WriteLine("K x N, M: GB/s of weights (GFLOP/s): own bf16, libtorch bf16, own f32");
@@ -44,11 +44,11 @@ internal static unsafe class GemmTable
         for (var round = 0; round < rounds; round++)
         {
             var rounded = Weight(weights, ElementType.BFloat16, rows, columns, round);
-            own = Math.Min(own, Seconds(() => ops.OwnLinear(x, rounded, y, count)));
+            own = Math.Min(own, Seconds(threads, () => ops.OwnLinear(x, rounded, y, count)));
             rounded = Weight(weights, ElementType.BFloat16, rows, columns, round + 1);
-            torch = Math.Min(torch, Seconds(() => library.Multiply(x, rounded, y, count)));
+            torch = Math.Min(torch, Seconds(threads, () => library.Multiply(x, rounded, y, count)));
             var wide = Weight(weights, ElementType.Float32, rows, columns, round);
-            single = Math.Min(single, Seconds(() => ops.OwnLinear(x, wide, y, count)));
+            single = Math.Min(single, Seconds(threads, () => ops.OwnLinear(x, wide, y, count)));
         }
 
         var elements = (double)rows * columns;
@@ -68,8 +68,15 @@ internal static unsafe class GemmTable
         return new WeightMatrix(weights.Pointer + (bytes * (round * 7 % places)), type, rows, columns);
     }
 
-    private static double Seconds(Action action)
+    private static double Seconds(int threads, Action action)
     {
+        if (threads == 1)
+        {
+            var before = ThreadClock.Seconds();
+            action();
+            return ThreadClock.Seconds() - before;
+        }
+
         var start = Stopwatch.GetTimestamp();
         action();
         return Stopwatch.GetElapsedTime(start).TotalSeconds;

@@ -8,8 +8,11 @@ switch (args)
         DramBandwidth.Print(Console.Out);
         return 0;
     case ["gemm", ..]:
-        GemmTable.Print(Console.Out, args.Length > 1 ? int.Parse(args[1], System.Globalization.CultureInfo.InvariantCulture) : 20);
+        GemmTable.Print(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));
         return 0;
     default:
         return BenchmarkSwitcher.FromAssembly(typeof(DramBandwidth).Assembly).Run(args).Any() ? 0 : 1;
 }
+
+static int Number(string[] args, int index, int fallback) =>
+    args.Length > index ? int.Parse(args[index], System.Globalization.CultureInfo.InvariantCulture) : fallback;
