@@ -1,5 +1,5 @@
-#pragma warning disable CA1859 // until the second implementation is merged
 using ModelServe.Execution.Checkpoints;
+using ModelServe.Execution.Cpu;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Models;
 using ModelServe.Execution.Operations;
@@ -41,7 +41,7 @@ public static class ModelLoader
             var weights = map.Bind(memory.Weights);
             var shape = MemoryPlan.Shape(
                 config, plan.Geometry.MaxSequences, plan.Geometry.MaxBatchedTokens, plan.Geometry.MaxModelLength);
-            var kind = options.Ops == OpsKind.Auto ? OpsKind.Torch : options.Ops;
+            var kind = options.Ops == OpsKind.Auto ? OpsKind.Cpu : options.Ops;
             ops = MakeOps(kind, shape, options.Threads ?? Environment.ProcessorCount);
             foreach (var matrix in weights.Matrices)
             {
@@ -81,7 +81,8 @@ public static class ModelLoader
         return kind switch
         {
             OpsKind.Torch => new TorchOps(threads),
-            _ => throw new ModelLoadException($"ops: auto or torch; got {kind}"),
+            OpsKind.Cpu => new CpuOps(shape, threads),
+            _ => throw new ModelLoadException($"ops: torch or cpu; got {kind}"),
         };
     }
 
