@@ -36,7 +36,7 @@ internal static class Commands
         Console.WriteLine(string.Join(' ', bpe.Tokens.Skip(Bpe.Specials.Length + 256)));
         for (int i = 0; i < 40; i++)
         {
-            Conversation conversation = Conversation.Of(bpe, [mixture.Train(0.5)], system: false);
+            Conversation conversation = Conversation.Of(bpe, [mixture.Train(0.5, 0.5)], system: false);
             Console.WriteLine($"{conversation.Ids.Length} {string.Join('|', conversation.Ids.Select(t => bpe.Tokens[t]))}");
         }
 
@@ -93,7 +93,7 @@ internal static class Commands
     private static Bpe TrainTokenizer()
     {
         Mixture mixture = new(new Random(11));
-        IEnumerable<string> corpus = Enumerable.Range(0, 20_000).Select(_ => mixture.Train(0.5)).SelectMany(Texts);
+        IEnumerable<string> corpus = Enumerable.Range(0, 20_000).Select(_ => mixture.Train(0.5, 0.5)).SelectMany(Texts);
         return BpeTrainer.Train(corpus, vocabulary: 1024, minimum: 60);
     }
 

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <cstring>
 
+inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
+
 #define MS_DEVICE inline
 #define MS_SHARED_BYTES(name) unsigned char* name = emu::dynamic_shared()
 #define __shared__ static

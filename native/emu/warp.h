@@ -121,6 +121,12 @@ inline int atomic_add(int* p, int v) {
   return old;
 }
 
+inline unsigned atomic_cas(unsigned* p, unsigned expected, unsigned desired) {
+  unsigned old = *p;
+  if (old == expected) *p = desired;
+  return old;
+}
+
 inline void cp_async16(void* to, const void* from, bool valid) { emu::cp_async(to, from, valid); }
 inline void cp_async_commit() { emu::cp_async_commit(); }
 template <int N>

@@ -82,3 +82,38 @@ for unit in "$native"/units/*.cu; do
 done
 [ "$failed" -eq 0 ] || { echo "compile gate: $failed unit(s) failed" >&2; exit 1; }
 echo "compile gate: $(ls "$native"/units/*.cu | wc -l) units for ${archs[*]}: no error, no spill"
+
+# Host code, stub and emulator; then the kernels themselves, emulated, and the stub against fp64.
+gcc -std=c11 -Wall -Wextra -Wpedantic -Werror -I"$native/include" -c "$native/tests/abi_is_c11.c" \
+  -o "$build/abi_is_c11.o"
+flags=(-std=c++17 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -I"$native/include")
+host=()
+for source in "$native"/launch/*.cpp; do
+  object=$build/$(basename "$source" .cpp).o
+  g++ "${flags[@]}" -O1 -c "$source" -o "$object"
+  [ "$(basename "$source")" = driver_cuda.cpp ] || host+=("$object")
+done
+g++ "${flags[@]}" -O2 -shared "$native"/stub/*.cpp "$build/error.o" "$build/checks.o" \
+  -o "$build/libmodelserve_stub.so"
+units=()
+for unit in "$native"/units/*.cu; do
+  object=$build/$(basename "$unit" .cu).emu.o
+  g++ "${flags[@]}" -O2 -DMS_EMULATE -Wno-unknown-pragmas -x c++ -c "$unit" -o "$object"
+  units+=("$object")
+done
+g++ "${flags[@]}" -O2 -shared "${host[@]}" "${units[@]}" "$native"/emu/*.cpp \
+  -o "$build/libmodelserve_emu.so" -ldl
+checks=$native/../tests/gpu/check.py
+python=
+for candidate in python3 /usr/bin/python3; do
+  "$candidate" -c 'import numpy' 2>/dev/null && { python=$candidate; break; }
+done
+if [ -z "$python" ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+  { apt-get -qq update && apt-get -qq install -y --no-install-recommends python3-numpy; } >/dev/null
+  python=/usr/bin/python3
+fi
+[ -n "$python" ] || { echo "compile gate: the checks need Python 3 with numpy" >&2; exit 1; }
+for form in stub emu; do
+  PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1 "$python" "$checks" \
+    "$build/libmodelserve_$form.so" | tail -n 1 | sed "s/^/compile gate: libmodelserve_$form: /"
+done

@@ -106,12 +106,14 @@ typedef struct ms_qk_rope_kv_args {
  * row without work: out must then be cleared by the caller. */
 typedef struct ms_attn_decode_args {
   uint32_t struct_size;
-  int32_t n_rows, n_work, n_q_heads, layer, chunk_tokens, max_blocks;
+  int32_t n_rows, n_work, n_q_heads, layer;
+  int32_t chunk_tokens; /* a multiple of 64; 0: read work_count[1], so a captured call can follow */
+  int32_t max_blocks;
   int32_t window;       /* 0: none; else the query and the window - 1 tokens before it */
   float softmax_scale;  /* usually 1 / sqrt(D) */
   float softcap;        /* 0: none; else scores become softcap * tanh(score / softcap) */
   int32_t q_stride;     /* elements between rows of q */
-  const int32_t* work_count;  /* [1] items in this step */
+  const int32_t* work_count;  /* [2] items in this step, tokens a chunk; optional if both are fixed */
   const int32_t* work_row;    /* [n_work] */
   const int32_t* work_chunk;  /* [n_work] */
   const int32_t* work_indptr; /* [n_rows + 1] */
@@ -135,7 +137,7 @@ typedef struct ms_attn_prefill_args {
   int32_t window;
   float softmax_scale, softcap;
   int32_t q_stride;           /* elements between tokens of q */
-  const int32_t* tile_count;  /* [1] tiles in this step */
+  const int32_t* tile_count;  /* optional [1] tiles in this step */
   const int32_t* tile_row;    /* [n_tiles] */
   const int32_t* tile_start;  /* [n_tiles] first query token, relative to its row */
   const int32_t* slot;        /* [n_rows] */
@@ -248,7 +250,7 @@ typedef struct ms_count_tokens_args {
   const int32_t* slot;  /* [n_items]; negative skips the item */
   const int32_t* token; /* [n_items] */
   const int32_t* mode;  /* optional [n_items] MS_COUNT_*; absent: OUTPUT */
-  uint16_t* counts;     /* [slots][vocab], in and out */
+  uint16_t* counts;     /* [slots][vocab], in and out; padded to a multiple of 4 bytes */
 } ms_count_tokens_args;
 
 enum { MS_SAMPLE_SKIP = 1 };

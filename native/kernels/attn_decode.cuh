@@ -8,18 +8,10 @@
 
 namespace ms {
 
-constexpr int kDecodeTile = 64;
-constexpr int kDecodeThreads = 128;
-constexpr int kDecodeWarps = 4;
-constexpr int kDecodeRows = 16;
-
 template <int D, bool Fp8>
 struct DecodeShape {
-  static constexpr int kStages = D <= 64 ? 4 : D <= 128 ? 3 : 2;
+  static constexpr int kStages = decode_stages(D);
   static constexpr int kTileBytes = kDecodeTile * KvRow<D, Fp8>::kPitch;
-  static constexpr int kPipeBytes = kStages * 2 * kTileBytes;
-  static constexpr int kMergeBytes = kDecodeWarps * kDecodeRows * (D + 2) * 4;
-  static constexpr int kSharedBytes = kPipeBytes > kMergeBytes ? kPipeBytes : kMergeBytes;
 };
 
 /// Query fragments. For fp8 keys the k index is permuted (see fp8_key_scores) and q becomes f16.
@@ -282,11 +274,12 @@ MS_DEVICE void attn_decode(const DecodeParams& p) {
   if (j >= true_count(p.work_count, p.n_work)) return;
   int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   int row = p.work_row[j], chunk = p.work_chunk[j], context = p.context_len[row];
+  int chunk_tokens = p.chunk_tokens > 0 ? p.chunk_tokens : p.work_count[1];
   int first_item = p.work_indptr[row], n_items = p.work_indptr[row + 1] - first_item;
   int visible = p.window > 0 ? max_i(0, context - p.window) : 0;
-  int item = chunk - visible / p.chunk_tokens;
-  int low = max_i(chunk * p.chunk_tokens, visible);
-  int high = min_i(context, chunk * p.chunk_tokens + p.chunk_tokens);
+  int item = chunk - visible / chunk_tokens;
+  int low = max_i(chunk * chunk_tokens, visible);
+  int high = min_i(context, chunk * chunk_tokens + chunk_tokens);
   int start = low / kDecodeTile * kDecodeTile;
   int n_tiles = high > low ? ceil_div(high - start, kDecodeTile) : 0;
   const int* table = p.block_table + (i64)p.slot[row] * p.max_blocks;

@@ -9,14 +9,12 @@ namespace ms {
 
 template <int D>
 struct PrefillShape {
-  static constexpr int kRows = D <= 128 ? 128 : 64;
-  static constexpr int kKeys = D <= 128 ? 64 : 32;
-  static constexpr int kWarps = kRows / 16;
-  static constexpr int kThreads = kWarps * kWarp;
+  static constexpr int kRows = prefill_rows(D);
+  static constexpr int kKeys = prefill_keys(D);
+  static constexpr int kThreads = prefill_threads(D);
   static constexpr int kPitch = KvRow<D, false>::kPitch;  // tiles are 16-bit for every cache type
   static constexpr int kQueryBytes = kRows * kPitch;
   static constexpr int kTileBytes = kKeys * kPitch;
-  static constexpr int kSharedBytes = kQueryBytes + 4 * kTileBytes;  // two stages of k and v
 };
 
 /// fp8 keys and values are widened to f16 on their way to shared memory: exact, and every warp reads

@@ -9,7 +9,7 @@ namespace ms {
 template <int D, bool Fp8>
 struct KvRow {
   static constexpr int kBytes = D * (Fp8 ? 1 : 2);
-  static constexpr int kPitch = kBytes + 16;
+  static constexpr int kPitch = kv_pitch(D, Fp8);
   static constexpr int kVecs = kBytes / 16;
 };
 

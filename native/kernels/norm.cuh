@@ -6,10 +6,6 @@
 
 namespace ms {
 
-constexpr int kNormThreads = 256;
-/// 16-byte vectors a thread may hold: 256 threads x 8 vectors x 8 elements = 16384 columns.
-constexpr int kNormVecs = 8;
-
 /// Writes eight floats as fp8.
 MS_DEVICE void store_fp8(u8* to, const float (&x)[8], float inverse_scale) {
   u32 w[2] = {0, 0};

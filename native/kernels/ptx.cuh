@@ -114,6 +114,9 @@ MS_DEVICE void sync_block() { __syncthreads(); }
 MS_DEVICE void sync_warp() { __syncwarp(); }
 MS_DEVICE void fence_device() { __threadfence(); }
 MS_DEVICE int atomic_add(int* p, int v) { return atomicAdd(p, v); }
+MS_DEVICE u32 atomic_cas(u32* p, u32 expected, u32 desired) {
+  return atomicCAS(p, expected, desired);
+}
 
 /// Lets the next kernel of the stream start; its own wait still sees all of this kernel's writes.
 MS_DEVICE void griddep_launch() {

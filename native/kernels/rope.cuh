@@ -7,7 +7,6 @@
 
 namespace ms {
 
-constexpr int kRopeThreads = 128;
 constexpr int kRopeNeox = 1;         // pairs (i, i + rotary_dim / 2)
 constexpr int kRopeInterleaved = 2;  // pairs (2 i, 2 i + 1)
 

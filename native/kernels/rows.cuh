@@ -5,8 +5,6 @@
 
 namespace ms {
 
-constexpr int kRowThreads = 256;
-
 MS_DEVICE float silu(float x) { return x / (1.f + expf(-x)); }
 MS_DEVICE float gelu_tanh(float x) {
   return 0.5f * x * (1.f + tanhf(0.7978845608028654f * (x + 0.044715f * x * x * x)));

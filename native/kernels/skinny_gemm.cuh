@@ -12,7 +12,6 @@
 
 namespace ms {
 
-constexpr int kGemmThreads = 256;
 constexpr int kGemmWarps = 8;
 constexpr int kGemmSlice = 32;                       // k elements of one fragment pair
 constexpr int kGemmStep = kGemmSlice * kGemmWarps;  // k of one round of all warps

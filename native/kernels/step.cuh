@@ -6,8 +6,6 @@
 
 namespace ms {
 
-constexpr int kStepThreads = 1024;
-
 /// The row whose [token_start[i], token_start[i + 1]) holds token j.
 MS_DEVICE int row_of_token(const int* token_start, int n_rows, int j) {
   int low = 0, high = n_rows - 1;

@@ -17,7 +17,8 @@ public static class KestrelPorts
         RefuseOpenCleartext("gRPC", grpc, options);
         kestrel.AddServerHeader = false;
         kestrel.Limits.MaxConcurrentConnections = options.Connections;
-        kestrel.Limits.MaxRequestBodySize = options.Limits.MessageBytes;
+        // Above the message limit, so that a client is told by gRPC's status and not by a broken body.
+        kestrel.Limits.MaxRequestBodySize = Math.Max(kestrel.Limits.MaxRequestBodySize ?? 0, 2L * options.Limits.MessageBytes);
         kestrel.Limits.Http2.MaxStreamsPerConnection = options.StreamsPerConnection;
         kestrel.Limits.Http2.KeepAlivePingDelay = options.KeepAlivePing;
         kestrel.Limits.Http2.KeepAlivePingTimeout = options.KeepAlivePing;

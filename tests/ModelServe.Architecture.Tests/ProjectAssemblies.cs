@@ -21,7 +21,8 @@ internal static class ProjectAssemblies
 
     /// <summary>Types that people wrote: without compiler-made and protobuf-made ones.</summary>
     public static IEnumerable<Type> WrittenTypes(Assembly assembly) => assembly.GetTypes().Where(type =>
-        !type.FullName!.Contains('<', StringComparison.Ordinal)
+        !type.IsNestedPrivate
+        && !type.FullName!.Contains('<', StringComparison.Ordinal)
         && !IsGenerated(type)
         && !(type.Namespace ?? "").StartsWith("ModelServe.V1", StringComparison.Ordinal)
         && (type.Namespace ?? "").StartsWith("ModelServe", StringComparison.Ordinal));

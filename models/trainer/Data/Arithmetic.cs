@@ -19,23 +19,26 @@ internal static class Arithmetic
         "How much is {0} - {1}?",
     ];
 
-    /// <summary>A sum; the easy ones have at most two digits, the hard ones at least one number of three.</summary>
-    public static Problem Sum(Random random, bool hard)
+    /// <summary>A sum, in the first form at least so often; the easy ones have at most two digits, the hard ones at least one number of three.</summary>
+    public static Problem Sum(Random random, bool hard, double plainShare)
     {
         (int a, int b) = Operands(random, hard);
         string key = string.Create(CultureInfo.InvariantCulture, $"add:{Math.Min(a, b)}:{Math.Max(a, b)}");
-        return new(hard ? "add3" : "add2", key, Format(Pick.One(random, Sums), a, b), Text(a + b));
+        return new(hard ? "add3" : "add2", key, Format(Form(random, Sums, plainShare), a, b), Text(a + b));
     }
 
-    /// <summary>A difference; the larger number comes first.</summary>
-    public static Problem Difference(Random random, bool hard)
+    /// <summary>A difference, in the first form at least so often; the larger number comes first.</summary>
+    public static Problem Difference(Random random, bool hard, double plainShare)
     {
         (int x, int y) = Operands(random, hard);
         int a = Math.Max(x, y);
         int b = Math.Min(x, y);
         string key = string.Create(CultureInfo.InvariantCulture, $"sub:{a}:{b}");
-        return new(hard ? "sub3" : "sub2", key, Format(Pick.One(random, Differences), a, b), Text(a - b));
+        return new(hard ? "sub3" : "sub2", key, Format(Form(random, Differences, plainShare), a, b), Text(a - b));
     }
+
+    private static string Form(Random random, string[] forms, double plainShare) =>
+        plainShare > 0 && random.NextDouble() < plainShare ? forms[0] : Pick.One(random, forms);
 
     private static (int A, int B) Operands(Random random, bool hard)
     {

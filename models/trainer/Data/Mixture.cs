@@ -1,24 +1,26 @@
 namespace ModelServe.Trainer.Data;
 
-/// <summary>Draws questions by task weight; training draws skip the held-out sixteenth, evaluation draws keep only it.</summary>
-internal sealed class Mixture(Random random)
+/// <summary>Draws questions by task weight, sums and differences with weights of their own; training draws skip the held-out sixteenth, evaluation draws keep only it.</summary>
+internal sealed class Mixture(Random random, int sums = 24, int differences = 22, double plainShare = 0)
 {
-    private static readonly (string Task, int Weight)[] Weights =
+    private static readonly (string Task, int Weight)[] Others =
     [
-        ("add", 24), ("sub", 22), ("reverse", 10), ("sort_letters", 7), ("sort_numbers", 7), ("uppercase", 5), ("count_letter", 7),
+        ("reverse", 10), ("sort_letters", 7), ("sort_numbers", 7), ("uppercase", 5), ("count_letter", 7),
         ("json", 7), ("needle", 5), ("greeting", 3),
     ];
 
-    private static readonly int Total = Weights.Sum(w => w.Weight);
+    private readonly int _total = Others.Sum(w => w.Weight) + sums + differences;
 
     public Random Random => random;
 
-    /// <summary>A training question; <paramref name="hardShare"/> is the chance that it is a hard one.</summary>
-    public Problem Train(double hardShare)
+    /// <summary>A training question, with the chances that a sum or difference, or another question, is a hard one.</summary>
+    public Problem Train(double hardArithmetic, double hardOther)
     {
         while (true)
         {
-            Problem problem = Make(DrawTask(), random.NextDouble() < hardShare);
+            string task = DrawTask();
+            double share = task is "add" or "sub" ? hardArithmetic : hardOther;
+            Problem problem = Make(task, random.NextDouble() < share, plainShare);
             if (!problem.IsHeldOut)
             {
                 return problem;
@@ -31,7 +33,7 @@ internal sealed class Mixture(Random random)
     {
         while (true)
         {
-            Problem problem = Make(task, hard);
+            Problem problem = Make(task, hard, plainShare: 0);
             if (problem.IsHeldOut)
             {
                 return problem;
@@ -54,8 +56,19 @@ internal sealed class Mixture(Random random)
 
     private string DrawTask()
     {
-        int at = random.Next(Total);
-        foreach ((string task, int weight) in Weights)
+        int at = random.Next(_total) - sums;
+        if (at < 0)
+        {
+            return "add";
+        }
+
+        at -= differences;
+        if (at < 0)
+        {
+            return "sub";
+        }
+
+        foreach ((string task, int weight) in Others)
         {
             if (at < weight)
             {
@@ -65,13 +78,13 @@ internal sealed class Mixture(Random random)
             at -= weight;
         }
 
-        return Weights[0].Task;
+        return Others[0].Task;
     }
 
-    private Problem Make(string task, bool hard) => task switch
+    private Problem Make(string task, bool hard, double plainShare) => task switch
     {
-        "add" => Arithmetic.Sum(random, hard),
-        "sub" => Arithmetic.Difference(random, hard),
+        "add" => Arithmetic.Sum(random, hard, plainShare),
+        "sub" => Arithmetic.Difference(random, hard, plainShare),
         "reverse" => Strings.Reverse(random, hard),
         "sort_letters" => Strings.Sort(random, hard),
         "sort_numbers" => Strings.SortNumbers(random, hard),

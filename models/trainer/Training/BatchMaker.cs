@@ -1,82 +1,63 @@
 using ModelServe.Trainer.Data;
+using ModelServe.Trainer.Model;
 using ModelServe.Trainer.Text;
 
 namespace ModelServe.Trainer.Training;
 
-/// <summary>Rows of token ids of one length, the positions whose next token is an answer, and those next tokens.</summary>
-internal sealed record Batch(int Rows, int Length, long[] Ids, long[] Positions, long[] Targets);
-
-/// <summary>Draws conversations and groups them by length, so that a row holds one conversation and little padding.</summary>
-internal sealed class BatchMaker(Bpe bpe, Mixture mixture)
+/// <summary>
+/// Draws conversations into shelves by padded length and takes a shelf when it is full. Every batch of a shelf has one shape,
+/// so that the kernels compiled for it and the memory freed by the last one serve the next; a row holds one conversation.
+/// </summary>
+internal sealed class BatchMaker(Bpe bpe, Mixture mixture, int stepsPerNeedle)
 {
-    private const int RowsPerBatch = 48;
+    private const int TokensPerBatch = 576;
 
-    /// <summary>The batches of one step: short conversations of about so many tokens, and sometimes a long needle.</summary>
-    public List<Batch> Next(int tokens, double hardShare, int longest)
+    private readonly Dictionary<int, List<Conversation>> _shelves = [];
+
+    /// <summary>The batches of one step: about so many tokens of short conversations, and sometimes a long needle.</summary>
+    public List<Batch> Next(int tokens, double hardArithmetic, double hardOther, int longest)
     {
-        List<Conversation> drawn = [];
-        for (int total = 0; total < tokens;)
-        {
-            Conversation conversation = Draw(hardShare);
-            drawn.Add(conversation);
-            total += conversation.Ids.Length;
-        }
-
-        if (longest > 0 && mixture.Random.Next(4) == 0)
+        List<Batch> batches = [];
+        if (longest > 0 && mixture.Random.Next(stepsPerNeedle) == 0)
         {
             int sentences = (int)(longest * Math.Pow(mixture.Random.NextDouble(), 1.5)) + 8;
-            Problem needle = mixture.TrainNeedle(sentences);
-            Conversation conversation = Conversation.Of(bpe, [needle], system: false);
-            if (conversation.Ids.Length <= Model.DecoderShape.MaxPositions)
+            Conversation needle = Conversation.Of(bpe, [mixture.TrainNeedle(sentences)], system: false);
+            if (needle.Ids.Length <= DecoderShape.MaxPositions)
             {
-                drawn.Add(conversation);
+                Shelve(needle, batches);
             }
         }
 
-        drawn.Sort(static (a, b) => a.Ids.Length.CompareTo(b.Ids.Length));
-        List<Batch> batches = [];
-        for (int begin = 0; begin < drawn.Count;)
+        while (batches.Sum(b => b.Ids.Length) < tokens)
         {
-            int end = begin + 1;
-            while (end < drawn.Count && end - begin < RowsPerBatch && drawn[end].Ids.Length <= Math.Max(drawn[begin].Ids.Length * 1.25, 24))
-            {
-                end++;
-            }
-
-            batches.Add(Pack(drawn[begin..end]));
-            begin = end;
+            Shelve(Draw(hardArithmetic, hardOther), batches);
         }
 
         return batches;
     }
 
-    private Conversation Draw(double hardShare)
+    private void Shelve(Conversation conversation, List<Batch> batches)
     {
-        int turns = mixture.Random.Next(12) switch { 0 => 2, 1 => mixture.Random.Next(2, 4), _ => 1 };
-        Problem[] problems = [.. Enumerable.Range(0, turns).Select(_ => mixture.Train(hardShare))];
-        return Conversation.Of(bpe, problems, system: mixture.Random.Next(24) == 0);
-    }
-
-    private static Batch Pack(List<Conversation> rows)
-    {
-        int length = rows.Max(r => r.Ids.Length) - 1;
-        long[] ids = new long[rows.Count * length];
-        List<long> positions = [];
-        List<long> targets = [];
-        for (int r = 0; r < rows.Count; r++)
+        int length = conversation.Ids.Length - 1;
+        int quantum = length <= 64 ? 4 : length <= 128 ? 16 : 128;
+        length = (length + quantum - 1) / quantum * quantum;
+        if (!_shelves.TryGetValue(length, out List<Conversation>? shelf))
         {
-            Conversation row = rows[r];
-            for (int t = 0; t < row.Ids.Length - 1; t++)
-            {
-                ids[(r * length) + t] = row.Ids[t];
-                if (row.IsAnswer[t + 1])
-                {
-                    positions.Add((r * length) + t);
-                    targets.Add(row.Ids[t + 1]);
-                }
-            }
+            _shelves.Add(length, shelf = []);
         }
 
-        return new(rows.Count, length, ids, [.. positions], [.. targets]);
+        shelf.Add(conversation);
+        if (shelf.Count >= Math.Max(1, TokensPerBatch / length))
+        {
+            batches.Add(Batch.Of(shelf, length));
+            shelf.Clear();
+        }
+    }
+
+    private Conversation Draw(double hardArithmetic, double hardOther)
+    {
+        int turns = mixture.Random.Next(12) switch { 0 => 2, 1 => mixture.Random.Next(2, 4), _ => 1 };
+        Problem[] problems = [.. Enumerable.Range(0, turns).Select(_ => mixture.Train(hardArithmetic, hardOther))];
+        return Conversation.Of(bpe, problems, system: mixture.Random.Next(24) == 0);
     }
 }

@@ -37,7 +37,9 @@ internal sealed class TrainingRun : IDisposable
 
         _optimizer = new MuonAdam(
             _model.Weights, options.Real("muon-rate", 0.02), options.Real("adam-rate", 0.004), options.Real("decay", 0.05));
-        _batches = new BatchMaker(bpe, new Mixture(new Random(seed)));
+        Mixture mixture = new(
+            new Random(seed), options.Whole("sums", 24), options.Whole("differences", 22), options.Real("plain", 0));
+        _batches = new BatchMaker(bpe, mixture, options.Whole("steps-per-needle", 4));
         _easy = Sample(hard: false);
         _hard = Sample(hard: true);
     }
@@ -87,28 +89,35 @@ internal sealed class TrainingRun : IDisposable
 
     private (double Loss, int Tokens) Step(int step, double progress)
     {
-        double hardFrom = _options.Real("hard-from", 0.25);
-        double hardTo = _options.Real("hard-to", 0.65);
-        double hardShare = hardFrom + ((hardTo - hardFrom) * Math.Min(1, progress / 0.35));
+        double ramp = Math.Min(1, progress / _options.Real("ramp", 0.35));
+        double hardOther = Ramp("hard-from", 0.25, "hard-to", 0.65, ramp);
+        double hardArithmetic = Ramp("hard-sums-from", 0.25, "hard-sums-to", 0.65, ramp);
         int longest = progress > _options.Real("long-after", 0.15) ? _options.Whole("longest", 150) : 0;
-        List<Batch> batches = _batches.Next(_options.Whole("tokens", 5000), hardShare, longest);
+        List<Batch> batches = _batches.Next(_options.Whole("tokens", 5000), hardArithmetic, hardOther, longest);
         double flat = _options.Real("flat", 0.4);
         double scale = Math.Min(1, (step + 1) / 50.0) * Math.Min(1, Math.Max(0, 1 - progress) / (1 - flat));
-        long targets = batches.Sum(b => (long)b.Targets.Length);
+        double total = batches.Sum(b => b.Weights.Sum());
         double loss = 0;
         int tokens = 0;
         foreach (Batch batch in batches)
         {
             using DisposeScope scope = NewDisposeScope();
             Tensor logits = _model.Forward(tensor(batch.Ids).view(batch.Rows, batch.Length), tensor(batch.Positions));
-            Tensor sum = nn.functional.cross_entropy(logits, tensor(batch.Targets), reduction: nn.Reduction.Sum).div(targets);
-            sum.backward();
-            loss += sum.item<float>();
+            Tensor losses = nn.functional.cross_entropy(logits, tensor(batch.Targets), reduction: nn.Reduction.None);
+            Tensor mean = losses.mul(tensor(batch.Weights)).sum().div(total);
+            mean.backward();
+            loss += mean.item<float>();
             tokens += batch.Ids.Length;
         }
 
         _optimizer.Step(scale);
         return (loss, tokens);
+    }
+
+    private double Ramp(string from, double fromDefault, string to, double toDefault, double ramp)
+    {
+        double start = _options.Real(from, fromDefault);
+        return start + ((_options.Real(to, toDefault) - start) * ramp);
     }
 
     private void Report(int step)

@@ -3,19 +3,19 @@ namespace ModelServe.Codec.Decoding;
 /// <summary>Strip behind a joining stage: removes up to so many occurrences of a character at the very beginning of the text.</summary>
 internal sealed class StreamStartStrip(DecoderStage next, char content, int start) : DecoderStage(next)
 {
-    private int _left = start;
+    private int _removed;
 
     /// <inheritdoc/>
     public override void Push(ReadOnlySpan<char> token)
     {
-        while (_left > 0 && token.Length > 0)
+        while (_removed < start && token.Length > 0)
         {
             if (token[0] != content)
             {
-                _left = 0;
+                _removed = start;
                 break;
             }
-            _left--;
+            _removed++;
             token = token[1..];
         }
         if (token.Length > 0)
@@ -27,7 +27,7 @@ internal sealed class StreamStartStrip(DecoderStage next, char content, int star
     /// <inheritdoc/>
     public override void Reset()
     {
-        _left = start;
+        _removed = 0;
         base.Reset();
     }
 }

@@ -112,7 +112,7 @@ internal sealed class PostProcessorLoader
         _before.InsertRange(0, before);
     }
 
-    private IEnumerable<int> SpecialIds(JsonPart template, JsonPart name)
+    private static IEnumerable<int> SpecialIds(JsonPart template, JsonPart name)
     {
         JsonPart entry = template.Child("special_tokens").Child(name.Text());
         if (entry.IsNull)

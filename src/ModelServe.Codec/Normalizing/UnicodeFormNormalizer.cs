@@ -2,12 +2,9 @@ using System.Text;
 
 namespace ModelServe.Codec.Normalizing;
 
-/// <summary>NFC, NFD, NFKC or NFKD by the runtime's Unicode data.</summary>
+/// <summary>NFC, NFD, NFKC or NFKD by the runtime's Unicode data, less what that data has and the reference library's lacks.</summary>
 internal sealed class UnicodeFormNormalizer(NormalizationForm form) : ITextNormalizer
 {
-    // The runtime refuses this noncharacter although it takes part in no composition.
-    private const char Refused = '\uFFFE';
-
     /// <summary>Refuses to work where the runtime was told to do without Unicode data (InvariantGlobalization).</summary>
     /// <exception cref="UnsupportedFeatureException">Normalization does nothing in this process.</exception>
     public static void RequireUnicodeData(string place)
@@ -23,10 +20,18 @@ internal sealed class UnicodeFormNormalizer(NormalizationForm form) : ITextNorma
     /// <inheritdoc/>
     public string Normalize(string text)
     {
-        if (!text.Contains(Refused, StringComparison.Ordinal))
+        if (!LaterCodePoints.TryFind(text, 0, out int index, out int width))
         {
             return text.Normalize(form);
         }
-        return string.Join(Refused, text.Split(Refused).Select(part => part.Normalize(form)));
+        var output = new StringBuilder(text.Length);
+        int start = 0;
+        do
+        {
+            output.Append(text[start..index].Normalize(form)).Append(text, index, width);
+            start = index + width;
+        }
+        while (LaterCodePoints.TryFind(text, start, out index, out width));
+        return output.Append(text[start..].Normalize(form)).ToString();
     }
 }

@@ -11,7 +11,7 @@ internal sealed class AstralShadow
 {
     // One stand-in per UnicodeCategory, in the order of that enumeration; chosen among characters that no pattern names singly.
     private const string StandIns =
-        "\u0416\u0436\u01C5\u02E0\u05D0\u0301\u0903\u20DD\u0661\u2160\u00BD\u2003\u2028\u2029\u0001\u2060\uD800\uE000\u203F\u2010\u2045\u2046\u00AB\u00BB\u2020\u2208\u20A0\u02C2\u2603\u0378";
+        "\u0416\u0436\u01C5\u02E0\u05D0\u0301\u0903\u20DD\u0661\u2160\u2460\u2003\u2028\u2029\u0001\u2060\uD800\uE000\u203F\u2010\u2045\u2046\u00AB\u00BB\u2020\u2208\u20A0\u02C2\u2603\u0378";
 
     private readonly char[] _chars;
     private readonly int[] _offsets;
@@ -42,7 +42,7 @@ internal sealed class AstralShadow
         int offset = 0;
         foreach (Rune rune in text.EnumerateRunes())
         {
-            chars[index] = rune.IsBmp ? (char)rune.Value : StandIns[(int)Rune.GetUnicodeCategory(rune)];
+            chars[index] = rune.IsBmp ? (char)rune.Value : StandIn(rune);
             offsets[index] = offset;
             offset += rune.Utf16SequenceLength;
             index++;
@@ -56,4 +56,11 @@ internal sealed class AstralShadow
 
     /// <summary>The stand-in of a category; its own category is the same (tested).</summary>
     internal static char StandIn(UnicodeCategory category) => StandIns[(int)category];
+
+    /// <summary>A circled letter is a symbol by category and yet a word character; its stand-in is one too.</summary>
+    private static char StandIn(Rune rune)
+    {
+        UnicodeCategory category = Rune.GetUnicodeCategory(rune);
+        return category == UnicodeCategory.OtherSymbol && CharacterClasses.IsRustWord(rune.Value) ? '\u24B6' : StandIn(category);
+    }
 }

@@ -9,8 +9,8 @@ namespace ModelServe.Codec.Splitting;
 /// <param name="foldCase">Whether the class stands under <c>(?i:…)</c>.</param>
 internal sealed class ClassTranslator(PatternReader reader, StringBuilder output, bool foldCase)
 {
-    // Oniguruma's \w holds marks and all numbers, .NET's only non-spacing marks and decimal digits.
-    private const string WordMembers = @"\p{L}\p{M}\p{N}\p{Pc}";
+    // Oniguruma's \w by a sweep over all code points; .NET's lacks marks, letter numbers and circled letters.
+    private const string WordMembers = @"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\u00B2\u00B3\u00B9\u00BC-\u00BE\u24B6-\u24E9";
 
     private static readonly HashSet<string> Categories = new(StringComparer.Ordinal)
     {

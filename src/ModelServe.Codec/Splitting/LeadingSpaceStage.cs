@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace ModelServe.Codec.Splitting;
 
 /// <summary>ByteLevel's add_prefix_space: every piece begins with a space.</summary>

@@ -2,7 +2,7 @@ namespace ModelServe.Codec.Templates;
 
 /// <summary>
 /// A chat template refused its input (its own raise_exception message, verbatim), failed as it would in Python, or exceeded a
-/// limit of its limits.
+/// limit of <see cref="TemplateLimits"/>.
 /// </summary>
 public sealed class TemplateException : Exception
 {

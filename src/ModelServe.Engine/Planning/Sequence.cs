@@ -13,6 +13,7 @@ namespace ModelServe.Engine.Planning;
 internal sealed class Sequence
 {
     private QueueBudget? _queue;
+    private int _ending;
 
     /// <summary>Makes a sequence that arrives.</summary>
     public Sequence(GenerationRequest request, int maxModelLength, Inbox inbox, QueueBudget queue)
@@ -110,6 +111,9 @@ internal sealed class Sequence
     /// <summary>Whether a step in flight is sure to bring the last token.</summary>
     public bool EndsInFlight(int maxModelLength) =>
         Placeholders > 0 && (Promised >= Request.MaxTokens || Known + Placeholders >= maxModelLength);
+
+    /// <summary>Whether the caller is the one who ends it; true once, whatever threads ask.</summary>
+    public bool TryBeginEnding() => Interlocked.Exchange(ref _ending, 1) == 0;
 
     /// <summary>Gives back its place in the admission queue, once: at its first slot, or at its end if it never got one.</summary>
     public void ReleasePlace()

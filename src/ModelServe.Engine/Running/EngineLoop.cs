@@ -22,12 +22,12 @@ public sealed class EngineLoop : IEngine, IDisposable
     private readonly EngineCounters _counters = new();
     private readonly StepPlanner _planner;
     private readonly StepSettlement _settlement;
+    private readonly RequestEndings _endings;
+    private readonly CommandIntake _intake;
     private readonly PlannedStep[] _steps;
     private Thread? _thread;
     private long _lastStepId;
     private int _inFlight;
-    private long _arrivals;
-    private long _earliestDeadline = long.MaxValue;
     private DateTimeOffset _now;
     private int _fruitlessRounds;
     private bool _restChecked;
@@ -51,6 +51,8 @@ public sealed class EngineLoop : IEngine, IDisposable
         _live = new LiveRequests(options);
         _planner = new StepPlanner(executor.Geometry, options, _counters);
         _settlement = new StepSettlement(executor.Geometry, _planner, _counters);
+        _endings = new RequestEndings(_planner, _live);
+        _intake = new CommandIntake(_inbox, _planner, _live, _endings, _counters);
         _steps = new PlannedStep[executor.Depth];
         for (var i = 0; i < _steps.Length; i++)
         {
@@ -69,7 +71,7 @@ public sealed class EngineLoop : IEngine, IDisposable
         Running = _planner.Running.Count,
         Waiting = Math.Max(0, _live.Count - _planner.Running.Count),
         WaitingTokens = _live.QueuedTokens,
-        BlocksInUse = _planner.Ledger.Pool.InUseCount,
+        BlocksInUse = Math.Max(0, _planner.Ledger.Pool.InUseCount),
         BlockCount = Geometry.BlockCount - 1,
         Steps = _counters.Steps,
         PromptTokens = _counters.PromptTokens,
@@ -121,7 +123,7 @@ public sealed class EngineLoop : IEngine, IDisposable
         if (Volatile.Read(ref _stopped) != 0)
         {
             // The engine thread may have looked for the last time before this one arrived.
-            EndArrivals();
+            _intake.EndArrivals(_time.GetUtcNow());
         }
 
         return AdmissionResult.Accepted(sequence.Stream);
@@ -155,6 +157,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     }
 
     /// <summary>Refuses new requests, stops after the steps in flight, and ends what is live as drained.</summary>
+    /// <remarks>Waits for the executor to return the steps in flight.</remarks>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _stopped, 1) != 0)
@@ -209,89 +212,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     private void TakeCommands()
     {
         _now = _time.GetUtcNow();
-        for (var sequence = _inbox.TakeArrivals(); sequence is not null;)
-        {
-            var following = sequence.NextArrival;
-            sequence.NextArrival = null;
-            Receive(sequence);
-            sequence = following;
-        }
-
-        for (var sequence = _inbox.TakeCancellations(); sequence is not null;)
-        {
-            var following = sequence.NextCancellation;
-            sequence.NextCancellation = null;
-            if (sequence.Phase is SequencePhase.Waiting or SequencePhase.Running)
-            {
-                End(sequence, sequence.Stream.CancelReason, null);
-            }
-
-            sequence = following;
-        }
-
-        if (_now.UtcTicks >= _earliestDeadline)
-        {
-            EndExpired();
-        }
-    }
-
-    private void Receive(Sequence sequence)
-    {
-        if (_live.Failure is { } failure)
-        {
-            End(sequence, FinishReason.Error, failure);
-        }
-        else if (sequence.Stream.CancelReason is not FinishReason.None and var reason)
-        {
-            End(sequence, reason, null);
-        }
-        else
-        {
-            sequence.Arrival = ++_arrivals;
-            sequence.ArrivalTicks = _now.UtcTicks;
-            _earliestDeadline = Math.Min(_earliestDeadline, sequence.DeadlineTicks);
-            _counters.PromptTokens += sequence.PromptLength;
-            _planner.Enqueue(sequence);
-        }
-    }
-
-    private void EndExpired()
-    {
-        do
-        {
-            _earliestDeadline = long.MaxValue;
-            for (var i = _planner.Running.Count - 1; i >= 0; i--)
-            {
-                EndIfExpired(_planner.Running[i]);
-            }
-
-            // An ending moves another sequence into the gap, perhaps to a place already passed; hence the outer loop.
-            for (var i = _planner.Waiting.Count - 1; i >= 0; i--)
-            {
-                if (i < _planner.Waiting.Count)
-                {
-                    EndIfExpired(_planner.Waiting.All[i]);
-                }
-            }
-
-            foreach (var sequence in _planner.Waiting.All)
-            {
-                _earliestDeadline = Math.Min(_earliestDeadline, sequence.DeadlineTicks);
-            }
-        }
-        while (_earliestDeadline <= _now.UtcTicks);
-    }
-
-    private void EndIfExpired(Sequence sequence)
-    {
-        if (sequence.DeadlineTicks <= _now.UtcTicks)
-        {
-            End(sequence, FinishReason.Deadline, null);
-        }
-        else
-        {
-            _earliestDeadline = Math.Min(_earliestDeadline, sequence.DeadlineTicks);
-        }
+        _intake.Take(_now);
     }
 
     private bool Plan() =>
@@ -325,7 +246,8 @@ public sealed class EngineLoop : IEngine, IDisposable
             }
             else
             {
-                End(sequence, reason, reason == FinishReason.Error ? "the model's output for this request was not finite" : null);
+                var error = reason == FinishReason.Error ? "the model's output for this request was not finite" : null;
+                _endings.End(sequence, reason, error, _now);
             }
         }
 
@@ -356,15 +278,6 @@ public sealed class EngineLoop : IEngine, IDisposable
 
     private PlannedStep StepOf(long stepId) => _steps[(int)(stepId % _steps.Length)];
 
-    private void End(Sequence sequence, FinishReason reason, string? error)
-    {
-        _planner.Remove(sequence);
-        sequence.Stream.Timings.Finished = _now;
-        _live.Leave(sequence);
-        int? stopToken = reason == FinishReason.Stop ? sequence.Output.Tokens.Span[^1] : null;
-        sequence.Stream.End(reason, stopToken, error);
-    }
-
     private void Fail(Exception exception)
     {
         var failure = exception is ExecutorFailedException ? exception.Message : $"{exception.GetType().Name}: {exception.Message}";
@@ -373,12 +286,9 @@ public sealed class EngineLoop : IEngine, IDisposable
         _planner.Abandon();
         foreach (var sequence in _live.All)
         {
-            // Arrivals that the inbox still holds end when they are received.
-            if (sequence.Phase is SequencePhase.Waiting or SequencePhase.Running)
-            {
-                sequence.Phase = SequencePhase.Ended;
-                End(sequence, FinishReason.Error, failure);
-            }
+            // An arrival that the inbox still holds ends here too; it is passed over when it is received.
+            sequence.Phase = SequencePhase.Ended;
+            _endings.End(sequence, FinishReason.Error, failure, _now);
         }
     }
 
@@ -400,25 +310,15 @@ public sealed class EngineLoop : IEngine, IDisposable
         _now = _time.GetUtcNow();
         while (_planner.Running.Count > 0)
         {
-            End(_planner.Running[0], FinishReason.Drained, null);
+            _endings.End(_planner.Running[0], FinishReason.Drained, null, _now);
         }
 
         while (_planner.Waiting.First is { } sequence)
         {
-            End(sequence, FinishReason.Drained, null);
+            _endings.End(sequence, FinishReason.Drained, null, _now);
         }
 
-        EndArrivals();
-    }
-
-    private void EndArrivals()
-    {
-        for (var sequence = _inbox.TakeArrivals(); sequence is not null;)
-        {
-            var following = sequence.NextArrival;
-            End(sequence, FinishReason.Drained, null);
-            sequence = following;
-        }
+        _intake.EndArrivals(_time.GetUtcNow());
     }
 
     [Conditional("DEBUG")]

@@ -31,7 +31,8 @@ public sealed record EngineOptions
     public bool CheckWhenIdle { get; init; } = true;
 
     /// <summary>Secret of the prefix hash; random for each record that does not set it, so that no client can aim for collisions.</summary>
-    public UInt128 PrefixHashKey { get; init; } =
+    /// <remarks>Internal, so that no log that prints the options prints it.</remarks>
+    internal UInt128 PrefixHashKey { get; init; } =
         MemoryMarshal.Read<UInt128>(RandomNumberGenerator.GetBytes(sizeof(ulong) * 2));
 
     /// <summary>Checks every value on its own and against the executor's sizes.</summary>

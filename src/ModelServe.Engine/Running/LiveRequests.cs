@@ -71,12 +71,18 @@ internal sealed class LiveRequests
         return rejection;
     }
 
-    /// <summary>Lets a request go; its name may be used again.</summary>
-    public void Leave(Sequence sequence)
+    /// <summary>Lets the name of a request that ends be used again; before its reader learns of the ending.</summary>
+    public void Forget(Sequence sequence)
     {
         sequence.ReleasePlace();
         _byId.TryRemove(new KeyValuePair<string, Sequence>(sequence.Request.RequestId, sequence));
-        CountDown();
+    }
+
+    /// <summary>Counts a request that was forgotten as gone; after its reader can learn of the ending.</summary>
+    public void CountDown()
+    {
+        Interlocked.Decrement(ref _count);
+        CompleteIfDrained();
     }
 
     /// <summary>The live request of that name, or null.</summary>
@@ -134,12 +140,6 @@ internal sealed class LiveRequests
     private static string Shorten(string text) => text.Length <= 64 ? text : text[..64];
 
     private static string Text(long value) => value.ToString(CultureInfo.InvariantCulture);
-
-    private void CountDown()
-    {
-        Interlocked.Decrement(ref _count);
-        CompleteIfDrained();
-    }
 
     private void CompleteIfDrained()
     {

@@ -41,7 +41,7 @@ public sealed class FakeExecutor : IStepExecutor
         _result = new StepResult(geometry);
         for (var slot = 0; slot < geometry.MaxSequences; slot++)
         {
-            _tokens[slot] = new int[geometry.MaxModelLength + 1];
+            _tokens[slot] = [];
             _sampling[slot] = SamplingOptions.Greedy;
         }
     }
@@ -195,6 +195,11 @@ public sealed class FakeExecutor : IStepExecutor
 
     private void Enter(SlotAssignment assignment)
     {
+        if (_tokens[assignment.Slot].Length == 0)
+        {
+            _tokens[assignment.Slot] = new int[Geometry.MaxModelLength + 1];
+        }
+
         assignment.TokenIds.Span.CopyTo(_tokens[assignment.Slot]);
         _lengths[assignment.Slot] = assignment.TokenIds.Length;
         _sampling[assignment.Slot] = assignment.Sampling;

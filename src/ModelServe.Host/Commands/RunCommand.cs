@@ -44,7 +44,7 @@ internal sealed class RunCommand : Command
         _modelOptions.AddTo(this);
         Validators.Add(result =>
         {
-            bool hasIds = result.GetValue(_tokenIds) is not null;
+            bool hasIds = result.GetValue(_tokenIds) is { Length: > 0 };
             if (hasIds == (result.GetValue(_prompt) is not null))
             {
                 result.AddError("run: give a prompt or --token-ids, and not both");
@@ -56,8 +56,8 @@ internal sealed class RunCommand : Command
     private async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
     {
         EngineSettings settings = _modelOptions.Read(parsed) with { MaxRunning = 1 };
-        using HostedModel model = HostedModel.Load(new ModelReference("run", ShippedModels.Resolve(parsed.GetValue(_model)!)), settings, requireText: parsed.GetValue(_tokenIds) is null, TimeProvider.System);
-        int[] prompt = parsed.GetValue(_tokenIds) ?? Encode(model.Text, parsed.GetValue(_prompt)!, parsed.GetValue(_raw));
+        using HostedModel model = HostedModel.Load(new ModelReference("run", ShippedModels.Resolve(parsed.GetValue(_model)!)), settings, requireText: parsed.GetValue(_prompt) is not null, TimeProvider.System);
+        int[] prompt = parsed.GetValue(_tokenIds) is { Length: > 0 } ids ? ids : Encode(model.Text, parsed.GetValue(_prompt)!, parsed.GetValue(_raw));
         GenerationRequest request = Request(parsed, model, prompt);
         await using Stream output = Console.OpenStandardOutput();
         using AnswerWriter writer = new(output, parsed.GetValue(_json), prompt.Length);

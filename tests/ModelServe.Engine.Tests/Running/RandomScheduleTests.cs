@@ -9,11 +9,11 @@ namespace ModelServe.Engine.Tests.Running;
 public sealed class RandomScheduleTests
 {
     private static readonly Gen<Action> GenAction = Gen.Select(
-        Gen.Int[0, 9], Gen.Int[1, 40], Gen.Int[1, 20], Gen.Int[0, 3], Gen.Int[0, 2], (kind, length, max, family, priority) =>
+        Gen.Int[0, 9], Gen.Int[1, 40], Gen.Int[1, 30], Gen.Int[0, 3], Gen.Int[0, 2], (kind, length, max, family, priority) =>
             new Action(kind, length, max, family, priority));
 
     private static readonly Gen<Setting> GenSetting = Gen.Select(
-        Gen.Int[14, 40], Gen.Int[1, 6], Gen.Int[1, 24], Gen.Int[1, 3], Gen.Bool, Gen.Int[0, 5], (blocks, slots, batch, depth, caching, chunk) =>
+        Gen.Int[13, 30], Gen.Int[1, 6], Gen.Int[1, 24], Gen.Int[1, 3], Gen.Bool, Gen.Int[0, 5], (blocks, slots, batch, depth, caching, chunk) =>
             new Setting(blocks, slots, batch, depth, caching, Math.Min(chunk, batch)));
 
     [Fact]

@@ -52,7 +52,7 @@ public sealed class SharingTests
         scenario.Step();
         scenario.Admit(Request("second", 16, 30));
         scenario.Step();
-        Assert.Equal(6, Status(scenario).BlocksInUse + scenario.Engine.Planner.Ledger.SharedBlocks(scenario.Engine.Planner.Running[0]) - 3);
+        Assert.Equal(3, scenario.Engine.Planner.Ledger.SharedBlocks(scenario.Engine.Planner.Running[0]));
         scenario.RunToEnd();
         Assert.Equal(12, scenario.Conversations[1].Stream.Timings.CachedPromptTokens);
     }
@@ -117,15 +117,33 @@ public sealed class SharingTests
     [Fact]
     public void Among_equals_the_one_that_is_cheapest_to_compute_again_goes()
     {
-        // Both arrive with prompts of 12; the first shares two of its blocks with the cache's other reader, so less is lost.
+        // Chunks of 4 leave the middle one with 12 of 24 tokens computed in 6 blocks when the last one needs a third block.
         using var scenario = new EngineScenario(
-            new ExecutorGeometry(50, 64, 4, 13, 3, 32, 0), new EngineOptions { MaxPreemptions = 100 });
-        scenario.Admit(EngineScenario.Request("long", EngineScenario.Prompt(24, 2), 24));
-        scenario.Step();
-        scenario.Admit(EngineScenario.Request("late and short", EngineScenario.Prompt(4, 3), 12));
+            new ExecutorGeometry(50, 64, 4, 12, 3, 32, 0), new EngineOptions { ChunkTokens = 4, EnablePrefixCaching = false });
+        scenario.Admit(EngineScenario.Request("decodes", EngineScenario.Prompt(7, 1), 12));
+        scenario.Admit(EngineScenario.Request("prefills", EngineScenario.Prompt(24, 2), 12));
+        scenario.Admit(EngineScenario.Request("decodes too", EngineScenario.Prompt(7, 3), 12));
+        for (var i = 0; i < 4; i++)
+        {
+            scenario.Step();
+        }
+
+        Assert.Equal([0, 1, 0], scenario.Conversations.Select(c => c.Stream.Timings.Preemptions));
         scenario.RunToEnd();
         AssertExpected(scenario);
-        Assert.True(Status(scenario).Preemptions > 0);
+    }
+
+    [Fact]
+    public void The_tail_of_a_cached_prompt_is_overwritten_before_its_head()
+    {
+        using var scenario = new EngineScenario(new ExecutorGeometry(50, 32, 4, 9, 3, 32, 0));
+        scenario.Admit(Request("first", 16, 1));
+        scenario.RunToEnd();
+        scenario.Admit(EngineScenario.Request("other", EngineScenario.Prompt(24, 5), 1));
+        scenario.RunToEnd();
+        var again = scenario.Admit(Request("again", 16, 1));
+        scenario.RunToEnd();
+        Assert.Equal(8, again.Stream.Timings.CachedPromptTokens);
     }
 
     [Fact]

@@ -1,0 +1,48 @@
+namespace ModelServe.LoadGenerator;
+
+/// <summary>What to send. The same plan and vocabulary give the same prompts and arrival times.</summary>
+/// <param name="Model">The model; null when the server has only one.</param>
+/// <param name="Rate">Open loop: mean arrivals a second; null for a closed loop.</param>
+/// <param name="Concurrency">Closed loop: requests in flight.</param>
+/// <param name="Requests">Measured requests.</param>
+/// <param name="Warmup">Requests sent before, one after the other.</param>
+/// <param name="PromptTokens">Tokens of each prompt.</param>
+/// <param name="OutputTokens">Tokens of each output; end tokens are ignored, so it is exact.</param>
+/// <param name="SharedPrefixTokens">Leading prompt tokens that all requests share.</param>
+/// <param name="Seed">Of prompts and arrivals.</param>
+internal sealed record LoadPlan(
+    string? Model,
+    double? Rate,
+    int Concurrency,
+    int Requests,
+    int Warmup,
+    int PromptTokens,
+    int OutputTokens,
+    int SharedPrefixTokens,
+    int Seed)
+{
+    /// <summary>What is wrong with the plan, or null.</summary>
+    public string? Problem(int connections) =>
+        Check("--requests", Requests, 1)
+        ?? Check("--concurrency", Concurrency, 1)
+        ?? Check("--warmup", Warmup, 0)
+        ?? Check("--prompt-tokens", PromptTokens, 1)
+        ?? Check("--output-tokens", OutputTokens, 1)
+        ?? Check("--shared-prefix-tokens", SharedPrefixTokens, 0)
+        ?? Check("--connections", connections, 1)
+        ?? (Rate is { } rate && !(rate > 0 && double.IsFinite(rate)) ? $"--rate: more than 0; got {rate}" : null)
+        ?? (SharedPrefixTokens > PromptTokens
+            ? $"--shared-prefix-tokens: at most the {PromptTokens} of --prompt-tokens; got {SharedPrefixTokens}"
+            : null);
+
+    /// <summary>The prompt of one request.</summary>
+    public uint[] Prompt(int index, int vocabularySize)
+    {
+        var shared = new Random(Seed);
+        var own = new Random(HashCode.Combine(Seed, index));
+        return [.. Enumerable.Range(0, PromptTokens).Select(i => (uint)(i < SharedPrefixTokens ? shared : own).Next(vocabularySize))];
+    }
+
+    private static string? Check(string option, int value, int least) =>
+        value < least ? $"{option}: at least {least}; got {value}" : null;
+}

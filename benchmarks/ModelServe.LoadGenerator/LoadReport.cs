@@ -1,0 +1,28 @@
+namespace ModelServe.LoadGenerator;
+
+/// <summary>What the clients of one run saw.</summary>
+/// <param name="Model">The model that answered.</param>
+/// <param name="Plan">What was sent.</param>
+/// <param name="Completed">Requests that ended well.</param>
+/// <param name="Failed">Requests that did not.</param>
+/// <param name="FirstFailure">What the first of them was told.</param>
+/// <param name="Seconds">From the first request to the last answer.</param>
+/// <param name="RequestsPerSecond">Completed requests.</param>
+/// <param name="OutputTokensPerSecond">Tokens received.</param>
+/// <param name="PromptTokensPerSecond">Tokens sent.</param>
+/// <param name="FirstTokenSeconds">From sending a request to its first token.</param>
+/// <param name="InterTokenSeconds">Between tokens; tokens of one message share the time since the one before.</param>
+/// <param name="RequestSeconds">From sending a request to its end.</param>
+internal sealed record LoadReport(
+    string Model,
+    LoadPlan Plan,
+    int Completed,
+    int Failed,
+    string? FirstFailure,
+    double Seconds,
+    double RequestsPerSecond,
+    double OutputTokensPerSecond,
+    double PromptTokensPerSecond,
+    Distribution FirstTokenSeconds,
+    Distribution InterTokenSeconds,
+    Distribution RequestSeconds);

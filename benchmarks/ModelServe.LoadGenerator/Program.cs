@@ -1,0 +1,87 @@
+using System.CommandLine;
+using System.Net;
+using System.Text.Json;
+using Grpc.Net.Client;
+using ModelServe.Client;
+
+namespace ModelServe.LoadGenerator;
+
+/// <summary>Drives a server on this machine with generated requests and prints what its clients saw, as one JSON object.</summary>
+internal static class Program
+{
+    private static readonly JsonSerializerOptions Indented = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+    };
+
+    public static Task<int> Main(string[] arguments)
+    {
+        var address = new Option<Uri>("--address") { DefaultValueFactory = _ => new Uri("http://127.0.0.1:8001") };
+        var model = new Option<string?>("--model");
+        var concurrency = new Option<int>("--concurrency")
+        {
+            DefaultValueFactory = _ => 8,
+            Description = "Closed loop: requests in flight. Without effect beside --rate.",
+        };
+        var rate = new Option<double?>("--rate") { Description = "Open loop: mean arrivals a second, Poisson." };
+        var requests = new Option<int>("--requests") { DefaultValueFactory = _ => 64 };
+        var warmup = new Option<int>("--warmup") { DefaultValueFactory = _ => 4, Description = "Requests before the measured ones." };
+        var prompt = new Option<int>("--prompt-tokens") { DefaultValueFactory = _ => 64 };
+        var output = new Option<int>("--output-tokens") { DefaultValueFactory = _ => 64 };
+        var shared = new Option<int>("--shared-prefix-tokens") { Description = "Leading prompt tokens that all requests share." };
+        var connections = new Option<int>("--connections") { DefaultValueFactory = _ => 1 };
+        var seed = new Option<int>("--seed") { DefaultValueFactory = _ => 1 };
+        var command = new RootCommand("Load for a ModelServe server on this machine; prints latencies and throughput as JSON.")
+        {
+            address, model, concurrency, rate, requests, warmup, prompt, output, shared, connections, seed,
+        };
+        command.SetAction((parsed, token) => RunAsync(
+            parsed.GetValue(address)!,
+            new LoadPlan(
+                parsed.GetValue(model),
+                parsed.GetValue(rate),
+                parsed.GetValue(concurrency),
+                parsed.GetValue(requests),
+                parsed.GetValue(warmup),
+                parsed.GetValue(prompt),
+                parsed.GetValue(output),
+                parsed.GetValue(shared),
+                parsed.GetValue(seed)),
+            parsed.GetValue(connections),
+            token));
+        return command.Parse(arguments).InvokeAsync();
+    }
+
+    private static async Task<int> RunAsync(Uri address, LoadPlan plan, int connections, CancellationToken cancellationToken)
+    {
+        // A load generator that can be pointed at others is a weapon; this one measures the machine it runs on.
+        if (!IPAddress.TryParse(address.Host, out IPAddress? host) || !IPAddress.IsLoopback(host))
+        {
+            await Console.Error.WriteLineAsync($"--address: an http address on loopback, such as http://127.0.0.1:8001; got {address}");
+            return 2;
+        }
+
+        if (plan.Problem(connections) is { } problem)
+        {
+            await Console.Error.WriteLineAsync(problem);
+            return 2;
+        }
+
+        GrpcChannel[] channels = [.. Enumerable.Range(0, connections).Select(_ => GrpcChannel.ForAddress(address))];
+        try
+        {
+            var run = new LoadRun([.. channels.Select(channel => new ModelServeClient(channel))], plan);
+            LoadReport report = await run.RunAsync(cancellationToken);
+            Console.WriteLine(JsonSerializer.Serialize(report, Indented));
+            return report.Failed == 0 ? 0 : 1;
+        }
+        finally
+        {
+            foreach (GrpcChannel channel in channels)
+            {
+                channel.Dispose();
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+// The CPU stub: the same ABI as plain loops on host memory, for building and testing everything
+// above the kernels without a GPU. A capture records the calls, a launch of the graph replays them.
+#pragma once
+
+#include <cstring>
+#include <functional>
+#include <vector>
+
+#include "../launch/checks.h"
+
+struct ms_ctx {
+  int device = 0;
+};
+
+struct ms_stream {
+  bool capturing = false;
+  std::vector<std::function<void()>> recorded;
+};
+
+struct ms_event {
+  bool recorded = false;
+};
+
+struct ms_graph {
+  std::vector<std::function<void()>> work;
+};
+
+namespace ms::stub {
+
+/// Refuses null handles by name.
+ms_status require(const ms_ctx* ctx, const void* handle);
+
+/// Runs the work now, or records it while the stream captures.
+template <class F>
+ms_status submit(ms_ctx* ctx, ms_stream* s, F work) {
+  ms_status status = require(ctx, s);
+  if (status != MS_OK) return status;
+  if (s->capturing) {
+    s->recorded.emplace_back(std::move(work));
+  } else {
+    work();
+  }
+  return MS_OK;
+}
+
+/// Checks the arguments, then submits body(copy of the arguments).
+template <class Args, class F>
+ms_status op(ms_ctx* ctx, const Args* a, ms_stream* s, F body) {
+  ms_status status = check(a);
+  if (status != MS_OK) return status;
+  Args copy = *a;
+  return submit(ctx, s, [copy, body] { body(copy); });
+}
+
+inline int true_count(const int32_t* count, int bound) {
+  return count == nullptr || *count > bound ? bound : *count;
+}
+
+inline float bf16_to_float(uint16_t v) {
+  uint32_t bits = static_cast<uint32_t>(v) << 16;
+  float x;
+  std::memcpy(&x, &bits, 4);
+  return x;
+}
+inline uint16_t float_to_bf16(float x) {
+  uint32_t b;
+  std::memcpy(&b, &x, 4);
+  if ((b & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((b >> 16) | 0x40u);
+  return static_cast<uint16_t>((b + 0x7fffu + ((b >> 16) & 1u)) >> 16);
+}
+float fp8_to_float(uint8_t v);
+/// Round to nearest even, saturating at 448.
+uint8_t float_to_fp8(float x);
+
+inline const uint16_t* bf16(const void* p) { return static_cast<const uint16_t*>(p); }
+inline uint16_t* bf16(void* p) { return static_cast<uint16_t*>(p); }
+
+/// One element of the paged cache, and the scale of its layer.
+class Cache {
+ public:
+  Cache(const ms_kv_cache& kv, int layer);
+  /// plane 0: keys, 1: values. slot: block * block_size + offset.
+  float get(int plane, int64_t slot, int head, int d) const;
+  void set(int plane, int64_t slot, int head, int d, float x);
+  int64_t slot_of(const int32_t* table, int position) const {
+    return static_cast<int64_t>(table[position / kv_.block_size]) * kv_.block_size +
+           position % kv_.block_size;
+  }
+
+ private:
+  int64_t offset(int plane, int64_t slot, int head, int d) const;
+  ms_kv_cache kv_;
+  int layer_;
+  float scale_[2];
+};
+
+float activate(float x, bool gelu);
+
+}  // namespace ms::stub

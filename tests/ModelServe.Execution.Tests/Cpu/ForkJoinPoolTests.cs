@@ -1,0 +1,110 @@
+using ModelServe.Execution.Cpu;
+using Xunit;
+
+namespace ModelServe.Execution.Tests.Cpu;
+
+/// <summary>The pool under the vector code.</summary>
+public sealed unsafe class ForkJoinPoolTests
+{
+    private const int MaxThreads = 8;
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(5)]
+    public void Every_part_runs_exactly_once_in_every_call(int threads)
+    {
+        using var pool = new ForkJoinPool(threads);
+        var counts = stackalloc int[MaxThreads];
+        for (var call = 1; call <= 2000; call++)
+        {
+            pool.Run(&Count, counts);
+            for (var part = 0; part < MaxThreads; part++)
+            {
+                Assert.Equal(part < threads ? call : 0, counts[part]);
+            }
+        }
+    }
+
+    [Fact]
+    public void Threads_that_fell_asleep_are_woken()
+    {
+        using var pool = new ForkJoinPool(3);
+        var counts = stackalloc int[MaxThreads];
+        using var never = new ManualResetEventSlim(false);
+        for (var call = 1; call <= 20; call++)
+        {
+            // Longer than any thread spins.
+            never.Wait(TimeSpan.FromMilliseconds(2), TestContext.Current.CancellationToken);
+            pool.Run(&Count, counts);
+        }
+
+        Assert.Equal((20, 20, 20), (counts[0], counts[1], counts[2]));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void An_exception_reaches_the_caller_and_the_pool_goes_on(int thrower)
+    {
+        using var pool = new ForkJoinPool(3);
+        var counts = stackalloc int[MaxThreads];
+        for (var round = 1; round <= 10; round++)
+        {
+            var part = thrower;
+            var thrown = Throws(pool, &part);
+            Assert.Equal($"part {thrower}", thrown.Message);
+            pool.Run(&Count, counts);
+            Assert.Equal((round, round, round), (counts[0], counts[1], counts[2]));
+        }
+    }
+
+    [Fact]
+    public void Of_several_exceptions_the_lowest_part_s_is_thrown()
+    {
+        using var pool = new ForkJoinPool(4);
+        var all = -1;
+        Assert.Equal("part 0", Throws(pool, &all).Message);
+    }
+
+    [Fact]
+    public void A_call_allocates_nothing()
+    {
+        using var pool = new ForkJoinPool(2);
+        var counts = stackalloc int[MaxThreads];
+        pool.Run(&Count, counts);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var call = 0; call < 1000; call++)
+        {
+            pool.Run(&Count, counts);
+        }
+
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+    }
+
+    [Fact]
+    public void A_disposed_pool_refuses_work()
+    {
+        var pool = new ForkJoinPool(2);
+        pool.Dispose();
+        pool.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => pool.Run(&Count, null));
+    }
+
+    private static InvalidOperationException Throws(ForkJoinPool pool, int* part)
+    {
+        var context = (nint)part;
+        return Assert.Throws<InvalidOperationException>(() => pool.Run(&Throw, (void*)context));
+    }
+
+    private static void Count(void* context, int part, int parts) => Interlocked.Increment(ref ((int*)context)[part]);
+
+    private static void Throw(void* context, int part, int parts)
+    {
+        if (*(int*)context == part || *(int*)context < 0)
+        {
+            throw new InvalidOperationException($"part {part}");
+        }
+    }
+}

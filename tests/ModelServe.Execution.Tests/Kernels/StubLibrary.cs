@@ -1,0 +1,61 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using ModelServe.Execution.Kernels;
+
+namespace ModelServe.Execution.Tests.Kernels;
+
+/// <summary>The CPU stub of the native library, built by g++ once for all tests that call it.</summary>
+public sealed class StubLibrary : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public StubLibrary()
+    {
+        var native = NativeSources();
+        var path = Path.Combine(_folder.Path, "libmodelserve.so");
+        var sources = Directory.GetFiles(Path.Combine(native, "stub"), "*.cpp")
+            .Append(Path.Combine(native, "launch", "error.cpp"))
+            .Append(Path.Combine(native, "launch", "checks.cpp"));
+        string[] flags =
+        [
+            "-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibility=hidden", "-shared",
+            "-Wl,-soname,libmodelserve.so", $"-I{Path.Combine(native, "include")}", "-o", path,
+        ];
+        WhyMissing = Compile([.. flags, .. sources]);
+        if (WhyMissing is null)
+        {
+            KernelLibrary.Load(path);
+        }
+    }
+
+    /// <summary>Null when the stub is loaded, else why it is not.</summary>
+    public string? WhyMissing { get; }
+
+    public void Dispose() => _folder.Dispose();
+
+    private static string NativeSources([CallerFilePath] string here = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "..", "native"));
+
+    /// <summary>Null on success; without a compiler, the reason to skip; a compile error fails the test.</summary>
+    private static string? Compile(IEnumerable<string> arguments)
+    {
+        var start = new ProcessStartInfo("g++", arguments) { RedirectStandardError = true };
+        Process? process;
+        try
+        {
+            process = Process.Start(start);
+        }
+        catch (System.ComponentModel.Win32Exception missing)
+        {
+            return $"g++ is not installed: {missing.Message}";
+        }
+
+        using (process)
+        {
+            var errors = process!.StandardError.ReadToEnd();
+            process.WaitForExit();
+            Assert.True(process.ExitCode == 0, errors);
+            return null;
+        }
+    }
+}

@@ -1,0 +1,89 @@
+using System.Text;
+using ModelServe.Engine.Running;
+using ModelServe.Engine.Simulation;
+
+namespace ModelServe.Host.Tests.Wire;
+
+/// <summary>A real engine over the fake executor, whose outputs a test writes and whose steps a test can hold back.</summary>
+public sealed class FakeModel : IDisposable
+{
+    private readonly ManualResetEventSlim _open = new(initialState: true);
+    private readonly FakeExecutor _executor;
+    private readonly EngineLoop _engine;
+    private byte[]? _script;
+
+    public FakeModel(
+        int context = 512, int blocks = 256, int slots = 8, int depth = 1, EngineOptions? options = null, int logitWidth = SyntheticCheckpoint.VocabularySize)
+    {
+        var geometry = new ExecutorGeometry(logitWidth, context, 16, blocks + 1, slots, 256);
+        _executor = new FakeExecutor(geometry, depth, Next) { Collecting = _ => BeforeStep() };
+        _engine = new EngineLoop(_executor, options ?? new EngineOptions(), TimeProvider.System);
+        _engine.Start();
+    }
+
+    public IEngine Engine => _engine;
+
+    /// <summary>Fails the next step with that message.</summary>
+    public string? Failure { get; set; }
+
+    /// <summary>Time that a step takes; zero takes none.</summary>
+    public TimeSpan StepTime { get; set; }
+
+    /// <summary>What the model writes next, whatever the prefix; null keeps to the rule.</summary>
+    public int? ForcedToken { get; set; }
+
+    /// <summary>
+    /// What the model writes after a prompt that ends with <see cref="SyntheticCheckpoint.Begin"/> or a line break, then its end
+    /// token. Without a script it writes letters that depend on the whole prefix, and never ends.
+    /// </summary>
+    public void Writes(string text) => _script = Encoding.UTF8.GetBytes(text);
+
+    /// <summary>No step completes until <see cref="Release"/>.</summary>
+    public void Hold() => _open.Reset();
+
+    /// <summary>Steps complete again.</summary>
+    public void Release() => _open.Set();
+
+    public void BeginDrain() => _engine.BeginDrain();
+
+    public void Dispose()
+    {
+        _open.Set();
+        _engine.Dispose();
+        _executor.Dispose();
+        _open.Dispose();
+    }
+
+    private int Next(ReadOnlySpan<int> prefix)
+    {
+        if (ForcedToken is { } forced)
+        {
+            return forced;
+        }
+
+        if (_script is not { } script)
+        {
+            return 'a' + (int)(FakeExecutor.HashOf(prefix) % 26);
+        }
+
+        int start = prefix.LastIndexOfAny(SyntheticCheckpoint.Begin, '\n');
+        int position = prefix.Length - 1 - start;
+        return position < script.Length ? script[position] : SyntheticCheckpoint.TurnEnd;
+    }
+
+    private void BeforeStep()
+    {
+        _open.Wait();
+        if (StepTime > TimeSpan.Zero)
+        {
+            // Never set: a device that takes its time.
+            using var never = new ManualResetEventSlim();
+            never.Wait(StepTime);
+        }
+
+        if (Failure is { } failure)
+        {
+            throw new ExecutorFailedException(failure);
+        }
+    }
+}

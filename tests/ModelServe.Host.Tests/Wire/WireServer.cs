@@ -1,0 +1,112 @@
+using System.Net;
+using Grpc.Net.Client;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using ModelServe.Api;
+using ModelServe.Api.Health;
+using ModelServe.Api.Models;
+using ModelServe.Client;
+using ModelServe.Engine.Running;
+using ModelServe.V1;
+using Xunit;
+
+namespace ModelServe.Host.Tests.Wire;
+
+/// <summary>The wire side on real Kestrel ports of the loopback interface, in front of fake models.</summary>
+public sealed class WireServer : IAsyncDisposable
+{
+    public const string Model = "fake";
+
+    private readonly WebApplication _application;
+    private readonly FakeModel[] _models;
+
+    private WireServer(WebApplication application, FakeModel[] models, Uri grpc, Uri http)
+    {
+        _application = application;
+        _models = models;
+        GrpcAddress = grpc;
+        HttpAddress = http;
+        Channel = GrpcChannel.ForAddress(grpc, new GrpcChannelOptions { MaxReceiveMessageSize = null });
+        Client = new ModelServeClient(Channel);
+        Inference = new Inference.InferenceClient(Channel);
+        Http = new HttpClient { BaseAddress = http };
+    }
+
+    public Uri GrpcAddress { get; }
+
+    public Uri HttpAddress { get; }
+
+    public GrpcChannel Channel { get; }
+
+    public ModelServeClient Client { get; }
+
+    public Inference.InferenceClient Inference { get; }
+
+    public HttpClient Http { get; }
+
+    public FakeModel Fake => _models[0];
+
+    public EngineStatus Status => Fake.Engine.Status;
+
+    public ServerDrain Drain => _application.Services.GetRequiredService<ServerDrain>();
+
+    /// <summary>Starts a server; the first model is named "fake", a second one "other".</summary>
+    public static async Task<WireServer> StartAsync(SyntheticCheckpoint checkpoint, ApiOptions? options = null, params FakeModel[] models)
+    {
+        options ??= new ApiOptions();
+        FakeModel[] fakes = models.Length == 0 ? [Default()] : models;
+        string[] names = [Model, "other"];
+        var catalog = new ModelCatalog(fakes.Select((fake, i) => new ServedModel(names[i], checkpoint.Text, fake.Engine)));
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenModelServe(
+            new IPEndPoint(IPAddress.Loopback, 0), new IPEndPoint(IPAddress.Loopback, 0), options));
+        builder.Services.AddModelServeApi(catalog, options);
+        WebApplication application = builder.Build();
+        application.MapModelServeApi();
+        await application.StartAsync(TestContext.Current.CancellationToken);
+        string[] addresses = [.. application.Services.GetRequiredService<IServer>().Features
+            .GetRequiredFeature<IServerAddressesFeature>().Addresses];
+        return new WireServer(application, fakes, new Uri(addresses[0]), new Uri(addresses[1]));
+    }
+
+    private static FakeModel Default() => new();
+
+    /// <summary>Waits until a condition of the server holds; fails after a time no healthy server needs.</summary>
+    public static async Task EventuallyAsync(Func<bool> condition, string what)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        limit.CancelAfter(TimeSpan.FromSeconds(30));
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(2));
+        while (!condition())
+        {
+            Assert.False(limit.IsCancellationRequested, $"not reached: {what}");
+            await timer.WaitForNextTickAsync(TestContext.Current.CancellationToken);
+        }
+    }
+
+    /// <summary>Nothing is left of any request: no live call, no running or waiting sequence, no block in use.</summary>
+    public Task QuiesceAsync() => EventuallyAsync(
+        () => Drain.LiveRequestCount == 0
+            && _models.All(model => model.Engine.Status is { Running: 0, Waiting: 0, BlocksInUse: 0 }),
+        "everything given back");
+
+    public async ValueTask DisposeAsync()
+    {
+        Fake.Release();
+        Http.Dispose();
+        Channel.Dispose();
+        using var atOnce = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+        await _application.StopAsync(atOnce.Token);
+        await _application.DisposeAsync();
+        foreach (FakeModel model in _models)
+        {
+            model.Dispose();
+        }
+    }
+}

