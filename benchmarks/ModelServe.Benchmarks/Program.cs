@@ -1,7 +1,8 @@
+using System.Globalization;
 using BenchmarkDotNet.Running;
 using ModelServe.Benchmarks;
 
-// "dram" and "gemm" print a table and need no harness; everything else goes to BenchmarkDotNet.
+// The named tables need no harness; everything else goes to BenchmarkDotNet.
 switch (args)
 {
     case ["dram", ..]:
@@ -10,9 +11,22 @@ switch (args)
     case ["gemm", ..]:
         GemmTable.Print(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));
         return 0;
+    case ["checkpoint", var shape, var directory]:
+        if (!RandomCheckpoint.Shapes.TryGetValue(shape, out CheckpointShape? sizes))
+        {
+            await Console.Error.WriteLineAsync($"shape: one of {string.Join(", ", RandomCheckpoint.Shapes.Keys)}; got {shape}");
+            return 2;
+        }
+
+        RandomCheckpoint.Write(directory, sizes, seed: 1);
+        return 0;
+    case ["decode", var directory, ..]:
+        DramBandwidth.Print(Console.Out);
+        await DecodeTable.PrintAsync(Console.Out, directory, Number(args, 2, 64), [1, 4, 8, 16]);
+        return 0;
     default:
         return BenchmarkSwitcher.FromAssembly(typeof(DramBandwidth).Assembly).Run(args).Any() ? 0 : 1;
 }
 
 static int Number(string[] args, int index, int fallback) =>
-    args.Length > index ? int.Parse(args[index], System.Globalization.CultureInfo.InvariantCulture) : fallback;
+    args.Length > index ? int.Parse(args[index], CultureInfo.InvariantCulture) : fallback;
