@@ -70,7 +70,8 @@ internal static unsafe class DramBandwidth
         return best;
     }
 
-    private static double Once(ForkJoinPool pool, byte* data, long bytes)
+    /// <summary>Gigabytes per second of one reading.</summary>
+    public static double Once(ForkJoinPool pool, byte* data, long bytes)
     {
         Reading reading = default;
         reading.Start = data;
