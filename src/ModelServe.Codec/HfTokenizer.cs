@@ -2,10 +2,10 @@ using System.Buffers;
 using System.Text;
 using Microsoft.ML.Tokenizers;
 using ModelServe.Codec.Added;
-using ModelServe.Codec.Tokenizing;
 using ModelServe.Codec.Loading;
 using ModelServe.Codec.Merging;
 using ModelServe.Codec.Streaming;
+using ModelServe.Codec.Tokenizing;
 
 namespace ModelServe.Codec;
 
