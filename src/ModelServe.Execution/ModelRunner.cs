@@ -84,7 +84,7 @@ internal sealed class ModelRunner : IStepExecutor
         for (var i = 0; i < plan.NewSlotCount; i++)
         {
             ref readonly var assignment = ref plan.NewSlots[i];
-            _slots[assignment.Slot].Assign(assignment, Geometry.MaxModelLength);
+            _slots[assignment.Slot].Assign(assignment, Math.Min(Geometry.MaxModelLength, Geometry.VocabularySize));
             _lastSampled[assignment.Slot] = StepResult.NoToken;
         }
 

@@ -7,7 +7,7 @@ namespace ModelServe.Execution.Tests;
 internal static class OpsKinds
 {
     /// <summary>Without <see cref="OpsKind.Auto"/>, which is one of them.</summary>
-    public static IReadOnlyList<OpsKind> All { get; } = [OpsKind.Torch];
+    public static IReadOnlyList<OpsKind> All { get; } = [OpsKind.Torch, OpsKind.Cpu];
 
     /// <summary>Test data: each kind.</summary>
     public static Xunit.TheoryData<OpsKind> Data()

@@ -92,8 +92,8 @@ const regex = (pattern, behavior, invert) => byteFile({ pre_tokenizer: sequence(
 const literal = (behavior, invert) => byteFile({ pre_tokenizer: sequence(split({ String: 'a' }, behavior, invert), byteLevel()) });
 const normalizer = value => byteFile({ normalizer: value, pre_tokenizer: byteLevel({ use_regex: true }) });
 const flagged = [added(0, '<|single|>', { single_word: true }), added(1, '<|left|>', { lstrip: true }), added(2, '<|right|>', { rstrip: true }),
-  added(3, '<|both|>', { lstrip: true, rstrip: true }), added(4, '<|both|><|more|>'), added(5, 'É', { normalized: true, special: false }),
-  added(6, 'ab', { single_word: true, special: false, normalized: true }), added(7, 'abc', { special: false })];
+  added(3, '<|both|>', { lstrip: true, rstrip: true }), added(4, '<|both|><|more|>'), added(5, 'e\u0301', { normalized: true, special: false }),
+  added(6, 'qz', { single_word: true, special: false, normalized: true }), added(7, 'qzx', { special: false })];
 
 const tokenizers = {
   gpt2: byteFile({ pre_tokenizer: byteLevel({ use_regex: true }) }),

@@ -1,15 +1,17 @@
+using System.Globalization;
+
 namespace ModelServe.Trainer.Data;
 
-/// <summary>Draws questions by task weight, sums and differences with weights of their own; training draws skip the held-out sixteenth, evaluation draws keep only it.</summary>
-internal sealed class Mixture(Random random, int sums = 24, int differences = 22, double plainShare = 0)
+/// <summary>Draws questions by task weight, which text like "add=34,sub=30" changes; training draws skip the held-out sixteenth, evaluation draws keep only it.</summary>
+internal sealed class Mixture(Random random, string weights = "", double plainShare = 0)
 {
-    private static readonly (string Task, int Weight)[] Others =
+    private static readonly (string Task, int Weight)[] Usual =
     [
-        ("reverse", 10), ("sort_letters", 7), ("sort_numbers", 7), ("uppercase", 5), ("count_letter", 7),
+        ("add", 24), ("sub", 22), ("reverse", 10), ("sort_letters", 7), ("sort_numbers", 7), ("uppercase", 5), ("count_letter", 7),
         ("json", 7), ("needle", 5), ("greeting", 3),
     ];
 
-    private readonly int _total = Others.Sum(w => w.Weight) + sums + differences;
+    private readonly (string Task, int Weight)[] _weights = Weigh(weights);
 
     public Random Random => random;
 
@@ -56,19 +58,8 @@ internal sealed class Mixture(Random random, int sums = 24, int differences = 22
 
     private string DrawTask()
     {
-        int at = random.Next(_total) - sums;
-        if (at < 0)
-        {
-            return "add";
-        }
-
-        at -= differences;
-        if (at < 0)
-        {
-            return "sub";
-        }
-
-        foreach ((string task, int weight) in Others)
+        int at = random.Next(_weights.Sum(w => w.Weight));
+        foreach ((string task, int weight) in _weights)
         {
             if (at < weight)
             {
@@ -78,7 +69,14 @@ internal sealed class Mixture(Random random, int sums = 24, int differences = 22
             at -= weight;
         }
 
-        return Others[0].Task;
+        return _weights[0].Task;
+    }
+
+    private static (string Task, int Weight)[] Weigh(string changes)
+    {
+        Dictionary<string, int> changed = changes.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(c => c.Split('='))
+            .ToDictionary(c => c[0], c => int.Parse(c[1], CultureInfo.InvariantCulture));
+        return [.. Usual.Select(u => (u.Task, changed.GetValueOrDefault(u.Task, u.Weight)))];
     }
 
     private Problem Make(string task, bool hard, double plainShare) => task switch

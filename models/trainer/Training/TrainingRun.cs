@@ -37,8 +37,7 @@ internal sealed class TrainingRun : IDisposable
 
         _optimizer = new MuonAdam(
             _model.Weights, options.Real("muon-rate", 0.02), options.Real("adam-rate", 0.004), options.Real("decay", 0.05));
-        Mixture mixture = new(
-            new Random(seed), options.Whole("sums", 24), options.Whole("differences", 22), options.Real("plain", 0));
+        Mixture mixture = new(new Random(seed), options.Text("weights", ""), options.Real("plain", 0));
         _batches = new BatchMaker(bpe, mixture, options.Whole("steps-per-needle", 4));
         _easy = Sample(hard: false);
         _hard = Sample(hard: true);

@@ -12,7 +12,9 @@ internal sealed class AccentStrip : ITextNormalizer
         var output = new StringBuilder(text.Length);
         foreach (Rune rune in text.EnumerateRunes())
         {
-            if (!CharacterClasses.IsMark(rune.Value))
+            // Two Vedic signs were marks to the reference library's Unicode tables and are letters now.
+            bool isMark = CharacterClasses.IsMark(rune.Value) ? !LaterMarks.All.Contains(rune.Value) : rune.Value is 0x1CF2 or 0x1CF3;
+            if (!isMark)
             {
                 output.Append(rune);
             }

@@ -11,7 +11,7 @@ namespace ModelServe.Codec.Normalizing;
 internal static class LaterCodePoints
 {
     // First and last code point of each range, ascending. U+FFFE is added because the runtime refuses to normalize it.
-    private static readonly int[] Ranges =
+    private static readonly CodePointRanges Ranges = new(
     [
         0x7FD, 0x7FD, 0x897, 0x89F, 0x8CA, 0x8D3, 0x9FE, 0x9FE, 0xC3C, 0xC3C, 0xD3B, 0xD3C, 0xEBA, 0xEBA, 0x1715, 0x1715,
         0x1ABF, 0x1ADD, 0x1AE0, 0x1AEB, 0x1DF6, 0x1DFA, 0x32FF, 0x32FF, 0xA7F1, 0xA7F4, 0xA82C, 0xA82C, 0xAB69, 0xAB69, 0xFFFE, 0xFFFE,
@@ -25,9 +25,10 @@ internal static class LaterCodePoints
         0x1612F, 0x1612F, 0x16D63, 0x16D63, 0x16D67, 0x16D6A, 0x16FF0, 0x16FF1, 0x1CCD6, 0x1CCF9, 0x1E030, 0x1E06D,
         0x1E08F, 0x1E08F, 0x1E130, 0x1E136, 0x1E2AE, 0x1E2AE, 0x1E2EC, 0x1E2EF, 0x1E4EC, 0x1E4EF, 0x1E5EE, 0x1E5EF,
         0x1E6E3, 0x1E6E3, 0x1E6E6, 0x1E6E6, 0x1E6EE, 0x1E6EF, 0x1E6F5, 0x1E6F5, 0x1F16C, 0x1F16C, 0x1FBF0, 0x1FBF9,
-    ];
+    ]);
 
-    private static readonly SearchValues<char> Candidates = SearchValues.Create([.. FirstUnits()]);
+    private static readonly SearchValues<char> Candidates =
+        SearchValues.Create([.. Ranges.All().Select(code => char.ConvertFromUtf32(code)[0]).Distinct()]);
 
     /// <summary>Index and width of the first such code point at or after an index; false where there is none.</summary>
     public static bool TryFind(string text, int start, out int index, out int width)
@@ -42,7 +43,7 @@ internal static class LaterCodePoints
             }
             index += found;
             Rune.DecodeFromUtf16(text.AsSpan(index), out Rune rune, out width);
-            if (Contains(rune.Value))
+            if (Ranges.Contains(rune.Value))
             {
                 return true;
             }
@@ -50,25 +51,5 @@ internal static class LaterCodePoints
         }
         width = 0;
         return false;
-    }
-
-    private static bool Contains(int codePoint)
-    {
-        int found = Array.BinarySearch(Ranges, codePoint);
-        // Between the two ends of a range the search lands on the odd index of its last code point.
-        return found >= 0 || (~found & 1) == 1;
-    }
-
-    private static HashSet<char> FirstUnits()
-    {
-        HashSet<char> units = [];
-        for (int range = 0; range < Ranges.Length; range += 2)
-        {
-            for (int code = Ranges[range]; code <= Ranges[range + 1]; code++)
-            {
-                units.Add(char.ConvertFromUtf32(code)[0]);
-            }
-        }
-        return units;
     }
 }

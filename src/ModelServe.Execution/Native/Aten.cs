@@ -11,14 +11,6 @@ namespace ModelServe.Execution.Native;
 /// </remarks>
 internal static unsafe partial class Aten
 {
-    /// <summary>Address of a tensor's first element.</summary>
-    /// <exception cref="InvalidOperationException">libtorch refused the call.</exception>
-    public static void* Data(torch.Tensor tensor)
-    {
-        Check(aoti_torch_get_data_ptr(tensor.Handle, out var pointer));
-        return (void*)pointer;
-    }
-
     /// <summary>A contiguous CPU tensor over memory that it does not own and that must outlive it.</summary>
     /// <exception cref="InvalidOperationException">libtorch refused the call.</exception>
     public static torch.Tensor FromMemory(void* data, ElementType type, params ReadOnlySpan<long> sizes)
@@ -47,10 +39,6 @@ internal static unsafe partial class Aten
             throw new InvalidOperationException("libtorch refused a call; the reason is on the standard error stream");
         }
     }
-
-    [LibraryImport("torch_cpu")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int aoti_torch_get_data_ptr(nint tensor, out nint data);
 
     [LibraryImport("torch_cpu")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

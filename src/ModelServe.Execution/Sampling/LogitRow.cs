@@ -24,12 +24,7 @@ internal static class LogitRow
             doubt += v - v;
         }
 
-        var greatest = float.NegativeInfinity;
-        for (var lane = 0; lane < Vector512<float>.Count; lane++)
-        {
-            greatest = MathF.Max(greatest, max[lane]);
-        }
-
+        var greatest = Greatest(max);
         var rest = Vector512.Sum(doubt);
         for (; i < row.Length; i++)
         {
@@ -38,6 +33,25 @@ internal static class LogitRow
         }
 
         return rest == 0f ? greatest : float.NaN;
+    }
+
+    /// <summary>The greatest logit, for rows in which masked ones are minus infinity.</summary>
+    public static float Max(ReadOnlySpan<float> row)
+    {
+        var max = Vector512.Create(float.NegativeInfinity);
+        var i = 0;
+        for (; i + Vector512<float>.Count <= row.Length; i += Vector512<float>.Count)
+        {
+            max = Vector512.MaxNative(max, Vector512.LoadUnsafe(in row[i]));
+        }
+
+        var greatest = Greatest(max);
+        for (; i < row.Length; i++)
+        {
+            greatest = MathF.Max(greatest, row[i]);
+        }
+
+        return greatest;
     }
 
     /// <summary><c>output[i] = exp((row[i] − max) * scale)</c>; returns the sum. Infinite logits below are allowed and give 0.</summary>
@@ -94,6 +108,17 @@ internal static class LogitRow
         {
             Insert(row[i], i, ids, values);
         }
+    }
+
+    private static float Greatest(Vector512<float> lanes)
+    {
+        var greatest = lanes[0];
+        for (var lane = 1; lane < Vector512<float>.Count; lane++)
+        {
+            greatest = MathF.Max(greatest, lanes[lane]);
+        }
+
+        return greatest;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

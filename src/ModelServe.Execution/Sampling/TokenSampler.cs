@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using ModelServe.Engine.Running;
 
 namespace ModelServe.Execution.Sampling;
@@ -72,7 +73,7 @@ internal sealed class TokenSampler
             row.CopyTo(_logits);
             slot.Apply(_logits, position);
             row = _logits;
-            max = Max(row);
+            max = LogitRow.Max(row);
             if (!float.IsFinite(max))
             {
                 return StepResult.Failed;
@@ -160,10 +161,18 @@ internal sealed class TokenSampler
     {
         var count = 0;
         var mass = 0.0;
+        var lowest = Math.Max(bar, float.Epsilon);
         for (var id = 0; id < _weights.Length; id++)
         {
-            var weight = _weights[id];
-            if (weight >= bar && weight > 0)
+            // Nearly every vector of a large vocabulary lies wholly below the bar.
+            while (id + Vector512<float>.Count <= _weights.Length
+                   && !Vector512.GreaterThanOrEqualAny(Vector512.LoadUnsafe(in _weights[id]), Vector512.Create(lowest)))
+            {
+                id += Vector512<float>.Count;
+            }
+
+            var weight = id < _weights.Length ? _weights[id] : 0f;
+            if (weight >= lowest)
             {
                 // Positive floats order as their bits do: complemented, likelier tokens come first, and lower ids among equals.
                 _candidates[count++] = ((ulong)~BitConverter.SingleToUInt32Bits(weight) << 32) | (uint)id;
@@ -215,16 +224,4 @@ internal sealed class TokenSampler
     }
 
     private float Weight(int rank) => BitConverter.UInt32BitsToSingle(~(uint)(_candidates[rank] >> 32));
-
-    // Masked logits are minus infinity, which a maximum passes over.
-    private static float Max(ReadOnlySpan<float> row)
-    {
-        var max = float.NegativeInfinity;
-        foreach (var value in row)
-        {
-            max = MathF.Max(max, value);
-        }
-
-        return max;
-    }
 }

@@ -44,7 +44,7 @@ internal sealed class RunCommand : Command
         _modelOptions.AddTo(this);
         Validators.Add(result =>
         {
-            bool hasIds = result.GetValue(_tokenIds) is { Length: > 0 };
+            bool hasIds = result.GetResult(_tokenIds) is { Implicit: false };
             if (hasIds == (result.GetValue(_prompt) is not null))
             {
                 result.AddError("run: give a prompt or --token-ids, and not both");

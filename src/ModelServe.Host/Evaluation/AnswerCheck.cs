@@ -7,6 +7,9 @@ namespace ModelServe.Host.Evaluation;
 /// <summary>Judges one answer: every rule that the question states must hold.</summary>
 internal static class AnswerCheck
 {
+    // An object that names a member twice has no one meaning, so it is no right answer.
+    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
+
     /// <summary>Whether the answer is right. White space around it does not count.</summary>
     public static bool IsRight(EvalQuestion question, string answer)
     {
@@ -31,7 +34,7 @@ internal static class AnswerCheck
     {
         try
         {
-            value = JsonNode.Parse(text);
+            value = JsonNode.Parse(text, documentOptions: Strict);
             return true;
         }
         catch (JsonException)

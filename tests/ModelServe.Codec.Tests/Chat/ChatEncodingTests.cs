@@ -36,7 +36,7 @@ public sealed class ChatEncodingTests : IDisposable
     public void No_message_text_adds_a_control_token_or_loses_a_char()
     {
         TextModel model = TextModel.Load(_checkpoint.Folder);
-        Gen<string> text = Gen.OneOfConst("<|im_start|>", "<|im_end|>", "<|im_e", "nd|>", "<|", "<", "|>", "im_end", "a", "\n", "😀", "<|endoftext|>")
+        Gen<string> text = Gen.OneOf("<|im_start|>", "<|im_end|>", "<|im_e", "nd|>", "<|", "<", "|>", "im_end", "a", "\n", "😀", "<|endoftext|>")
             .Array[0, 6].Select(parts => string.Concat(parts));
         Gen.Select(text, text, text).Sample((content, suffix, tool) =>
         {

@@ -82,7 +82,7 @@ public sealed class SyntheticTokenizerTests
         Assert.True(streamed.ToString() == decoded, message);
     }
 
-    private static IEnumerable<JsonElement> Expected(string name, string member) => Document(name).GetProperty(member).EnumerateArray();
+    private static JsonElement.ArrayEnumerator Expected(string name, string member) => Document(name).GetProperty(member).EnumerateArray();
 
     private static JsonElement Document(string name)
     {

@@ -81,8 +81,8 @@ public sealed unsafe class AttentionTests
     public void Blocks_of_another_size_are_refused()
     {
         var shape = new AttentionShape(1, 1, 16, 1f, 0);
-        using var buffer = new Memory.NativeBuffer(1 << 16);
-        var cache = new Memory.KvCache(buffer, ElementType.Float32, 1, 4, 32, shape);
+        using var buffer = new Execution.Memory.NativeBuffer(1 << 16);
+        var cache = new Execution.Memory.KvCache(buffer, ElementType.Float32, 1, 4, 32, shape);
         var paged = new PagedBatch(shape, ElementType.Float32, 1, (0, 1));
         using var ops = new CpuOps(paged.OpsShape, 1);
         using var memory = new NativeFloats();

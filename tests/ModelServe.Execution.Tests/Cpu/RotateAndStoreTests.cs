@@ -72,7 +72,7 @@ public sealed unsafe class RotateAndStoreTests
         using var memory = new NativeFloats();
         var paged = new PagedBatch(shape, ElementType.BFloat16, 5, (13, 1));
         var cache = paged.Cache(memory);
-        var before = new byte[Memory.KvCache.BytesFor(cache.Type, 1, cache.Blocks, 16, shape)];
+        var before = new byte[Execution.Memory.KvCache.BytesFor(cache.Type, 1, cache.Blocks, 16, shape)];
         new Span<byte>(cache.Data, before.Length).CopyTo(before);
         using var ops = new CpuOps(paged.OpsShape, 1);
         var rotary = new RotaryTable(memory.Copy(new float[14 * 8]), memory.Copy(new float[14 * 8]), 14, 8);

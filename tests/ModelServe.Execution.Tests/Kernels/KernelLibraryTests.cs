@@ -1,4 +1,5 @@
 using ModelServe.Execution.Kernels;
+using Xunit;
 
 namespace ModelServe.Execution.Tests.Kernels;
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using ModelServe.Execution.Kernels;
+using Xunit;
 
 namespace ModelServe.Execution.Tests.Kernels;
 

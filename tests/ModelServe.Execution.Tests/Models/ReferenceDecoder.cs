@@ -132,10 +132,11 @@ public sealed class ReferenceDecoder(TinyModel model, IReadOnlyDictionary<string
         var y = new double[rows];
         for (var row = 0; row < rows; row++)
         {
+            var weight = matrix.AsSpan(row * x.Length, x.Length);
             var sum = bias is null ? 0.0 : bias[row];
-            for (var column = 0; column < x.Length; column++)
+            for (var column = 0; column < weight.Length; column++)
             {
-                sum += matrix[(row * x.Length) + column] * x[column];
+                sum += weight[column] * x[column];
             }
 
             y[row] = sum;
@@ -145,9 +146,18 @@ public sealed class ReferenceDecoder(TinyModel model, IReadOnlyDictionary<string
     }
 
     private double[] Row(string name, int row) =>
-        [.. weights[name].Skip(row * model.Hidden).Take(model.Hidden).Select(value => (double)value)];
+        Array.ConvertAll(weights[name][(row * model.Hidden)..((row + 1) * model.Hidden)], value => (double)value);
 
     private static double[] Add(double[] a, double[] b) => [.. a.Select((value, i) => value + b[i])];
 
-    private static double Dot(double[] a, double[] b) => a.Select((value, i) => value * b[i]).Sum();
+    private static double Dot(double[] a, double[] b)
+    {
+        var sum = 0.0;
+        for (var i = 0; i < a.Length; i++)
+        {
+            sum += a[i] * b[i];
+        }
+
+        return sum;
+    }
 }

@@ -8,6 +8,7 @@ namespace ModelServe.Execution.Tests.Running;
 internal sealed class DeferredExecutor(IStepExecutor inner, int depth) : IStepExecutor
 {
     private readonly Queue<StepPlan> _submitted = new();
+    private readonly ManualResetEventSlim _open = new(initialState: true);
 
     public ExecutorGeometry Geometry => inner.Geometry;
 
@@ -19,11 +20,22 @@ internal sealed class DeferredExecutor(IStepExecutor inner, int depth) : IStepEx
         _submitted.Enqueue(plan);
     }
 
+    /// <summary>Holds the engine at its next step, so that everything admitted meanwhile runs together.</summary>
+    public void Hold() => _open.Reset();
+
+    /// <summary>Lets it go on.</summary>
+    public void Release() => _open.Set();
+
     public StepResult Collect()
     {
+        _open.Wait(TestContext.Current.CancellationToken);
         inner.Submit(_submitted.Dequeue());
         return inner.Collect();
     }
 
-    public void Dispose() => inner.Dispose();
+    public void Dispose()
+    {
+        _open.Dispose();
+        inner.Dispose();
+    }
 }

@@ -31,7 +31,11 @@ public sealed class EngineCrossProductTests
                     {
                         foreach (var (mates, depth) in new[] { (1, 1), (1, 2), (5, 1), (5, 2) })
                         {
-                            data.Add(model, ops, chunk, prefix, tight, mates, depth);
+                            // The oracle is slow and shares everything but the operations: its share of the product is smaller.
+                            if (ops != OpsKind.Torch || (chunk == 3 && mates == 5))
+                            {
+                                data.Add(model, ops, chunk, prefix, tight, mates, depth);
+                            }
                         }
                     }
                 }
@@ -56,7 +60,7 @@ public sealed class EngineCrossProductTests
 
         // The first one alone, so that the others find its prefix; then all at once.
         Assert.Equal(conversations[0].Output, await Generate(engine, "first", conversations[0].Prompt));
-        var all = await Task.WhenAll(conversations.Select((c, i) => Generate(engine, $"mate {i}", c.Prompt)));
+        var all = await GenerateTogether(engine, executor, conversations);
         for (var i = 0; i < mates; i++)
         {
             Assert.Equal(conversations[i].Output, all[i]);
@@ -82,6 +86,15 @@ public sealed class EngineCrossProductTests
         var options = new ModelLoadOptions { Ops = ops, MaxSequences = 5, MaxBatchedTokens = 48, MaxModelLength = 80, Threads = 2 };
         var blockBytes = ModelLoader.Inspect(checkpoint.Folder, options).Plan.BlockBytes;
         return options with { KvMemoryBytes = blockBytes * (tight ? TightBlocks : RoomyBlocks) };
+    }
+
+    private static Task<List<int>[]> GenerateTogether(
+        EngineLoop engine, DeferredExecutor executor, (int[] Prompt, List<int> Output)[] conversations)
+    {
+        executor.Hold();
+        var running = conversations.Select((c, i) => Generate(engine, $"mate {i}", c.Prompt)).ToArray();
+        executor.Release();
+        return Task.WhenAll(running);
     }
 
     private static async Task<List<int>> Generate(EngineLoop engine, string id, int[] prompt)

@@ -32,6 +32,7 @@ public sealed class AnswerCheckTests
     [InlineData("""{"name": "Anna", "age": "31"}""", false)]
     [InlineData("""{"name": "Anna", "age": 31, "x": 1}""", false)]
     [InlineData("""{"name": "Anna", "age": 31""", false)]
+    [InlineData("""{"name": "Anna", "age": 31, "age": 31}""", false)]
     public void With_a_schema_values_are_compared_as_json(string answer, bool right) =>
         Assert.Equal(right, AnswerCheck.IsRight(Question(expected: """{"name":"Anna","age":31}""", schema: PersonSchema), answer));
 
