@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using ModelServe.Host.Evaluation;
 using ModelServe.Host.Models;
 using ModelServe.Host.Options;
@@ -25,7 +24,7 @@ public sealed class AccuracyGateTests
         Assert.True(report.Accuracy >= floor, $"{name} on {file} is below {floor}:\n{table}");
     }
 
-    private static string EvalFile(string name, [CallerFilePath] string here = "")
+    private static string EvalFile(string name)
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
@@ -36,6 +35,6 @@ public sealed class AccuracyGateTests
             }
         }
 
-        throw new FileNotFoundException("models/eval lies in no folder above the test program; " + here);
+        throw new FileNotFoundException("models/eval lies in no folder above the test program");
     }
 }
