@@ -36,7 +36,8 @@ public sealed class HfTokenizer : Tokenizer
         }
         foreach (AddedToken token in file.Added.Values)
         {
-            _texts[token.Id] = token.Content;
+            // A token that is looked for in normalized text is also written so: the reference library's rule.
+            _texts[token.Id] = token.Normalized && file.Normalizer is { } normalizer ? normalizer.Normalize(token.Content) : token.Content;
             _special[token.Id] = token.Special;
             _addedIds[token.Content] = token.Id;
         }
