@@ -10,14 +10,14 @@ namespace ModelServe.Host.Tests.Cli;
 public sealed class AccuracyGateTests
 {
     [Theory]
-    [InlineData("tiny-nano", "easy", 0.85)]
-    [InlineData("tiny-mini", "easy", 0.95)]
-    [InlineData("tiny-mini", "hard", 0.80)]
+    [InlineData("tiny-nano", "easy", 0.956)]
+    [InlineData("tiny-mini", "easy", 0.979)]
+    [InlineData("tiny-mini", "hard", 0.954)]
     public async Task A_shipped_model_answers_as_well_as_when_it_was_made(string name, string file, double floor)
     {
         using HostedModel model = HostedModel.Load(
             new ModelReference(name, ShippedModels.Resolve(name)), new EngineSettings(), requireText: true, TimeProvider.System);
-        EvalReport report = await new EvalRunner(model, maxTokens: 64)
+        EvalReport report = await new EvalRunner(model, maxTokens: 96)
             .RunAsync(EvalQuestion.ReadFile(EvalFile(file)), TextWriter.Null, TestContext.Current.CancellationToken);
         using StringWriter table = new();
         report.WriteTo(table);
