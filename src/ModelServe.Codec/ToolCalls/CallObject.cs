@@ -48,7 +48,7 @@ internal sealed class CallObject(AnswerSink sink)
         JsonScanner.Place before = _json.At;
         int depth = _json.Depth;
         ScanStatus status = _json.Step(value);
-        if (status == ScanStatus.Failed || (before == JsonScanner.Place.Start && value != '{'))
+        if (status == ScanStatus.Failed || (before == JsonScanner.Place.Start && value != '{' && !TextRules.IsSpace(value)))
         {
             return ScanStatus.Failed;
         }

@@ -10,7 +10,7 @@ internal sealed class DeepSeekScanner(AnswerSink sink) : CallScanner(sink)
     private const string CallBegin = "<｜tool▁call▁begin｜>";
     private const string CallsEnd = "<｜tool▁calls▁end｜>";
     private readonly RawArguments _arguments = new(sink);
-    private readonly MarkerChoice _begin = new(CallBegin, CallsEnd);
+    private readonly MarkerChoice _begin = new(CallBegin);
     private readonly MarkerChoice _separator = new("<｜tool▁sep｜>");
     private readonly MarkerChoice _fence = new("```json", "{");
     private readonly MarkerChoice _end = new(CallBegin, CallsEnd, "```", "<｜tool▁call▁end｜>");

@@ -49,8 +49,8 @@ public sealed class FormatTests
     [InlineData("[link](url)", "[link](url)||")]
     [InlineData("See [f(a=1)]", "See [f(a=1)]||")]
     [InlineData("[f(a=__import__('os'))]", "[f(a=__import__('os'))]||")]
-    [InlineData("[f(a=1), g(b=", "g(b=||f:{\"a\": 1};")]
-    public void Pythonic(string text, string expected) => Assert.Equal(expected.Replace("g(b=||", " g(b=||", StringComparison.Ordinal), Answers.Read("pythonic", text));
+    [InlineData("[f(a=1), g(b=", ", g(b=||f:{\"a\": 1};")]
+    public void Pythonic(string text, string expected) => Assert.Equal(expected, Answers.Read("pythonic", text));
 
     [Theory]
     [InlineData("[TOOL_CALLS][{\"name\": \"f\", \"arguments\": {\"a\": 1}, \"id\": \"abcdefghi\"}, {\"name\": \"g\", \"arguments\": {}}]", "||f:{\"a\": 1};g:{};")]

@@ -7,8 +7,8 @@ namespace ModelServe.Codec.Tests.ToolCalls;
 
 public sealed class RoundTripTests
 {
-    private static readonly Gen<string> Word = Gen.OneOfConst("city", "unit", "a_b", "x1", "Name");
-    private static readonly Gen<string> Value = Gen.OneOf(Gen.OneOfConst("Paris", "a \"b\"\\", "l1\nl2", "", "天气 😀", "{}", "</tool", "[ARGS", "<|cal", "`` `"), Gen.String[Gen.Char[' ', '~'], 0, 12]);
+    private static readonly Gen<string> Word = Pick("city", "unit", "a_b", "x1", "Name");
+    private static readonly Gen<string> Value = Gen.OneOf(Pick("Paris", "a \"b\"\\", "l1\nl2", "", "天气 😀", "{}", "</tool", "[ARGS", "<|cal", "`` `"), Gen.String[Gen.Char[' ', '~'], 0, 12]);
     private static readonly Gen<JsonNode?> Leaf = Gen.OneOf(
         Value.Select(text => (JsonNode?)JsonValue.Create(text)),
         Gen.Int.Select(number => (JsonNode?)JsonValue.Create(number)),
@@ -28,19 +28,19 @@ public sealed class RoundTripTests
     private static readonly Gen<(string Name, JsonObject Arguments)[]> Calls = Gen.Select(Word, Arguments).Array[1, 3].Select(calls => calls.Select(call => (call.Item1, call.Item2)).ToArray());
 
     [Theory]
-    [InlineData("hermes", "<tool_call>\n{\"name\": \"N\", \"arguments\": A}\n</tool_call>", "\n")]
-    [InlineData("llama3-json", "{\"name\": \"N\", \"parameters\": A}", "; ")]
-    [InlineData("llama3-json", "<|python_tag|>{\"name\": \"N\", \"parameters\": A}", "")]
-    [InlineData("mistral", "[TOOL_CALLS]N[ARGS]A", "")]
-    [InlineData("mistral", "[TOOL_CALLS][{\"arguments\": A, \"name\": \"N\", \"id\": \"123456789\"}]", "")]
-    [InlineData("deepseek", "<｜tool▁call▁begin｜>function<｜tool▁sep｜>N\n```json\nA\n```<｜tool▁call▁end｜>", "\n")]
-    [InlineData("deepseek", "<｜tool▁call▁begin｜>N<｜tool▁sep｜>A<｜tool▁call▁end｜>", "")]
-    [InlineData("harmony", "<|start|>assistant to=functions.N<|channel|>commentary json<|message|>A<|call|>", "")]
+    [InlineData("hermes", "<tool_call>\n{\"name\": \"%N\", \"arguments\": %A}\n</tool_call>", "\n")]
+    [InlineData("llama3-json", "{\"name\": \"%N\", \"parameters\": %A}", "; ")]
+    [InlineData("llama3-json", "<|python_tag|>{\"name\": \"%N\", \"parameters\": %A}", "")]
+    [InlineData("mistral", "[TOOL_CALLS]%N[ARGS]%A", "")]
+    [InlineData("mistral", "[TOOL_CALLS][{\"arguments\": %A, \"name\": \"%N\", \"id\": \"123456789\"}]", "")]
+    [InlineData("deepseek", "<｜tool▁call▁begin｜>function<｜tool▁sep｜>%N\n```json\n%A\n```<｜tool▁call▁end｜>", "\n")]
+    [InlineData("deepseek", "<｜tool▁call▁begin｜>%N<｜tool▁sep｜>%A<｜tool▁call▁end｜>", "")]
+    [InlineData("harmony", "<|start|>assistant to=functions.%N<|channel|>commentary json<|message|>%A<|call|>", "")]
     public void Calls_written_as_json_come_back(string format, string pattern, string separator) => Calls.Sample(
         calls =>
         {
             string text = string.Join(separator, calls.Select(call =>
-                pattern.Replace("N", call.Name, StringComparison.Ordinal).Replace("A", call.Arguments.ToJsonString(), StringComparison.Ordinal)));
+                pattern.Replace("%N", call.Name, StringComparison.Ordinal).Replace("%A", call.Arguments.ToJsonString(), StringComparison.Ordinal)));
             return Same(format, text, calls);
         },
         iter: 1000);
@@ -64,6 +64,8 @@ public sealed class RoundTripTests
             return Same("qwen3-coder", text, [(name, arguments)]);
         },
         iter: 1000);
+
+    private static Gen<string> Pick(params string[] choices) => Gen.Int[0, choices.Length - 1].Select(pick => choices[pick]);
 
     private static bool Same(string format, string text, (string Name, JsonObject Arguments)[] calls)
     {

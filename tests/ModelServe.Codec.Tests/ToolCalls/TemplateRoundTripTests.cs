@@ -32,7 +32,7 @@ public sealed class TemplateRoundTripTests
         AnswerFormat detected = AnswerFormat.Detect(source);
         Assert.Equal(format, detected.Tools);
         ChatTemplate template = ChatTemplate.Parse(source);
-        JsonObject context = Context(calls);
+        JsonObject context = Context(calls, plain: format == ToolFormat.DeepSeek, text: name == "cfg-deepseek_v3");
         string whole = template.Render(context);
         context["messages"]!.AsArray().RemoveAt(1);
         context["add_generation_prompt"] = true;
@@ -74,19 +74,20 @@ public sealed class TemplateRoundTripTests
         Assert.False(ReasoningMarkers.Think.IsOpenedBy("<|im_start|>assistant\n<think>\n\n</think>\n\n"));
     }
 
-    private static JsonObject Context(int calls) => new()
+    // DeepSeek's templates want no content beside calls, and V3's the arguments as text; the others an empty string and a dict.
+    private static JsonObject Context(int calls, bool plain, bool text) => new()
     {
         ["messages"] = new JsonArray(
             new JsonObject { ["role"] = "user", ["content"] = "Weather?" },
             new JsonObject
             {
                 ["role"] = "assistant",
-                ["content"] = null,
+                ["content"] = plain ? null : "",
                 ["tool_calls"] = new JsonArray([.. Enumerable.Range(0, calls).Select(index => (JsonNode)new JsonObject
                 {
                     ["id"] = "abcdefgh" + (char)('1' + index),
                     ["type"] = "function",
-                    ["function"] = new JsonObject { ["name"] = "get_weather", ["arguments"] = Arguments(index) },
+                    ["function"] = new JsonObject { ["name"] = "get_weather", ["arguments"] = text ? Arguments(index).ToJsonString() : Arguments(index) },
                 })]),
             }),
         ["tools"] = JsonNode.Parse("""
