@@ -17,7 +17,7 @@ internal static class Program
 
     public static Task<int> Main(string[] arguments)
     {
-        var address = new Option<Uri>("--address") { DefaultValueFactory = _ => new Uri("http://127.0.0.1:8001") };
+        var address = new Option<string>("--address") { DefaultValueFactory = _ => "http://127.0.0.1:8001" };
         var model = new Option<string?>("--model");
         var concurrency = new Option<int>("--concurrency")
         {
@@ -53,12 +53,13 @@ internal static class Program
         return command.Parse(arguments).InvokeAsync();
     }
 
-    private static async Task<int> RunAsync(Uri address, LoadPlan plan, int connections, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(string text, LoadPlan plan, int connections, CancellationToken cancellationToken)
     {
         // A load generator that can be pointed at others is a weapon; this one measures the machine it runs on.
-        if (!IPAddress.TryParse(address.Host, out IPAddress? host) || !IPAddress.IsLoopback(host))
+        if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? address)
+            || !IPAddress.TryParse(address.Host, out IPAddress? host) || !IPAddress.IsLoopback(host))
         {
-            await Console.Error.WriteLineAsync($"--address: an http address on loopback, such as http://127.0.0.1:8001; got {address}");
+            await Console.Error.WriteLineAsync($"--address: an http address on loopback, such as http://127.0.0.1:8001; got {text}");
             return 2;
         }
 

@@ -2,10 +2,10 @@ using System.Buffers;
 using System.Text;
 using Microsoft.ML.Tokenizers;
 using ModelServe.Codec.Added;
-using ModelServe.Codec.Tokenizing;
 using ModelServe.Codec.Loading;
 using ModelServe.Codec.Merging;
 using ModelServe.Codec.Streaming;
+using ModelServe.Codec.Tokenizing;
 
 namespace ModelServe.Codec;
 
@@ -36,7 +36,8 @@ public sealed class HfTokenizer : Tokenizer
         }
         foreach (AddedToken token in file.Added.Values)
         {
-            _texts[token.Id] = token.Content;
+            // A token that is looked for in normalized text is also written so: the reference library's rule.
+            _texts[token.Id] = token.Normalized && file.Normalizer is { } normalizer ? normalizer.Normalize(token.Content) : token.Content;
             _special[token.Id] = token.Special;
             _addedIds[token.Content] = token.Id;
         }

@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace ModelServe.Trainer.Data;
 
-/// <summary>Draws questions by task weight, which text like "add=34,sub=30" changes; training draws skip the held-out sixteenth, evaluation draws keep only it.</summary>
+/// <summary>
+/// Draws questions by task weight, which text like "add=34,sub=30" changes; training draws skip the held-out sixteenth, evaluation draws keep only it.
+/// </summary>
 internal sealed class Mixture(Random random, string weights = "", double plainShare = 0)
 {
     private static readonly (string Task, int Weight)[] Usual =

@@ -8,7 +8,7 @@ namespace ModelServe.Trainer.Training;
 /// <summary>Greedy answers without a cache, compared with the expected text; prompts of one length run as one batch.</summary>
 internal static class GreedyEvaluator
 {
-    private const int MaxAnswer = 48;
+    private const int MaxAnswer = 96;
     private const int MaxBatchTokens = 4096;
 
     /// <summary>Right answers and questions by task.</summary>

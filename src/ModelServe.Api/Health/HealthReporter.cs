@@ -49,7 +49,7 @@ internal sealed partial class HealthReporter(
                 {
                     _told[model.Name] = condition;
                     service.SetStatus(model.Name, Status(condition == ModelCondition.Serving));
-                    Log.Changed(logger, model.Name, condition, model.Engine.Status.Failure);
+                    Tell(model, condition);
                 }
             }
 
@@ -86,11 +86,26 @@ internal sealed partial class HealthReporter(
         }
     }
 
+    private void Tell(ServedModel model, ModelCondition condition)
+    {
+        if (model.Engine.Status.Failure is { } failure)
+        {
+            Log.Failed(logger, model.Name, failure);
+        }
+        else
+        {
+            Log.Changed(logger, model.Name, condition);
+        }
+    }
+
     private static ServingStatus Status(bool serving) => serving ? ServingStatus.Serving : ServingStatus.NotServing;
 
     private static partial class Log
     {
-        [LoggerMessage(EventId = 1, Level = LogLevel.Information, Message = "Model {Model} is {Condition} ({Failure})")]
-        public static partial void Changed(ILogger logger, string model, ModelCondition condition, string? failure);
+        [LoggerMessage(EventId = 1, Level = LogLevel.Information, Message = "Model {Model} is {Condition}")]
+        public static partial void Changed(ILogger logger, string model, ModelCondition condition);
+
+        [LoggerMessage(EventId = 2, Level = LogLevel.Error, Message = "Model {Model} is served no more: {Failure}")]
+        public static partial void Failed(ILogger logger, string model, string failure);
     }
 }

@@ -25,5 +25,6 @@ internal sealed record AddedToken(int Id, string Content)
     /// (<c>&lt;|…|&gt;</c>, also with fullwidth bars) says that they direct the model.
     /// </summary>
     public bool IsControl => Special ||
-        (Content.Length > 4 && Content[0] == '<' && Content[^1] == '>' && Content[1] is ('|' or '\uFF5C') && Content[^2] is ('|' or '\uFF5C'));
+        (Content.Length > 4 && Content[0] == '<' && Content[^1] == '>' &&
+            Content[1] is ('|' or '\uFF5C') && Content[^2] is ('|' or '\uFF5C'));
 }

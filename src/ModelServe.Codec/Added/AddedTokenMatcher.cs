@@ -122,7 +122,8 @@ internal sealed class AddedTokenMatcher
     {
         Rune.DecodeLastFromUtf16(text[..start], out Rune before, out _);
         Rune.DecodeFromUtf16(text[end..], out Rune after, out _);
-        return (start == 0 || !CharacterClasses.IsRustWord(before.Value)) && (end == text.Length || !CharacterClasses.IsRustWord(after.Value));
+        return (start == 0 || !CharacterClasses.IsRustWord(before.Value)) &&
+            (end == text.Length || !CharacterClasses.IsRustWord(after.Value));
     }
 
     private static int TrailingSpaces(ReadOnlySpan<char> text) => text.Length - text.TrimEnd().Length;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using ModelServe.Codec.Added;
 using ModelServe.Codec.Merging;
 
@@ -27,7 +28,7 @@ internal static class AddedTokenLoader
         {
             foreach ((string key, JsonPart value) in decoder.Members())
             {
-                if (!int.TryParse(key, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out int id))
+                if (!int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out int id))
                 {
                     throw value.Wrong($"the key \"{key}\" is not a token id");
                 }

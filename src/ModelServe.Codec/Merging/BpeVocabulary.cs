@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 
@@ -23,7 +24,8 @@ internal sealed class BpeVocabulary
         foreach ((string text, int id) in ids)
         {
             LongestToken = Math.Max(LongestToken, text.Length);
-            if (text.Length is 1 or 2 && Rune.DecodeFromUtf16(text, out Rune rune, out int width) == System.Buffers.OperationStatus.Done && width == text.Length)
+            if (text.Length is 1 or 2 &&
+                Rune.DecodeFromUtf16(text, out Rune rune, out int width) == OperationStatus.Done && width == text.Length)
             {
                 if (rune.IsBmp)
                 {

@@ -11,7 +11,8 @@ internal sealed class AstralShadow
 {
     // One stand-in per UnicodeCategory, in the order of that enumeration; chosen among characters that no pattern names singly.
     private const string StandIns =
-        "\u0416\u0436\u01C5\u02E0\u05D0\u0301\u0903\u20DD\u0661\u2160\u2460\u2003\u2028\u2029\u0001\u2060\uD800\uE000\u203F\u2010\u2045\u2046\u00AB\u00BB\u2020\u2208\u20A0\u02C2\u2603\u0378";
+        "\u0416\u0436\u01C5\u02E0\u05D0\u0301\u0903\u20DD\u0661\u2160\u2460" +
+        "\u2003\u2028\u2029\u0001\u2060\uD800\uE000\u203F\u2010\u2045\u2046\u00AB\u00BB\u2020\u2208\u20A0\u02C2\u2603\u0378";
 
     private readonly char[] _chars;
     private readonly int[] _offsets;

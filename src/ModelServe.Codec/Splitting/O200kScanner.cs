@@ -78,7 +78,10 @@ internal sealed class O200kScanner(int digits, bool contractions) : IPieceScanne
         return ScanSteps.Skip(text, start, CharacterClass.Upper);
     }
 
-    /// <summary><c>Upper*Lower+</c> from <paramref name="start"/>, or 0. The greedy run of uppers gives back up to its last member that is also lower.</summary>
+    /// <summary>
+    /// <c>Upper*Lower+</c> from <paramref name="start"/>, or 0. The greedy run of uppers gives back up to its last member that is
+    /// also lower.
+    /// </summary>
     private static int UpperThenLower(ReadOnlySpan<char> text, int start)
     {
         int index = start;

@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace ModelServe.Codec.Splitting;
 
 /// <summary>
@@ -6,7 +8,7 @@ namespace ModelServe.Codec.Splitting;
 /// </summary>
 internal sealed class PieceList
 {
-    private readonly System.Text.StringBuilder _rewritten = new();
+    private readonly StringBuilder _rewritten = new();
     private List<Piece> _pieces = [];
     private List<Piece> _next = [];
 
@@ -54,7 +56,7 @@ internal sealed class PieceList
 
     /// <summary>Replaces each piece's text; the pieces stay as many and as ordered.</summary>
     /// <param name="rewrite">Appends the new text of a piece.</param>
-    public void Rewrite(Action<PieceList, Piece, System.Text.StringBuilder> rewrite)
+    public void Rewrite(Action<PieceList, Piece, StringBuilder> rewrite)
     {
         _rewritten.Clear();
         foreach (Piece piece in _pieces)

@@ -11,7 +11,7 @@ internal sealed class EvalCommand : Command
 {
     private readonly Argument<FileInfo> _file = new Argument<FileInfo>("file") { Description = "questions, one JSON object a line" }.AcceptExistingOnly();
     private readonly Option<string> _model = new("--model") { Description = "checkpoint folder, or the name of a shipped model", DefaultValueFactory = _ => ShippedModels.Default };
-    private readonly Option<int?> _maxTokens = new("--max-tokens") { Description = "most new tokens an answer (default 64)" };
+    private readonly Option<int?> _maxTokens = new("--max-tokens") { Description = "most new tokens an answer (default 96)" };
     private readonly Option<double?> _minAccuracy = new("--min-accuracy") { Description = "exit with 1 below this share in [0, 1]" };
     private readonly Option<bool> _showWrong = new("--show-wrong") { Description = "print each wrong answer to standard error" };
     private readonly ModelOptionSet _modelOptions = new();
@@ -37,7 +37,7 @@ internal sealed class EvalCommand : Command
         List<EvalQuestion> questions = EvalQuestion.ReadFile(parsed.GetValue(_file)!.FullName);
         using HostedModel model = HostedModel.Load(
             new ModelReference("eval", ShippedModels.Resolve(parsed.GetValue(_model)!)), _modelOptions.Read(parsed), requireText: true, TimeProvider.System);
-        EvalRunner runner = new(model, parsed.GetValue(_maxTokens) ?? 64);
+        EvalRunner runner = new(model, parsed.GetValue(_maxTokens) ?? 96);
         EvalReport report = await runner.RunAsync(questions, parsed.GetValue(_showWrong) ? Console.Error : TextWriter.Null, cancellationToken);
         report.WriteTo(Console.Out);
         double floor = parsed.GetValue(_minAccuracy) ?? 0;

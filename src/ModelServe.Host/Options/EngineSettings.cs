@@ -15,6 +15,9 @@ internal sealed record EngineSettings
     /// <summary>Memory for keys and values, in bytes; null derives it.</summary>
     public long? KvMemoryBytes { get; init; }
 
+    /// <summary>How many models share this machine's memory; each is planned into an equal part.</summary>
+    public int ModelsSharingMemory { get; init; } = 1;
+
     /// <summary>Sequences that run at once.</summary>
     public int MaxRunning { get; init; } = 64;
 

@@ -25,7 +25,7 @@ internal static class ServerProcess
         {
             foreach (ModelReference reference in options.Models)
             {
-                HostedModel model = HostedModel.Load(reference, options.Engine, requireText: true, time);
+                HostedModel model = HostedModel.Load(reference, options.Engine with { ModelsSharingMemory = options.Models.Count }, requireText: true, time);
                 models.Add(model);
                 await Console.Error.WriteLineAsync($"{model.Name}: memory\n{model.MemoryTable}");
             }

@@ -26,10 +26,15 @@ public sealed unsafe class AllocationTests
         var attended = memory.Empty(tokens, shape.QueryColumns);
         var gain = memory.Vector(new float[Hidden]);
         var rotary = new RotaryTable(memory.Copy(new float[200 * 32]), memory.Copy(new float[200 * 32]), 200, 32);
-        Layer();
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        Layer();
-        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+        // The runtime itself allocates now and then while it compiles a method again; what a layer allocates shows in every round.
+        Assert.Equal(0, Enumerable.Range(0, 20).Min(_ => Allocated()));
+
+        long Allocated()
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            Layer();
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
 
         void Layer()
         {
