@@ -8,13 +8,12 @@ namespace ModelServe.Codec;
 public sealed class TextModel
 {
     private readonly UserTextGuard _guard;
-    private readonly TemplateTokens _templateTokens;
 
     private TextModel(HfTokenizer tokenizer, ChatTemplate? chatTemplate, TemplateTokens templateTokens)
     {
         Tokenizer = tokenizer;
         ChatTemplate = chatTemplate;
-        _templateTokens = templateTokens;
+        TemplateTokens = templateTokens;
         _guard = new UserTextGuard(tokenizer.ControlTexts);
     }
 
@@ -26,6 +25,9 @@ public sealed class TextModel
 
     /// <summary>Whether the checkpoint has a chat template; without one <see cref="EncodeChat"/> refuses.</summary>
     public bool HasChatTemplate => ChatTemplate is not null;
+
+    /// <summary>The special tokens that the chat template may print.</summary>
+    public TemplateTokens TemplateTokens { get; }
 
     /// <summary>What generation_config.json recommends.</summary>
     public required GenerationDefaults Defaults { get; init; }
@@ -82,6 +84,6 @@ public sealed class TextModel
     {
         ChatTemplate template = ChatTemplate ??
             throw new UnsupportedFeatureException("The checkpoint has no chat template; send a raw prompt instead of messages.");
-        return template.Render(_guard.Guard(messages), _guard.Guard(options), _templateTokens);
+        return template.Render(_guard.Guard(messages), _guard.Guard(options), TemplateTokens);
     }
 }

@@ -8,6 +8,8 @@ RootCommand root = new("ModelServe: serves Hugging Face checkpoints over gRPC. W
 root.Subcommands.Add(new ServeCommand());
 root.Subcommands.Add(new RunCommand());
 root.Subcommands.Add(new TokenizeCommand());
+root.Subcommands.Add(new RenderCommand());
+root.Subcommands.Add(new ParseCommand());
 root.Subcommands.Add(new InspectCommand());
 root.Subcommands.Add(new EvalCommand());
 

@@ -54,8 +54,9 @@ public sealed class ChatTemplate
         return Render(options.Tools is not null && _toolUse is not null ? _toolUse : _default, context);
     }
 
-    /// <summary>The text for exactly these variables.</summary>
-    internal string Render(JsonObject variables) => Render(_default, JsonImport.Convert(variables));
+    /// <summary>The text of the default template for exactly these variables; those not given are undefined.</summary>
+    /// <exception cref="TemplateException">The template refused its input, failed, or exceeded a limit.</exception>
+    public string Render(JsonObject variables) => Render(_default, JsonImport.Convert(variables));
 
     private string Render(Program program, TemplateDict context)
     {

@@ -53,6 +53,20 @@ internal sealed partial class ModelServeProcess : IDisposable
         return (code, output, program.Errors);
     }
 
+    /// <summary>Runs the program to its end with this text as its standard input.</summary>
+    public static async Task<(int ExitCode, string Output, string Errors)> RunWithInputAsync(string input, CancellationToken cancellationToken, params string[] arguments)
+    {
+        using ModelServeProcess program = Start(arguments);
+        Task<string> output = program._process.StandardOutput.ReadToEndAsync(cancellationToken);
+        await using (Stream standardInput = program._process.StandardInput.BaseStream)
+        {
+            await standardInput.WriteAsync(Encoding.UTF8.GetBytes(input), cancellationToken);
+        }
+
+        string text = await output;
+        return (await program.WaitAsync(cancellationToken), text, program.Errors);
+    }
+
     /// <summary>Waits until standard error holds the text.</summary>
     public async Task<string> WaitForErrorTextAsync(string text, CancellationToken cancellationToken)
     {
