@@ -60,8 +60,11 @@ internal sealed class PreTokenizerLoader
                 _stages.Add(new CharacterStage(CharacterClasses.IsPunctuation, Behavior(part, absent: SplitBehavior.Isolated)));
                 break;
             case "WhitespaceSplit":
-                _stages.Add(new CharacterStage(
-                    code => code < 0x10000 && CharacterClasses.IsSpace((char)code), SplitBehavior.Removed));
+                AddWhitespaceSplit();
+                break;
+            case "BertPreTokenizer":
+                AddWhitespaceSplit();
+                _stages.Add(new CharacterStage(CharacterClasses.IsPunctuation, SplitBehavior.Isolated));
                 break;
             case "Whitespace":
                 _stages.Add(new WordStage());
@@ -73,6 +76,9 @@ internal sealed class PreTokenizerLoader
                 throw part.Unsupported($"the pre-tokenizer {part.Tag()}");
         }
     }
+
+    private void AddWhitespaceSplit() => _stages.Add(
+        new CharacterStage(code => code < 0x10000 && CharacterClasses.IsSpace((char)code), SplitBehavior.Removed));
 
     private void AddByteLevel(JsonPart part, bool isLast)
     {

@@ -10,13 +10,13 @@ namespace ModelServe.Codec.Loading;
 /// <summary>Everything that tokenizer.json and the files beside it say, read and checked.</summary>
 internal sealed class TokenizerFile
 {
-    private TokenizerFile(BpeModel model)
+    private TokenizerFile(ITokenModel model)
     {
         Model = model;
     }
 
-    /// <summary>The BPE model.</summary>
-    public BpeModel Model { get; }
+    /// <summary>The model.</summary>
+    public ITokenModel Model { get; }
 
     /// <summary>Added tokens by id.</summary>
     public required IReadOnlyDictionary<int, AddedToken> Added { get; init; }
@@ -46,7 +46,7 @@ internal sealed class TokenizerFile
         var root = new JsonPart(document.RootElement, "tokenizer.json", "");
         JsonPart modelPart = root.Child("model");
         (List<IPreTokenizerStage> stages, bool byteLevel) = PreTokenizerLoader.Load(root.Child("pre_tokenizer"));
-        (BpeModel model, SafeCutStage? cut) = BpeLoader.Load(modelPart, byteLevel);
+        (ITokenModel model, SafeCutStage? cut) = ModelLoader.Load(modelPart, byteLevel);
         if (cut is not null)
         {
             stages.Add(cut);

@@ -57,9 +57,53 @@ public sealed class RealVocabularyTests
         {
             wrong += Decoded(tokenizer, item, report);
         }
-        report.Append(CultureInfo.InvariantCulture, $"{strings} strings, {wrong} mismatches, {chars / 1e6 / encoding.TotalSeconds:F1} M chars/s");
+        int swept = Sweep(tokenizer, Path.Combine(folder!, "sweep.json"), report);
+        wrong += swept;
+        report.Append(CultureInfo.InvariantCulture, $"{swept} mismatches in the sweep; {strings} strings, {wrong} mismatches, {chars / 1e6 / encoding.TotalSeconds:F1} M chars/s");
         TestContext.Current.TestOutputHelper?.WriteLine(report.ToString());
         Assert.True(wrong == 0, report.ToString());
+    }
+
+    /// <summary>All code points, sixteen a string, against hashes of the reference's ids and texts.</summary>
+    private static int Sweep(HfTokenizer tokenizer, string file, StringBuilder report)
+    {
+        using JsonDocument expected = JsonDocument.Parse(File.ReadAllBytes(file));
+        int wrong = 0;
+        int first = 0;
+        var text = new StringBuilder();
+        using JsonElement.ArrayEnumerator hashes = expected.RootElement.EnumerateArray().GetEnumerator();
+        for (; hashes.MoveNext(); first += 16)
+        {
+            text.Clear();
+            for (int code = first; code < first + 16; code++)
+            {
+                if (Rune.TryCreate(code, out Rune one))
+                {
+                    text.Append(CultureInfo.InvariantCulture, $"x{one}Y {one}1{one}{one}\n");
+                }
+            }
+            int[] ids = tokenizer.EncodeIds(text.ToString(), addSpecialTokens: false, parseSpecialTokens: true);
+            uint wantedIds = hashes.Current.GetUInt32();
+            hashes.MoveNext();
+            string decoded = tokenizer.DecodeIds(ids, skipSpecialTokens: false);
+            if (Hash(ids) != wantedIds || Hash(decoded.EnumerateRunes().Select(rune => rune.Value)) != hashes.Current.GetUInt32())
+            {
+                wrong++;
+                Describe(report, wrong, "sweep", string.Create(CultureInfo.InvariantCulture, $"U+{first:X4}"), "the reference's hash", string.Join(' ', ids));
+            }
+        }
+        Assert.Equal(0x110000, first);
+        return wrong;
+    }
+
+    private static uint Hash(IEnumerable<int> values)
+    {
+        uint mixed = 0x811C9DC5;
+        foreach (int value in values)
+        {
+            mixed = (mixed ^ (uint)value) * 0x01000193;
+        }
+        return mixed;
     }
 
     private static int Decoded(HfTokenizer tokenizer, JsonElement item, StringBuilder report)
