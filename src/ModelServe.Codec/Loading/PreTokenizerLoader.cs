@@ -118,12 +118,21 @@ internal sealed class PreTokenizerLoader
             _stages.Add(new ScannerStage(scanner));
             return;
         }
-        Regex translated = RegexTranslator.Compile(regex.Text(), regex.Place);
+        _stages.Add(RegexStage(regex.Text(), regex.Place, behavior, invert));
+    }
+
+    /// <summary>The stages of a byte-level model that splits by one pattern and keeps every match.</summary>
+    public static List<IPreTokenizerStage> ForPattern(string pattern, string place) =>
+        [Scanner(pattern) is { } scanner ? new ScannerStage(scanner) : RegexStage(pattern, place, SplitBehavior.Isolated, invert: false)];
+
+    private static RegexStage RegexStage(string pattern, string place, SplitBehavior behavior, bool invert)
+    {
+        Regex translated = RegexTranslator.Compile(pattern, place);
         if (translated.IsMatch(""))
         {
-            throw regex.Unsupported($"a split pattern that matches the empty text (\"{regex.Text()}\")");
+            throw new UnsupportedFeatureException($"{place}: a split pattern that matches the empty text (\"{pattern}\") is not supported.");
         }
-        _stages.Add(new RegexStage(translated, behavior, invert));
+        return new RegexStage(translated, behavior, invert);
     }
 
     private static IPieceScanner? Scanner(string pattern) => pattern switch

@@ -12,17 +12,19 @@ internal sealed class BertCleaning : ITextNormalizer
         var output = new StringBuilder(text.Length);
         foreach (Rune rune in text.EnumerateRunes())
         {
-            if (rune.Value is '\t' or '\n' or '\r' || (rune.IsBmp && CharacterClasses.IsSpace((char)rune.Value) && !IsRemoved(rune)))
+            if (BertTables.Removed.Contains(rune.Value))
+            {
+                continue;
+            }
+            if (rune.IsBmp && CharacterClasses.IsSpace((char)rune.Value))
             {
                 output.Append(' ');
             }
-            else if (!IsRemoved(rune))
+            else
             {
                 output.Append(rune);
             }
         }
         return output.ToString();
     }
-
-    private static bool IsRemoved(Rune rune) => rune.Value is 0 or 0xFFFD || BertTables.IsOther(rune);
 }

@@ -11,7 +11,7 @@ internal sealed class NonspacingStrip : ITextNormalizer
         var output = new StringBuilder(text.Length);
         foreach (Rune rune in text.EnumerateRunes())
         {
-            if (!BertTables.IsNonspacingMark(rune))
+            if (!BertTables.NonspacingMarks.Contains(rune.Value))
             {
                 output.Append(rune);
             }
