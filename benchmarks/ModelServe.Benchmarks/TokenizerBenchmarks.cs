@@ -7,8 +7,8 @@ using ModelServe.Codec;
 namespace ModelServe.Benchmarks;
 
 /// <summary>
-/// Encoding a 1,000,000-byte text and a run of 100,000 equal characters with byte-level vocabularies that are made here from the text
-/// itself (the most frequent pairs merge first). 1 / (mean in seconds) is MB/s.
+/// Encoding a 1,000,000-byte text and runs of 100,000 equal characters with vocabularies that are made here from the text itself (words
+/// from the most to the least frequent). 1 / (mean in seconds) is MB/s. The last two families are SentencePiece-style.
 /// </summary>
 public class TokenizerBenchmarks
 {
@@ -18,6 +18,17 @@ public class TokenizerBenchmarks
     private const string Cl100kTail = @"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
     private const string Upper = @"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]";
     private const string Lower = @"[\p{Ll}\p{Lm}\p{Lo}\p{M}]";
+    private const string Marker = "\u2581";
+    private const string SentencePieceNormalizer = """
+        {"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"\u2581"},{"type":"Replace","pattern":{"String":" "},"content":"\u2581"}]}
+        """;
+
+    private const string MarkerSplit = """{"type":"Split","pattern":{"String":"\u2581"},"behavior":"MergedWithNext","invert":false}""";
+    private const string SentencePieceDecoder = """
+        {"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"\u2581"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},
+        {"type":"Strip","content":" ","start":1,"stop":0}]}
+        """;
+
     private static readonly string[] English =
     [
         "The harbour was quiet before the rain came, and nobody on the pier could say why.", "She didn't answer; it's likely they'd already left.",
@@ -34,10 +45,13 @@ public class TokenizerBenchmarks
 
     private HfTokenizer? _tokenizer;
     private string _text = "";
-    private string _run = "";
+    private Dictionary<string, string> _runs = [];
+
+    /// <summary>The characters of the runs.</summary>
+    public static IEnumerable<string> Units => ["a", " ", "\n", "9", "-", "\u00E9", "\u4E2D", "\U0001F600"];
 
     /// <summary>The pre-tokenizer's family.</summary>
-    [Params("gpt2", "cl100k", "qwen", "o200k", "regex")]
+    [Params("gpt2", "cl100k", "qwen", "o200k", "regex", "sentencepiece", "unigram")]
     public string Family { get; set; } = "";
 
     /// <summary>What the text is.</summary>
@@ -49,7 +63,7 @@ public class TokenizerBenchmarks
     public void Prepare()
     {
         _text = MakeText(Content == "english" ? English : Code);
-        _run = new string('a', RunLength);
+        _runs = Units.ToDictionary(unit => unit, unit => string.Concat(Enumerable.Repeat(unit, RunLength)), StringComparer.Ordinal);
         string folder = Directory.CreateTempSubdirectory("modelserve-benchmark-").FullName;
         try
         {
@@ -71,8 +85,10 @@ public class TokenizerBenchmarks
     public int Text() => _tokenizer!.EncodeIds(_text, addSpecialTokens: false, parseSpecialTokens: false).Length;
 
     /// <summary>100,000 times one character, which is one word to the merging.</summary>
+    /// <param name="unit">The character.</param>
     [Benchmark]
-    public int Run() => _tokenizer!.EncodeIds(_run, addSpecialTokens: false, parseSpecialTokens: false).Length;
+    [ArgumentsSource(nameof(Units))]
+    public int Run(string unit) => _tokenizer!.EncodeIds(_runs[unit], addSpecialTokens: false, parseSpecialTokens: false).Length;
 
     /// <summary>Sentences in a fixed pseudo-random order, with words that occur once among them.</summary>
     private static string MakeText(string[] sentences)
@@ -99,45 +115,64 @@ public class TokenizerBenchmarks
 
     private JsonObject MakeFile(string sample)
     {
-        var vocabulary = new JsonObject();
-        Dictionary<string, int> ids = new(StringComparer.Ordinal);
-        int shifted = 256;
-        for (int code = 0; code < 256; code++)
+        bool isByteLevel = Family is not ("sentencepiece" or "unigram");
+        List<string> alphabet = [.. isByteLevel ? ByteAlphabet() : [Marker, .. Enumerable.Range(33, 94).Select(code => ((char)code).ToString())]];
+        if (!isByteLevel)
         {
-            bool printable = code is (>= 33 and <= 126) or (>= 161 and <= 172) or >= 174;
-            Add(((char)(printable ? code : shifted++)).ToString());
+            alphabet.InsertRange(0, ["<unk>", .. Enumerable.Range(0, 256).Select(code => $"<0x{code:X2}>")]);
         }
+        List<string> tokens = [.. alphabet];
+        HashSet<string> known = new(alphabet, StringComparer.Ordinal);
         var merges = new JsonArray();
-        // Words of the sample from the most to the least frequent, each built from left to right; and runs of one letter.
-        IEnumerable<string> words = sample.Replace("\n", " \u010A", StringComparison.Ordinal).Split(' ').Where(word => word.Length is > 1 and < 20)
-            .GroupBy(word => word, StringComparer.Ordinal).Where(group => group.Count() > 1).OrderByDescending(group => group.Count()).Select(group => group.Key);
-        foreach (string word in words.SelectMany(word => new[] { "\u0120" + word, word }).Append("aaaa").Where(word => word.All(letter => ids.ContainsKey(letter.ToString()))))
+        foreach (string word in Words(sample, isByteLevel ? "\u0120" : Marker).Where(word => word.All(letter => known.Contains(letter.ToString()))))
         {
             for (int end = 2; end <= word.Length; end++)
             {
-                if (!ids.ContainsKey(word[..end]))
+                if (known.Add(word[..end]))
                 {
-                    Add(word[..end]);
+                    tokens.Add(word[..end]);
                     merges.Add(new JsonArray(word[..(end - 1)], word[(end - 1)..end]));
                 }
             }
         }
+        var model = new JsonObject { ["type"] = Family == "unigram" ? "Unigram" : "BPE", ["byte_fallback"] = !isByteLevel };
+        if (Family == "unigram")
+        {
+            model["unk_id"] = 0;
+            model["vocab"] = new JsonArray([.. tokens.Select((token, id) => (JsonNode)new JsonArray(token, (id / -1000.0) - 5))]);
+        }
+        else
+        {
+            model["unk_token"] = isByteLevel ? null : "<unk>";
+            model["fuse_unk"] = true;
+            model["vocab"] = new JsonObject(tokens.Select((token, id) => KeyValuePair.Create(token, (JsonNode?)id)));
+            model["merges"] = merges;
+        }
         return new JsonObject
         {
             ["added_tokens"] = new JsonArray(),
-            ["normalizer"] = null,
-            ["pre_tokenizer"] = JsonNode.Parse(PreTokenizer()),
+            ["normalizer"] = isByteLevel ? null : JsonNode.Parse(SentencePieceNormalizer),
+            ["pre_tokenizer"] = isByteLevel ? JsonNode.Parse(PreTokenizer()) : Family == "unigram" ? JsonNode.Parse(MarkerSplit) : null,
             ["post_processor"] = null,
-            ["decoder"] = JsonNode.Parse("""{"type":"ByteLevel"}"""),
-            ["model"] = new JsonObject { ["type"] = "BPE", ["vocab"] = vocabulary, ["merges"] = merges },
+            ["decoder"] = JsonNode.Parse(isByteLevel ? """{"type":"ByteLevel"}""" : SentencePieceDecoder),
+            ["model"] = model,
         };
+    }
 
-        void Add(string text)
+    private static IEnumerable<string> ByteAlphabet()
+    {
+        int shifted = 256;
+        for (int code = 0; code < 256; code++)
         {
-            vocabulary[text] = ids.Count;
-            ids[text] = ids.Count;
+            bool printable = code is (>= 33 and <= 126) or (>= 161 and <= 172) or >= 174;
+            yield return ((char)(printable ? code : shifted++)).ToString();
         }
     }
+
+    /// <summary>Words of the sample from the most to the least frequent, with a space before them and without; then a run of one letter.</summary>
+    private static IEnumerable<string> Words(string sample, string space) => sample.Split([' ', '\n'])
+        .Where(word => word.Length is > 1 and < 20).GroupBy(word => word, StringComparer.Ordinal).Where(group => group.Count() > 1)
+        .OrderByDescending(group => group.Count()).SelectMany(group => new[] { space + group.Key, group.Key }).Append("aaaa");
 
     private string PreTokenizer()
     {

@@ -112,14 +112,12 @@ internal sealed class UnigramModel : ITokenModel
 
     private void Offer(int start, int end, int id, double score, double[] best, int[] from, int[] ids)
     {
+        // The SentencePiece library keeps 32 bits but compares the sum of a token before it is rounded.
         double total = score + best[start];
-        if (_scores.SinglePrecision)
+        double kept = _scores.SinglePrecision ? (float)total : total;
+        if (from[end] < 0 || (id == Options.UnknownId ? kept : total) > best[end])
         {
-            total = (float)total;
-        }
-        if (from[end] < 0 || total > best[end])
-        {
-            best[end] = total;
+            best[end] = kept;
             from[end] = start;
             ids[end] = id;
         }

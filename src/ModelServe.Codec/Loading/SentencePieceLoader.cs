@@ -1,3 +1,4 @@
+using System.Text;
 using ModelServe.Codec.Lattice;
 using ModelServe.Codec.Merging;
 using ModelServe.Codec.SentencePieces;
@@ -74,7 +75,8 @@ internal static class SentencePieceLoader
         double[] scores = new double[file.Pieces.Count];
         bool[] segments = new bool[scores.Length];
         float least = float.PositiveInfinity;
-        float most = float.NegativeInfinity;
+        // The library's own start: the least positive normal number, which no score, being negative, exceeds.
+        float most = 1.17549435e-38f;
         foreach (ModelPiece piece in file.Pieces.Where(piece => piece.Kind == PieceKind.Normal))
         {
             least = Math.Min(least, piece.Score);
@@ -90,7 +92,7 @@ internal static class SentencePieceLoader
             segments[id] = piece.Kind is PieceKind.Normal or PieceKind.UserDefined;
             // A user-defined piece is worth more than any way round it.
             scores[id] = piece.Kind == PieceKind.UserDefined
-                ? (System.Text.Encoding.UTF8.GetByteCount(piece.Text) * most) - 0.1
+                ? (double)(float)(Encoding.UTF8.GetByteCount(piece.Text) * most) - 0.1
                 : piece.Score;
         }
         float unknown = least - (float)UnigramScores.UnknownPenalty;

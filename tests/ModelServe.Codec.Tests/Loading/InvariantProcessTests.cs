@@ -20,7 +20,8 @@ public sealed class InvariantProcessTests
         string message = Assert.Throws<UnsupportedFeatureException>(() => HfTokenizer.Load(folder)).Message;
         Assert.Contains("tokenizer.json: normalizer", message, StringComparison.Ordinal);
         Assert.Contains("ICU", message, StringComparison.Ordinal);
-        Assert.Equal("ok", HfTokenizer.Load(Path.Combine(AppContext.BaseDirectory, "Synthetic", "cases", "gpt2")).Decode([78, 74]));
+        HfTokenizer other = HfTokenizer.Load(Path.Combine(AppContext.BaseDirectory, "Synthetic", "cases", "gpt2"));
+        Assert.Equal("e\u0301", other.Decode(other.EncodeIds("e\u0301", addSpecialTokens: false, parseSpecialTokens: false)));
     }
 
     private static async Task<int> RunAgainWithoutIcu()

@@ -60,6 +60,7 @@ public sealed class RealVocabularyTests
         int swept = Sweep(tokenizer, Path.Combine(folder!, "sweep.json"), report);
         wrong += swept;
         report.Append(CultureInfo.InvariantCulture, $"{swept} mismatches in the sweep; {strings} strings, {wrong} mismatches, {chars / 1e6 / encoding.TotalSeconds:F1} M chars/s");
+        report.Append("; ").Append(SlowestRun(tokenizer));
         TestContext.Current.TestOutputHelper?.WriteLine(report.ToString());
         Assert.True(wrong == 0, report.ToString());
     }
@@ -94,6 +95,27 @@ public sealed class RealVocabularyTests
         }
         Assert.Equal(0x110000, first);
         return wrong;
+    }
+
+    /// <summary>How long the slowest run of 100,000 equal characters takes, the best of three.</summary>
+    private static string SlowestRun(HfTokenizer tokenizer)
+    {
+        TimeSpan slowest = TimeSpan.Zero;
+        string which = "";
+        foreach (string unit in new[] { "a", "Z", "9", " ", "\n", "\t", "-", "=", "\u00E9", "\u4E2D", "\U0001F600", "\u0301", "'", "\u2581", ".", "0", "\0", "\uD800" })
+        {
+            string run = string.Concat(Enumerable.Repeat(unit, 100_000));
+            TimeSpan best = TimeSpan.MaxValue;
+            for (int round = 0; round < 3; round++)
+            {
+                long begun = Stopwatch.GetTimestamp();
+                _ = tokenizer.EncodeIds(run, addSpecialTokens: false, parseSpecialTokens: false);
+                TimeSpan taken = Stopwatch.GetElapsedTime(begun);
+                best = taken < best ? taken : best;
+            }
+            (slowest, which) = best > slowest ? (best, unit) : (slowest, which);
+        }
+        return string.Create(CultureInfo.InvariantCulture, $"100,000 x {JsonSerializer.Serialize(which)} in {slowest.TotalMilliseconds:F0} ms, the slowest of 18 runs");
     }
 
     private static uint Hash(IEnumerable<int> values)
