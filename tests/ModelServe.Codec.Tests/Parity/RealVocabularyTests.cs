@@ -24,6 +24,13 @@ public sealed class RealVocabularyTests
     [InlineData("llama2")]
     [InlineData("mistral_nemo")]
     [InlineData("gptoss")]
+    [InlineData("unigram")]
+    [InlineData("unigram_precompiled")]
+    [InlineData("unigram_bytes")]
+    [InlineData("unigram_whole")]
+    [InlineData("wordpiece")]
+    [InlineData("wordpiece_cased")]
+    [InlineData("wordpiece_accents")]
     public void A_real_vocabulary_gives_the_reference_ids_and_texts(string name)
     {
         string? folder = Folder(name);
