@@ -131,6 +131,80 @@ const tokenizers = {
   bert: byteFile({ pre_tokenizer: byteLevel({ use_regex: true }), post_processor: { type: 'BertProcessing', sep: ['<|end|>', 7], cls: ['<|start|>', 5] } }),
 };
 
+/** A double-array trie of replacements as SentencePiece compiles it: size of the trie, its units, zero-ended strings. */
+function charsMap(pairs) {
+  const root = { next: new Map() };
+  const pool = [];
+  for (const [from, to] of pairs) {
+    let node = root;
+    for (const byte of Buffer.from(from, 'utf8')) {
+      if (!node.next.has(byte)) node.next.set(byte, { next: new Map() });
+      node = node.next.get(byte);
+    }
+    node.value = pool.length;
+    pool.push(...Buffer.from(to, 'utf8'), 0);
+  }
+  const units = [0];
+  const taken = new Set([0]);
+  const place = (node, at) => {
+    const labels = [...(node.value === undefined ? [] : [0]), ...node.next.keys()];
+    let base = 1;
+    while (labels.some(label => taken.has(base ^ label))) base++;
+    for (const label of labels) taken.add(base ^ label);
+    units[at] = ((units[at] ?? 0) | ((base ^ at) << 10) | (node.value === undefined ? 0 : 0x100)) >>> 0;
+    if (node.value !== undefined) units[base] = (0x80000000 | node.value) >>> 0;
+    for (const [label, child] of node.next) {
+      units[base ^ label] = label;
+      place(child, base ^ label);
+    }
+  };
+  place(root, 0);
+  // Whole blocks of 256, so that no byte leads outside.
+  while (units.length % 256 !== 0) units.push(0);
+  const blob = Buffer.alloc(4 + units.length * 4);
+  blob.writeUInt32LE(units.length * 4, 0);
+  for (let index = 0; index < units.length; index++) blob.writeUInt32LE(units[index] ?? 0, 4 + index * 4);
+  return Buffer.concat([blob, Buffer.from(pool)]).toString('base64');
+}
+
+const upper = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ'].map(letter => [letter, letter.toLowerCase()]);
+const precompiled = { type: 'Precompiled', precompiled_charsmap: charsMap([...upper, ['e\u0301', 'é'], ['ﬁ', 'fi'], ['\u00a0', ' '], ['\u3000', ' '], ['\n', ' '],
+  ['\r', ' '], ['\u200b', ''], ['ſ', 's'], ['a\u030a', 'å'], ['\u00bd', '1⁄2'], ['\u{1d400}', 'A'], ['\u0001', ''], ['...', '…'], ['👍', '+1']]) };
+const unigramPieces = (() => {
+  const next = random(3);
+  const pieces = [['<pad>', 0], ['</s>', 0], ['<unk>', 0]];
+  const seen = new Set(pieces.map(([text]) => text));
+  const add = (text, score) => seen.has(text) || (seen.add(text), pieces.push([text, score]));
+  for (const text of [...spWords, ...words.map(word => word.replaceAll(' ', meta)), '▁quick', 'brow', 'own', 'turn', 're', '今天', '天天', '公园', 'öß', 'e\u0301']) add(text, -2 - Math.floor(next() * 64) / 8);
+  for (const text of [meta, ...'abcdefghijklmnopqrstuvwxyz0123456789.,;:!?<>/-_()é中今天']) add(text, -8 - Math.floor(next() * 40) / 8);
+  return pieces;
+})();
+const bytePieces = Array.from({ length: 256 }, (_, byte) => [`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`, -20]);
+const metaspace = { type: 'Metaspace', replacement: meta, prepend_scheme: 'always', split: true };
+const unigram = (parts, pieces = unigramPieces, extra = {}) => file({ model: { type: 'Unigram', unk_id: 2, vocab: pieces, byte_fallback: false, ...extra },
+  added_tokens: [added(0, '<pad>'), added(1, '</s>'), added(2, '<unk>')], pre_tokenizer: metaspace, decoder: metaspace,
+  post_processor: { type: 'TemplateProcessing', single: [{ Sequence: { id: 'A', type_id: 0 } }, { SpecialToken: { id: '</s>', type_id: 0 } }],
+    pair: [{ Sequence: { id: 'A', type_id: 0 } }, { Sequence: { id: 'B', type_id: 0 } }], special_tokens: { '</s>': { id: '</s>', ids: [1], tokens: ['</s>'] } } }, ...parts });
+const bertWords = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', 'the', '##ing', 'quick', 'bro', '##wn', 'fox', 'i', "'", 's', 'return', 're', '##turn', 'int', '##s', '今', '天', 'ab', '##ab', '##b', '##a', 'http', '##server',
+  'é', 'uben', 'e', '😀', '.', ',', '!', '?', '-', '12', '##3', '##4', '1', '##2', 'do', 'not', "n't", 'n', 't', '##t', 'd', 'x', 'y', '##y', 'ё', 'и', '##и', 'й', '한', 'ㅎ', '/', '(', ')', '[', ']', '<', '>', '=', ...'abcdefghijklmnopqrstuvwxyz', ...[...'abcdefghijklmnopqrstuvwxyz'].map(letter => '##' + letter)];
+const wordPiece = (parts, extra = {}) => {
+  const vocab = {};
+  for (const word of bertWords) vocab[word] ??= Object.keys(vocab).length;
+  return file({ model: { type: 'WordPiece', unk_token: '[UNK]', continuing_subword_prefix: '##', max_input_chars_per_word: 100, vocab, ...extra },
+    added_tokens: [0, 1, 2, 3].map(id => added(id, bertWords[id])), normalizer: { type: 'BertNormalizer', clean_text: true, handle_chinese_chars: true, strip_accents: null, lowercase: true },
+    pre_tokenizer: { type: 'BertPreTokenizer' }, decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
+    post_processor: { type: 'BertProcessing', sep: ['[SEP]', 3], cls: ['[CLS]', 2] }, ...parts });
+};
+Object.assign(tokenizers, {
+  unigram: unigram({}), unigram_precompiled: unigram({ normalizer: { type: 'Sequence', normalizers: [precompiled, { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' }] },
+    pre_tokenizer: sequence({ type: 'WhitespaceSplit' }, metaspace) }),
+  unigram_bytes: unigram({ decoder: spDecoder }, [...unigramPieces, ...bytePieces], { byte_fallback: true }),
+  unigram_whole: unigram({ normalizer: { type: 'Replace', pattern: { String: ' ' }, content: meta }, pre_tokenizer: null }),
+  wordpiece: wordPiece({}), wordpiece_cased: wordPiece({ normalizer: { type: 'BertNormalizer', clean_text: false, handle_chinese_chars: false, strip_accents: null, lowercase: false },
+    decoder: { type: 'WordPiece', prefix: '##', cleanup: false } }, { max_input_chars_per_word: 8 }),
+  wordpiece_accents: wordPiece({ normalizer: { type: 'BertNormalizer', clean_text: true, handle_chinese_chars: false, strip_accents: false, lowercase: true }, pre_tokenizer: { type: 'Whitespace' } }),
+});
+
 fs.rmSync(folder, { recursive: true, force: true });
 for (const [name, json] of Object.entries(tokenizers)) {
   const target = path.join(folder, name);

@@ -64,7 +64,8 @@ internal static class BpeLoader
         return id >= 0 || !needed ? id : throw part.Child("unk_token").Wrong($"\"{text}\" is not in the vocabulary");
     }
 
-    private static BpeVocabulary ReadVocabulary(JsonPart part)
+    /// <summary>The tokens and ids of a vocabulary written as an object.</summary>
+    public static BpeVocabulary ReadVocabulary(JsonPart part)
     {
         if (!part.IsObject)
         {
@@ -74,7 +75,7 @@ internal static class BpeLoader
         Dictionary<int, string> owners = new(ids.Capacity);
         foreach (JsonProperty member in part.Element.EnumerateObject())
         {
-            string text = member.Name;
+            string text = Name(member, part);
             if (member.Value.ValueKind != JsonValueKind.Number || !member.Value.TryGetInt32(out int id) || id is < 0 or > LargestId)
             {
                 throw part.Wrong($"the id {member.Value.GetRawText()} of \"{text}\" is not a whole number between 0 and {LargestId}");
@@ -91,6 +92,18 @@ internal static class BpeLoader
         return new BpeVocabulary(ids);
     }
 
+    private static string Name(JsonProperty member, JsonPart place)
+    {
+        try
+        {
+            return member.Name;
+        }
+        catch (InvalidOperationException failure)
+        {
+            throw new InvalidTextModelException($"{place.Place}: a token is not valid Unicode (half a surrogate pair).", failure);
+        }
+    }
+
     private static MergeTable ReadMerges(JsonPart part, BpeVocabulary vocabulary, HashSet<string> results)
     {
         if (!part.IsArray)
@@ -101,7 +114,7 @@ internal static class BpeLoader
         int rank = 0;
         foreach (JsonElement merge in part.Element.EnumerateArray())
         {
-            if (!TryPair(merge, out string left, out string right))
+            if (!TryPair(merge, part, out string left, out string right))
             {
                 throw part.Wrong($"merge {rank} is neither two tokens with a space between nor a pair: {merge.GetRawText()}");
             }
@@ -115,21 +128,21 @@ internal static class BpeLoader
         return table;
     }
 
-    private static bool TryPair(JsonElement merge, out string left, out string right)
+    private static bool TryPair(JsonElement merge, JsonPart place, out string left, out string right)
     {
         left = right = "";
         if (merge.ValueKind == JsonValueKind.Array && merge.GetArrayLength() == 2 &&
             merge[0].ValueKind == JsonValueKind.String && merge[1].ValueKind == JsonValueKind.String)
         {
-            left = merge[0].GetString()!;
-            right = merge[1].GetString()!;
+            left = place.Within(merge[0]).Text();
+            right = place.Within(merge[1]).Text();
             return true;
         }
         if (merge.ValueKind != JsonValueKind.String)
         {
             return false;
         }
-        string[] parts = merge.GetString()!.Split(' ');
+        string[] parts = place.Within(merge).Text().Split(' ');
         if (parts.Length != 2)
         {
             return false;

@@ -52,6 +52,12 @@ internal sealed class DecoderLoader
             case "Fuse":
                 _joined = true;
                 break;
+            case "WordPiece":
+                RefuseJoined(part);
+                string prefix = part.OptionalText("prefix") ?? "##";
+                bool cleanup = part.Flag("cleanup", absent: true);
+                _stages.Add(next => new WordPieceDecoder(next, prefix, cleanup));
+                break;
             case "Replace":
                 AddReplace(part);
                 break;

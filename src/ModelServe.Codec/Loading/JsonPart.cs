@@ -10,6 +10,9 @@ namespace ModelServe.Codec.Loading;
 /// </summary>
 internal readonly struct JsonPart(JsonElement element, string file, string path)
 {
+    /// <summary>Most bytes of a file that is read: far more than any tokenizer known, and less than an array may hold.</summary>
+    private const long LargestFile = 1L << 29;
+
     /// <summary>The value itself.</summary>
     public JsonElement Element { get; } = element;
 
@@ -37,6 +40,10 @@ internal readonly struct JsonPart(JsonElement element, string file, string path)
         {
             return null;
         }
+        if (new FileInfo(full).Length > LargestFile)
+        {
+            throw new InvalidTextModelException($"{full}: the file has {new FileInfo(full).Length} bytes, more than {LargestFile}.");
+        }
         try
         {
             JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(full));
@@ -60,6 +67,9 @@ internal readonly struct JsonPart(JsonElement element, string file, string path)
         string childPath = path.Length == 0 ? name : $"{path}.{name}";
         return new JsonPart(Element.TryGetProperty(name, out JsonElement child) ? child : default, file, childPath);
     }
+
+    /// <summary>A value somewhere inside this one, which stands for it in complaints.</summary>
+    public JsonPart Within(JsonElement inner) => new(inner, file, path);
 
     /// <summary>The members of an object in file order.</summary>
     public IEnumerable<(string Name, JsonPart Value)> Members()

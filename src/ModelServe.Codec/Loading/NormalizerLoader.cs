@@ -60,6 +60,12 @@ internal static class NormalizerLoader
             case "Lowercase":
                 steps.Add(new LowerCase());
                 break;
+            case "Precompiled":
+                steps.Add(Precompiled(part.Child("precompiled_charsmap")));
+                break;
+            case "BertNormalizer":
+                AddBert(part, steps);
+                break;
             default:
                 throw part.Unsupported($"the normalizer {part.Tag()}");
         }
@@ -69,6 +75,40 @@ internal static class NormalizerLoader
     {
         UnicodeFormNormalizer.RequireUnicodeData(part.Place);
         return new UnicodeFormNormalizer(form);
+    }
+
+    private static PrecompiledNormalizer Precompiled(JsonPart table)
+    {
+        try
+        {
+            return new PrecompiledNormalizer(CharsMap.Read(Convert.FromBase64String(table.Text())));
+        }
+        catch (FormatException failure)
+        {
+            throw new InvalidTextModelException($"{table.Place}: {failure.Message}.", failure);
+        }
+    }
+
+    private static void AddBert(JsonPart part, List<ITextNormalizer> steps)
+    {
+        bool lowers = part.Flag("lowercase", absent: true);
+        if (part.Flag("clean_text", absent: true))
+        {
+            steps.Add(new BertCleaning());
+        }
+        if (part.Flag("handle_chinese_chars", absent: true))
+        {
+            steps.Add(new ChineseSpacing());
+        }
+        if (part.Flag("strip_accents", absent: lowers))
+        {
+            steps.Add(Form(part, NormalizationForm.FormD));
+            steps.Add(new NonspacingStrip());
+        }
+        if (lowers)
+        {
+            steps.Add(new LowerCase());
+        }
     }
 
     private static void AddReplacement(JsonPart part, List<ITextNormalizer> steps)

@@ -37,6 +37,15 @@ internal sealed class PostProcessorLoader
         return ([.. loader._before], [.. loader._after]);
     }
 
+    /// <summary>The ids before and after a text where no tokenizer.json says anything: as tokenizer_config.json asks.</summary>
+    public static (int[] Before, int[] After) Load(
+        TokenizerSettings settings, BpeVocabulary vocabulary, IReadOnlyDictionary<int, AddedToken> added)
+    {
+        var loader = new PostProcessorLoader(vocabulary, added);
+        loader.Rewrite(settings);
+        return ([.. loader._before], [.. loader._after]);
+    }
+
     private void Rewrite(TokenizerSettings settings)
     {
         if (settings.AddBos ?? true)

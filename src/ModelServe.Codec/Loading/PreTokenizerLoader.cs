@@ -60,8 +60,11 @@ internal sealed class PreTokenizerLoader
                 _stages.Add(new CharacterStage(CharacterClasses.IsPunctuation, Behavior(part, absent: SplitBehavior.Isolated)));
                 break;
             case "WhitespaceSplit":
-                _stages.Add(new CharacterStage(
-                    code => code < 0x10000 && CharacterClasses.IsSpace((char)code), SplitBehavior.Removed));
+                AddWhitespaceSplit();
+                break;
+            case "BertPreTokenizer":
+                AddWhitespaceSplit();
+                _stages.Add(new CharacterStage(CharacterClasses.IsPunctuation, SplitBehavior.Isolated));
                 break;
             case "Whitespace":
                 _stages.Add(new WordStage());
@@ -73,6 +76,9 @@ internal sealed class PreTokenizerLoader
                 throw part.Unsupported($"the pre-tokenizer {part.Tag()}");
         }
     }
+
+    private void AddWhitespaceSplit() => _stages.Add(
+        new CharacterStage(code => code < 0x10000 && CharacterClasses.IsSpace((char)code), SplitBehavior.Removed));
 
     private void AddByteLevel(JsonPart part, bool isLast)
     {
@@ -112,12 +118,21 @@ internal sealed class PreTokenizerLoader
             _stages.Add(new ScannerStage(scanner));
             return;
         }
-        Regex translated = RegexTranslator.Compile(regex.Text(), regex.Place);
+        _stages.Add(RegexStage(regex.Text(), regex.Place, behavior, invert));
+    }
+
+    /// <summary>The stages of a byte-level model that splits by one pattern and keeps every match.</summary>
+    public static List<IPreTokenizerStage> ForPattern(string pattern, string place) =>
+        [Scanner(pattern) is { } scanner ? new ScannerStage(scanner) : RegexStage(pattern, place, SplitBehavior.Isolated, invert: false)];
+
+    private static RegexStage RegexStage(string pattern, string place, SplitBehavior behavior, bool invert)
+    {
+        Regex translated = RegexTranslator.Compile(pattern, place);
         if (translated.IsMatch(""))
         {
-            throw regex.Unsupported($"a split pattern that matches the empty text (\"{regex.Text()}\")");
+            throw new UnsupportedFeatureException($"{place}: a split pattern that matches the empty text (\"{pattern}\") is not supported.");
         }
-        _stages.Add(new RegexStage(translated, behavior, invert));
+        return new RegexStage(translated, behavior, invert);
     }
 
     private static IPieceScanner? Scanner(string pattern) => pattern switch

@@ -8,15 +8,15 @@ using ModelServe.Codec.Splitting;
 namespace ModelServe.Codec.Loading;
 
 /// <summary>Everything that tokenizer.json and the files beside it say, read and checked.</summary>
-internal sealed class TokenizerFile
+internal sealed record TokenizerFile
 {
-    private TokenizerFile(BpeModel model)
+    internal TokenizerFile(ITokenModel model)
     {
         Model = model;
     }
 
-    /// <summary>The BPE model.</summary>
-    public BpeModel Model { get; }
+    /// <summary>The model.</summary>
+    public ITokenModel Model { get; }
 
     /// <summary>Added tokens by id.</summary>
     public required IReadOnlyDictionary<int, AddedToken> Added { get; init; }
@@ -41,12 +41,15 @@ internal sealed class TokenizerFile
     /// <exception cref="UnsupportedFeatureException">A file asks for what is not implemented.</exception>
     public static TokenizerFile Load(string directory, TokenizerSettings settings)
     {
-        using JsonDocument document = JsonPart.ReadOptional(directory, "tokenizer.json") ??
-            throw new InvalidTextModelException($"{Path.Combine(directory, "tokenizer.json")}: the file does not exist.");
+        using JsonDocument? document = JsonPart.ReadOptional(directory, "tokenizer.json");
+        if (document is null)
+        {
+            return OtherFormats.Load(directory, settings);
+        }
         var root = new JsonPart(document.RootElement, "tokenizer.json", "");
         JsonPart modelPart = root.Child("model");
         (List<IPreTokenizerStage> stages, bool byteLevel) = PreTokenizerLoader.Load(root.Child("pre_tokenizer"));
-        (BpeModel model, SafeCutStage? cut) = BpeLoader.Load(modelPart, byteLevel);
+        (ITokenModel model, SafeCutStage? cut) = ModelLoader.Load(modelPart, byteLevel);
         if (cut is not null)
         {
             stages.Add(cut);

@@ -41,6 +41,9 @@ internal sealed class TokenizerSettings : IDisposable
         .Where(token => token.Key is "sep_token" or "cls_token" or "mask_token")
         .ToDictionary(token => token.Key, token => token.Value, StringComparer.Ordinal);
 
+    /// <summary>pat_str: the split pattern of a tiktoken rank file, which holds none itself; null where the file is silent.</summary>
+    public string? Pattern { get; private set; }
+
     /// <summary>Reads the files of a checkpoint directory; both may be absent.</summary>
     public static TokenizerSettings Load(string directory)
     {
@@ -79,6 +82,7 @@ internal sealed class TokenizerSettings : IDisposable
             AddBos = config.Child("add_bos_token").IsNull ? null : config.Flag("add_bos_token", absent: false);
             AddEos = config.Child("add_eos_token").IsNull ? null : config.Flag("add_eos_token", absent: false);
             AddedTokensDecoder = config.Child("added_tokens_decoder").IsNull ? null : config.Child("added_tokens_decoder");
+            Pattern = config.OptionalText("pat_str");
             Collect(config, all);
         }
         if (_map is not null)

@@ -4,7 +4,7 @@ using System.Text;
 namespace ModelServe.Codec.Merging;
 
 /// <summary>Byte-pair encoding of one pre-token. Immutable but for its cache; thread-safe.</summary>
-internal sealed class BpeModel
+internal sealed class BpeModel : ITokenModel
 {
     private const int CacheSlots = 1 << 15;
 
@@ -20,15 +20,16 @@ internal sealed class BpeModel
         Options = options;
     }
 
-    /// <summary>The settings.</summary>
+    /// <inheritdoc/>
     public BpeOptions Options { get; }
 
-    /// <summary>The tokens.</summary>
+    /// <inheritdoc/>
     public BpeVocabulary Vocabulary => _vocabulary;
 
-    /// <summary>Appends the ids of a piece.</summary>
-    /// <param name="piece">Not empty, without lone surrogates.</param>
-    /// <param name="output">Where the ids go.</param>
+    /// <inheritdoc/>
+    public string ContinuationPrefix => "";
+
+    /// <inheritdoc/>
     public void Encode(ReadOnlySpan<char> piece, IdBuffer output)
     {
         if (piece.Length > WordCache.LongestWord)

@@ -4,7 +4,7 @@ using System.Text;
 
 namespace ModelServe.Codec.Merging;
 
-/// <summary>The tokens of a BPE model (without added ones) and the lookups that encoding needs. Immutable.</summary>
+/// <summary>The tokens of a model (without added ones) and the lookups that encoding needs. Immutable.</summary>
 internal sealed class BpeVocabulary
 {
     private readonly Dictionary<string, int> _ids;
@@ -84,6 +84,9 @@ internal sealed class BpeVocabulary
 
     /// <summary>The id of a whole word, for models that ignore merges then; never a control token.</summary>
     public bool TryFindWhole(ReadOnlySpan<char> word, out int id) => _bySpan.TryGetValue(word, out id) && !_notWhole.Contains(id);
+
+    /// <summary>Whether a token directs the model, so that ordinary text must never become it.</summary>
+    public bool IsControl(int id) => _notWhole.Contains(id);
 
     /// <summary>Names the control tokens, which a word of ordinary text must never become. Called once, while loading.</summary>
     public void ForbidWhole(IEnumerable<int> controlIds) => _notWhole = [.. controlIds];

@@ -14,7 +14,7 @@ internal sealed class TextEncoder
 {
     private const char Replacement = '\uFFFD';
 
-    private readonly BpeModel _model;
+    private readonly ITokenModel _model;
     private readonly ITextNormalizer? _normalizer;
     private readonly IReadOnlyList<IPreTokenizerStage> _stages;
     private readonly AddedTokenMatcher _written;

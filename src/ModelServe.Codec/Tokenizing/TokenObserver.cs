@@ -11,7 +11,7 @@ namespace ModelServe.Codec.Tokenizing;
 /// <param name="tokenizer">Knows the tokens' texts.</param>
 /// <param name="model">Made the ids.</param>
 /// <param name="limit">Most tokens to collect.</param>
-internal sealed class TokenObserver(HfTokenizer tokenizer, BpeModel model, int limit) : IEncodeObserver
+internal sealed class TokenObserver(HfTokenizer tokenizer, ITokenModel model, int limit) : IEncodeObserver
 {
     private readonly StringBuilder _seen = new();
     private readonly List<EncodedToken> _tokens = [];
@@ -37,13 +37,29 @@ internal sealed class TokenObserver(HfTokenizer tokenizer, BpeModel model, int l
     {
         int offset = _seen.Length;
         _seen.Append(piece);
-        if (model.Options.ByteLevel)
+        if (model.ContinuationPrefix.Length > 0)
+        {
+            WordPiece(piece.Length, ids, offset);
+        }
+        else if (model.Options.ByteLevel)
         {
             BytePiece(piece, ids, offset);
         }
         else
         {
             RunePiece(piece, ids, offset);
+        }
+    }
+
+    private void WordPiece(int length, ReadOnlySpan<int> ids, int offset)
+    {
+        int position = 0;
+        foreach (int id in ids)
+        {
+            int prefix = position > 0 ? model.ContinuationPrefix.Length : 0;
+            int end = id == model.Options.UnknownId ? length : position + tokenizer.TokenText(id)!.Length - prefix;
+            Collect(id, offset + position, offset + end);
+            position = end;
         }
     }
 
@@ -86,7 +102,7 @@ internal sealed class TokenObserver(HfTokenizer tokenizer, BpeModel model, int l
                 end = SkipUnknown(piece, position);
                 position = end;
             }
-            else if (!known && position < piece.Length && model.Options.ByteFallback)
+            else if (!known && position < piece.Length && model.Options.ByteFallback && IsFallback(id, rune))
             {
                 bytesLeft = bytesLeft == 0 ? rune.Utf8SequenceLength : bytesLeft;
                 end = position + width;
@@ -100,6 +116,19 @@ internal sealed class TokenObserver(HfTokenizer tokenizer, BpeModel model, int l
             }
             Collect(id, offset + start, offset + end);
         }
+    }
+
+    private bool IsFallback(int id, Rune rune)
+    {
+        Span<byte> bytes = stackalloc byte[4];
+        foreach (byte value in bytes[..rune.EncodeToUtf8(bytes)])
+        {
+            if (model.Vocabulary.FallbackId(value) == id)
+            {
+                return true;
+            }
+        }
+        return false;
     }
 
     private int SkipUnknown(ReadOnlySpan<char> piece, int start)

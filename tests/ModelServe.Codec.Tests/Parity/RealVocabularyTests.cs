@@ -24,6 +24,13 @@ public sealed class RealVocabularyTests
     [InlineData("llama2")]
     [InlineData("mistral_nemo")]
     [InlineData("gptoss")]
+    [InlineData("unigram")]
+    [InlineData("unigram_precompiled")]
+    [InlineData("unigram_bytes")]
+    [InlineData("unigram_whole")]
+    [InlineData("wordpiece")]
+    [InlineData("wordpiece_cased")]
+    [InlineData("wordpiece_accents")]
     public void A_real_vocabulary_gives_the_reference_ids_and_texts(string name)
     {
         string? folder = Folder(name);
@@ -57,9 +64,75 @@ public sealed class RealVocabularyTests
         {
             wrong += Decoded(tokenizer, item, report);
         }
-        report.Append(CultureInfo.InvariantCulture, $"{strings} strings, {wrong} mismatches, {chars / 1e6 / encoding.TotalSeconds:F1} M chars/s");
+        int swept = Sweep(tokenizer, Path.Combine(folder!, "sweep.json"), report);
+        wrong += swept;
+        report.Append(CultureInfo.InvariantCulture, $"{swept} mismatches in the sweep; {strings} strings, {wrong} mismatches, {chars / 1e6 / encoding.TotalSeconds:F1} M chars/s");
+        report.Append("; ").Append(SlowestRun(tokenizer));
         TestContext.Current.TestOutputHelper?.WriteLine(report.ToString());
         Assert.True(wrong == 0, report.ToString());
+    }
+
+    /// <summary>All code points, sixteen a string, against hashes of the reference's ids and texts.</summary>
+    private static int Sweep(HfTokenizer tokenizer, string file, StringBuilder report)
+    {
+        using JsonDocument expected = JsonDocument.Parse(File.ReadAllBytes(file));
+        int wrong = 0;
+        int first = 0;
+        var text = new StringBuilder();
+        using JsonElement.ArrayEnumerator hashes = expected.RootElement.EnumerateArray().GetEnumerator();
+        for (; hashes.MoveNext(); first += 16)
+        {
+            text.Clear();
+            for (int code = first; code < first + 16; code++)
+            {
+                if (Rune.TryCreate(code, out Rune one))
+                {
+                    text.Append(CultureInfo.InvariantCulture, $"x{one}Y {one}1{one}{one}\n");
+                }
+            }
+            int[] ids = tokenizer.EncodeIds(text.ToString(), addSpecialTokens: false, parseSpecialTokens: true);
+            uint wantedIds = hashes.Current.GetUInt32();
+            hashes.MoveNext();
+            string decoded = tokenizer.DecodeIds(ids, skipSpecialTokens: false);
+            if (Hash(ids) != wantedIds || Hash(decoded.EnumerateRunes().Select(rune => rune.Value)) != hashes.Current.GetUInt32())
+            {
+                wrong++;
+                Describe(report, wrong, "sweep", string.Create(CultureInfo.InvariantCulture, $"U+{first:X4}"), "the reference's hash", string.Join(' ', ids));
+            }
+        }
+        Assert.Equal(0x110000, first);
+        return wrong;
+    }
+
+    /// <summary>How long the slowest run of 100,000 equal characters takes, the best of three.</summary>
+    private static string SlowestRun(HfTokenizer tokenizer)
+    {
+        TimeSpan slowest = TimeSpan.Zero;
+        string which = "";
+        foreach (string unit in new[] { "a", "Z", "9", " ", "\n", "\t", "-", "=", "\u00E9", "\u4E2D", "\U0001F600", "\u0301", "'", "\u2581", ".", "0", "\0", "\uD800" })
+        {
+            string run = string.Concat(Enumerable.Repeat(unit, 100_000));
+            TimeSpan best = TimeSpan.MaxValue;
+            for (int round = 0; round < 3; round++)
+            {
+                long begun = Stopwatch.GetTimestamp();
+                _ = tokenizer.EncodeIds(run, addSpecialTokens: false, parseSpecialTokens: false);
+                TimeSpan taken = Stopwatch.GetElapsedTime(begun);
+                best = taken < best ? taken : best;
+            }
+            (slowest, which) = best > slowest ? (best, unit) : (slowest, which);
+        }
+        return string.Create(CultureInfo.InvariantCulture, $"100,000 x {JsonSerializer.Serialize(which)} in {slowest.TotalMilliseconds:F0} ms, the slowest of 18 runs");
+    }
+
+    private static uint Hash(IEnumerable<int> values)
+    {
+        uint mixed = 0x811C9DC5;
+        foreach (int value in values)
+        {
+            mixed = (mixed ^ (uint)value) * 0x01000193;
+        }
+        return mixed;
     }
 
     private static int Decoded(HfTokenizer tokenizer, JsonElement item, StringBuilder report)

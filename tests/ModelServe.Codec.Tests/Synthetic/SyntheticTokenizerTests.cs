@@ -58,7 +58,7 @@ public sealed class SyntheticTokenizerTests
     public void User_text_never_becomes_a_special_token(string name)
     {
         HfTokenizer tokenizer = HfTokenizer.Load(Path.Combine(Root, name));
-        int? unknown = tokenizer.FindToken("<unk>");
+        int? unknown = tokenizer.FindToken("<unk>") ?? tokenizer.FindToken("[UNK]");
         foreach (JsonElement item in Expected(name, "cases"))
         {
             int[] ids = tokenizer.EncodeIds(Input(item[0]), addSpecialTokens: false, parseSpecialTokens: false);
