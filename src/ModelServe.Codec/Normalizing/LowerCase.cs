@@ -18,9 +18,17 @@ internal sealed class LowerCase : ITextNormalizer
             }
             else
             {
-                output.Append(Rune.ToLowerInvariant(rune));
+                output.Append(Lower(rune));
             }
         }
         return output.ToString();
     }
+
+    /// <summary>Some capitals of Unicode 17 are spelled out, because the runtime's tables need not have them yet.</summary>
+    private static Rune Lower(Rune rune) => rune.Value switch
+    {
+        0xA7CE or 0xA7D2 or 0xA7D4 => new Rune(rune.Value + 1),
+        >= 0x16EA0 and <= 0x16EB8 => new Rune(rune.Value + 0x1B),
+        _ => Rune.ToLowerInvariant(rune),
+    };
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 
 namespace ModelServe.Codec.Normalizing;
@@ -20,7 +19,7 @@ internal sealed class PrecompiledNormalizer(CharsMap map) : ITextNormalizer
         ReadOnlySpan<char> rest = text;
         while (!rest.IsEmpty)
         {
-            ReadOnlySpan<char> grapheme = rest[..StringInfo.GetNextTextElementLength(rest)];
+            ReadOnlySpan<char> grapheme = rest[..LaterExtenders.NextGrapheme(rest)];
             rest = rest[grapheme.Length..];
             if (Encoding.UTF8.TryGetBytes(grapheme, bytes, out int count) && map.FindShortest(bytes[..count]) is { } whole)
             {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using ModelServe.Codec.Normalizing;
 
 namespace ModelServe.Codec.Splitting;
 
@@ -34,10 +35,10 @@ internal static class CharacterClasses
             or (>= 0x1F150 and <= 0x1F169) or (>= 0x1F170 and <= 0x1F189),
     };
 
-    /// <summary>Punctuation as the Punctuation pre-tokenizer counts it: all of ASCII's, and Unicode's P categories.</summary>
+    /// <summary>Punctuation as the Punctuation pre-tokenizer counts it: all of ASCII's, and the P categories of older Unicode tables.</summary>
     public static bool IsPunctuation(int codePoint) =>
         (codePoint < 0x80 && codePoint > 0x20 && codePoint != 0x7F && !char.IsAsciiLetterOrDigit((char)codePoint)) ||
-        CharUnicodeInfo.GetUnicodeCategory(codePoint) is >= UnicodeCategory.ConnectorPunctuation and <= UnicodeCategory.OtherPunctuation;
+        (codePoint >= 0x80 && PunctuationTable.All.Contains(codePoint));
 
     /// <summary>Any of the N categories.</summary>
     public static bool IsNumber(int codePoint) => CharUnicodeInfo.GetUnicodeCategory(codePoint) is
