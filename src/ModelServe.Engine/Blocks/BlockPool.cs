@@ -2,7 +2,7 @@ namespace ModelServe.Engine.Blocks;
 
 /// <summary>Who may use which key-value block: every block but the null block is referenced, in quarantine or free, never two of them.</summary>
 /// <remarks>
-/// Rent, share, return and revive are O(1) and allocate nothing: both lists are doubly linked through arrays, with the null
+/// Rent, share, return and revive are O(1) (a return is, with up to two steps in flight) and allocate nothing: both lists are doubly linked through arrays, with the null
 /// block 0 as head of the free list and one entry past the last block as head of the quarantine.
 /// The free list is in order of eviction: blocks without cached content first, then cached ones, least recently returned first.
 /// A block whose last user may still be written by a step in flight sits in quarantine until that step retires; its cached
@@ -123,7 +123,7 @@ internal sealed class BlockPool
 
         if (_lastStep[block] > RetiredStep)
         {
-            LinkBefore(_quarantineHead, block);
+            LinkBefore(PlaceInQuarantine(_lastStep[block]), block);
             QuarantinedCount++;
         }
         else
@@ -192,6 +192,19 @@ internal sealed class BlockPool
         }
 
         return count;
+    }
+
+    // The quarantine is in order of the steps waited for. With up to two steps in flight a return always belongs at the end; with
+    // more, a sequence that sat out the newest step may be returned after one that did not.
+    private int PlaceInQuarantine(long lastStep)
+    {
+        var successor = _quarantineHead;
+        while (_previous[successor] != _quarantineHead && _lastStep[_previous[successor]] > lastStep)
+        {
+            successor = _previous[successor];
+        }
+
+        return successor;
     }
 
     private void LinkFree(int block)

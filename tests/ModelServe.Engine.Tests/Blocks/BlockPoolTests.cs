@@ -65,6 +65,22 @@ public sealed class BlockPoolTests
     }
 
     [Fact]
+    public void A_block_that_waits_for_an_older_step_comes_free_before_one_returned_earlier()
+    {
+        var pool = new BlockPool(4);
+        var newer = pool.Rent(out _);
+        var older = pool.Rent(out _);
+        pool.Return(newer, 5);
+        pool.Return(older, 4);
+        pool.Retire(4);
+        Assert.Null(pool.FindViolation());
+        Assert.Equal((2, 1), (pool.FreeCount, pool.QuarantinedCount));
+        Assert.True(pool.IsFree(older));
+        pool.Retire(5);
+        Assert.Equal((3, 0), (pool.FreeCount, pool.QuarantinedCount));
+    }
+
+    [Fact]
     public void A_block_that_a_step_in_flight_may_write_is_not_rented_before_it_retires()
     {
         var pool = new BlockPool(2);
