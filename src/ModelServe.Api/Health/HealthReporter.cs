@@ -79,8 +79,10 @@ internal sealed partial class HealthReporter(
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        // A disposed timer ends the loop without an exception, which a host that fails to start would report as a crash.
         using var timer = new PeriodicTimer(Period, time);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
+        await using CancellationTokenRegistration stop = stoppingToken.UnsafeRegister(static state => ((PeriodicTimer)state!).Dispose(), timer);
+        while (await timer.WaitForNextTickAsync(CancellationToken.None))
         {
             Refresh();
         }

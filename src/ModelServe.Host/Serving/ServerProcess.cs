@@ -55,7 +55,9 @@ internal static class ServerProcess
         builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
         // Standard output belongs to answers; everything a server has to say goes to standard error.
         builder.Logging.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
-        builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning);
+        // A failure to start comes back as an exception too, which the command tells in one line.
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning)
+            .AddFilter("Microsoft.Extensions.Hosting", LogLevel.Critical);
         builder.Services.AddSingleton(time);
         builder.Services.AddSingleton(options);
         builder.Services.AddModelServeApi(new ModelCatalog(models.Select(model => new ServedModel(model.Name, model.Text, model.Engine))), api);

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Grpc.Core;
 using Grpc.Net.Client;
@@ -109,6 +111,18 @@ public sealed partial class ServeProcessTests
 
         RpcException unnamed = await Assert.ThrowsAsync<RpcException>(() => client.ChatOnceAsync(Question(), cancellationToken: Cancellation));
         Assert.Equal(StatusCode.InvalidArgument, unnamed.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_port_in_use_is_told_in_one_line()
+    {
+        using TcpListener taken = new(IPAddress.Loopback, 0);
+        taken.Start();
+        string address = taken.LocalEndpoint.ToString()!;
+        (int code, _, string errors) = await ModelServeProcess.RunAsync(Cancellation, "serve", "--grpc", address, "--http", "127.0.0.1:0");
+        Assert.Equal(1, code);
+        Assert.Contains(address, errors, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", errors, StringComparison.Ordinal);
     }
 
     private static ChatRequest Question() => new() { Messages = { new V1.ChatMessage { Role = "user", Content = "What is 27 + 58?" } } };
