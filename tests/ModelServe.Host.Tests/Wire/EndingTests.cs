@@ -170,6 +170,7 @@ public sealed class EndingTests(SyntheticCheckpoint checkpoint) : WireTest(check
     public async Task A_reader_that_comes_back_in_time_loses_nothing()
     {
         using var fake = LongModel();
+        fake.StepTime = TimeSpan.Zero;
         await using WireServer server = await StartAsync(null, fake);
         using AsyncServerStreamingCall<GenerationEvent> call = server.Inference.Generate(
             Prompt(2000, set => set.Sampling.TopLogprobs = 20), cancellationToken: Token);
