@@ -1,5 +1,6 @@
 using CsCheck;
 using ModelServe.Execution.Kernels;
+using Xunit;
 
 namespace ModelServe.Execution.Tests.Kernels;
 

@@ -1,6 +1,9 @@
 using System.Diagnostics;
-using System.Runtime.CompilerServices;
 using ModelServe.Execution.Kernels;
+using ModelServe.Execution.Tests.Kernels;
+using Xunit;
+
+[assembly: AssemblyFixture(typeof(StubLibrary))]
 
 namespace ModelServe.Execution.Tests.Kernels;
 
@@ -33,8 +36,19 @@ public sealed class StubLibrary : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private static string NativeSources([CallerFilePath] string here = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "..", "native"));
+    // Found from the program's own folder: a deterministic build maps the compiler's paths.
+    private static string NativeSources()
+    {
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (File.Exists(Path.Combine(folder.FullName, "native", "include", "modelserve.h")))
+            {
+                return Path.Combine(folder.FullName, "native");
+            }
+        }
+
+        throw new DirectoryNotFoundException("native/include/modelserve.h lies in no folder above " + AppContext.BaseDirectory);
+    }
 
     /// <summary>Null on success; without a compiler, the reason to skip; a compile error fails the test.</summary>
     private static string? Compile(IEnumerable<string> arguments)
