@@ -117,3 +117,8 @@ for form in stub emu; do
   PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1 "$python" "$checks" \
     "$build/libmodelserve_$form.so" | tail -n 1 | sed "s/^/compile gate: libmodelserve_$form: /"
 done
+# The GPU session's scripts, as far as they go without a GPU.
+for script in timing decode_bench; do
+  PYTHONDONTWRITEBYTECODE=1 "$python" "$(dirname "$checks")/$script.py" "$build/libmodelserve_emu.so" \
+    --dry | tail -n 1 | sed "s/^/compile gate: $script --dry: /"
+done

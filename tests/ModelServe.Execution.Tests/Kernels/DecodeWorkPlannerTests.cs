@@ -7,11 +7,11 @@ namespace ModelServe.Execution.Tests.Kernels;
 public sealed class DecodeWorkPlannerTests
 {
     private const int MaxRows = 40;
-    private const int MaxContext = 5000;
+    private const int MaxContext = 2000;
 
     private static readonly Gen<(int[] Contexts, int Window, int KvHeads, int Multiprocessors, bool Deterministic)> Steps =
         Gen.Select(
-            Gen.Int[1, MaxContext].Array[1, MaxRows], Gen.OneOf(Gen.Const(0), Gen.Int[1, 6000]), Gen.Int[1, 16],
+            Gen.Int[1, MaxContext].Array[1, MaxRows], Gen.OneOf(Gen.Const(0), Gen.Int[1, 2500]), Gen.Int[1, 16],
             Gen.Int[1, 132], Gen.Bool);
 
     [Fact]
@@ -23,18 +23,17 @@ public sealed class DecodeWorkPlannerTests
             var seen = new int[step.Contexts[row]];
             for (var i = 0; i < planner.Count; i++)
             {
-                for (var key = planner.Chunks[i] * planner.ChunkTokens; planner.Rows[i] == row && key < seen.Length; key++)
+                var start = planner.Chunks[i] * planner.ChunkTokens;
+                var end = Math.Min(start + planner.ChunkTokens, seen.Length);
+                for (var key = start; planner.Rows[i] == row && key < end; key++)
                 {
-                    if (key < (planner.Chunks[i] + 1) * planner.ChunkTokens)
-                    {
-                        seen[key]++;
-                    }
+                    seen[key]++;
                 }
             }
 
             var visible = step.Window > 0 ? Math.Max(0, seen.Length - step.Window) : 0;
-            Assert.All(seen[visible..], times => Assert.Equal(1, times));
-            Assert.All(seen, times => Assert.InRange(times, 0, 1));
+            Assert.False(seen.AsSpan(visible).ContainsAnyExcept(1));
+            Assert.False(seen.AsSpan().ContainsAnyExcept(0, 1));
         }
     });
 
@@ -66,7 +65,7 @@ public sealed class DecodeWorkPlannerTests
             return Math.Min(context, (planner.Chunks[i] + 1) * planner.ChunkTokens) - start;
         }).ToArray();
         Assert.Equal(lengths.OrderDescending(), lengths);
-        Assert.All(lengths, length => Assert.True(length > 0));
+        Assert.True(lengths[^1] > 0);
     });
 
     [Fact]

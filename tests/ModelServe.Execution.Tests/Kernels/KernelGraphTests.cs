@@ -3,7 +3,7 @@ using Xunit;
 
 namespace ModelServe.Execution.Tests.Kernels;
 
-public sealed unsafe class KernelGraphTests(StubLibrary stub) : IClassFixture<StubLibrary>
+public sealed unsafe class KernelGraphTests(StubLibrary stub)
 {
     [Fact]
     public void A_captured_op_runs_only_when_its_graph_is_launched()

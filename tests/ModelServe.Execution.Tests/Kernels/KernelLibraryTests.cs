@@ -3,7 +3,7 @@ using Xunit;
 
 namespace ModelServe.Execution.Tests.Kernels;
 
-public sealed class KernelLibraryTests(StubLibrary stub) : IClassFixture<StubLibrary>
+public sealed class KernelLibraryTests(StubLibrary stub)
 {
     [Fact]
     public void Every_struct_has_the_size_that_the_library_was_built_with()

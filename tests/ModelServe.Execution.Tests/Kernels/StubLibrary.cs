@@ -1,6 +1,9 @@
 using System.Diagnostics;
 using ModelServe.Execution.Kernels;
+using ModelServe.Execution.Tests.Kernels;
 using Xunit;
+
+[assembly: AssemblyFixture(typeof(StubLibrary))]
 
 namespace ModelServe.Execution.Tests.Kernels;
 

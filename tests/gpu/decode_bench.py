@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+"""Whole decode steps through the C ABI, captured as one graph: milliseconds a step for random weights of real shapes.
+
+usage: decode_bench.py LIBRARY [--json FILE] [--cublaslt FILE] [--dry]
+
+Floor: bytes that must be read (weights once, keys and values once) over the copy bandwidth given in the reference, 4.3 TB/s.
+Up to 64 rows every product is the skinny kernel with fused norms and epilogues; beyond, cuBLASLt. --dry runs one tiny
+model once on any implementation of the ABI, without times.
+"""
+import argparse
+import json
+import statistics
+import sys
+
+import numpy as np
+
+from abi import C, K, STRUCTS, Device, bf16
+from check_attention import plan_decode
+from check_sampling import rows_of
+
+MODELS = {  # layers, hidden, query heads, key/value heads, head size, features, vocabulary, head norms
+    "Qwen3-0.6B": (28, 1024, 16, 8, 128, 3072, 151936, True),
+    "Llama-3.2-1B": (16, 2048, 32, 8, 64, 8192, 128256, False),
+    "Llama-3.1-8B": (32, 4096, 32, 8, 128, 14336, 128256, False),
+}
+TINY = (2, 256, 4, 2, 64, 512, 1000, True)
+COPY_BYTES_PER_SECOND = 4.3e12
+BLOCK, CONTEXT = 16, 1024
+
+
+class Model:
+    """Weights and buffers of one model at one batch size; `step` launches one decode step."""
+
+    def __init__(self, device, shape, batch, context):
+        self.device, self.batch, self.context = device, batch, context
+        self.layers, self.hidden, self.hq, self.hkv, self.d, self.features, self.vocab, head_norm = shape
+        self.owned, self.weight_bytes = [], 0
+        self.tile = device.buffer(bf16(np.random.default_rng(0).standard_normal(1 << 24, np.float32) * 0.02))
+        self.qkv_width = (self.hq + 2 * self.hkv) * self.d
+        ones = device.buffer(bf16(np.ones(max(self.hidden, self.d))))
+        self.norm, self.head_norm = ones, ones if head_norm else None
+        self.weights = [[self.weight(self.qkv_width, self.hidden), self.weight(self.hidden, self.hq * self.d),
+                         self.weight(2 * self.features, self.hidden), self.weight(self.hidden, self.features)]
+                        for _ in range(self.layers)]
+        self.head = self.weight(self.vocab, self.hidden)
+        self.inputs()
+        self.calls = self.plan()
+
+    def malloc(self, n):
+        self.owned.append(self.device.malloc(n))
+        return self.owned[-1]
+
+    def weight(self, rows, columns):
+        """Random values, by repeated copies of one tile: the time does not depend on which."""
+        n = rows * columns * 2
+        address = self.malloc(n)
+        for at in range(0, n, self.tile.nbytes):
+            self.device.call("ms_d2d", C.c_void_p(address + at), C.c_void_p(self.tile.address),
+                             C.c_size_t(min(n - at, self.tile.nbytes)), self.device.stream)
+        self.weight_bytes += n
+        return address
+
+    def inputs(self):
+        device, b, context = self.device, self.batch, self.context
+        pages = -(-context // BLOCK)
+        blocks = b * pages
+        self.kv_bytes = 2 * self.layers * b * context * self.hkv * self.d * 2
+        base = self.weight(2 * self.layers * blocks * self.hkv * BLOCK, self.d)
+        self.weight_bytes -= 2 * self.layers * blocks * self.hkv * BLOCK * self.d * 2
+        self.kv = STRUCTS["ms_kv_cache"](struct_size=C.sizeof(STRUCTS["ms_kv_cache"]), dtype=K["MS_BF16"], n_layers=self.layers,
+                                         n_kv_heads=self.hkv, head_dim=self.d, block_size=BLOCK, n_blocks=blocks, base=base)
+        ints = lambda a: device.buffer(np.asarray(a, np.int32))
+        self.slots, self.starts = ints(np.arange(b)), ints(np.arange(b + 1))
+        self.table = ints(np.random.default_rng(1).permutation(blocks).reshape(b, pages))
+        self.pages, self.counts, self.first = pages, ints([b, b, 0]), ints([context - 1] * b)
+        self.ids, self.last = ints([-1] * b), ints([0] * b)
+        self.tokens, self.positions, self.lengths = ints([0] * b), ints([0] * b), ints([0] * b)
+        self.kv_slots = device.buffer(np.zeros(b, np.int64))
+        angles = np.arange(context)[:, None] / 10000.0 ** (np.arange(0, self.d, 2) / self.d)
+        self.cos_sin = device.buffer(np.concatenate([np.cos(angles), np.sin(angles)], 1).astype(np.float32))
+        contexts, chunk = [context] * b, 64
+        blocks_wanted = 2 * device.info.sm_count * (1 if b * self.hkv < 2 * device.info.sm_count else 4)
+        while len(plan_decode(contexts, chunk, 0)[0]) * self.hkv > blocks_wanted and chunk < context:
+            chunk *= 2
+        rows, chunks, indptr = plan_decode(contexts, chunk, 0)
+        self.work = dict(n_work=len(rows), chunk_tokens=chunk, work_row=ints(rows), work_chunk=ints(chunks), work_indptr=ints(indptr),
+                         partial=device.full((len(rows), self.hq, self.d + 2), 0, np.float32))
+        wide = lambda n: device.full((b, n), 0, np.uint16)
+        self.h, self.normed, self.qkv = wide(self.hidden), wide(self.hidden), wide(self.qkv_width)
+        self.mixed, self.gate_up, self.act = wide(self.hq * self.d), wide(2 * self.features), wide(self.features)
+        self.logits = device.full((b, self.vocab), 0, np.float32)
+        self.workspace = device.full(32 << 20, 0, np.uint8)
+        self.attention_tickets = device.full((b, self.hkv), 0, np.int32)
+        self.gemm_tickets = device.full(max(self.vocab, 2 * self.features) // 8 + 1, 0, np.int32)
+        self.rules = device.buffer(rows_of(b, temperature=0.0).view(np.uint8))
+
+    def gemm(self, x, w, y, n, k, **more):
+        return ("gemm", self.device.args("gemm", m=self.batch, n=n, k=k, x_dtype=1, w_dtype=1, y_dtype=more.pop("y_dtype", 1), x=x,
+                                         w=w, y=y, workspace=self.workspace, workspace_bytes=32 << 20, tickets=self.gemm_tickets,
+                                         eps=1e-6, **more))
+
+    def normed_gemm(self, w, y, n, **more):
+        """Norm fused into the product where the skinny kernel runs, a launch of its own otherwise."""
+        if self.batch <= 64:
+            return [self.gemm(self.h, w, y, n, self.hidden, norm_weight=self.norm, splits=1, **more)]
+        norm = self.device.args("add_rmsnorm", n_tokens=self.batch, hidden=self.hidden, eps=1e-6, x=self.h, weight=self.norm, out=self.normed)
+        return [("add_rmsnorm", norm), self.gemm(self.normed, w, y, n, self.hidden, **more)]
+
+    def feed_forward(self, gate_up, down):
+        if self.batch <= 64:
+            calls = self.normed_gemm(gate_up, self.act, self.features, epilogue=K["MS_EPILOGUE_SILU_MUL"])
+        else:
+            act = self.device.args("act_mul", n_tokens=self.batch, features=self.features, gate_up=self.gate_up, out=self.act)
+            calls = self.normed_gemm(gate_up, self.gate_up, 2 * self.features) + [("act_mul", act)]
+        return calls + [self.gemm(self.act, down, self.h, self.hidden, self.features, residual=self.h)]
+
+    def layer(self, index):
+        device, (qkv, out, gate_up, down) = self.device, self.weights[index]
+        rope = device.args("qk_rope_kv", n_tokens=self.batch, n_q_heads=self.hq, layer=index, rope=K["MS_ROPE_NEOX"],
+                           rotary_dim=self.d, max_position=self.context, eps=1e-6, positions=self.positions, kv_slots=self.kv_slots,
+                           cos_sin=self.cos_sin, q_weight=self.head_norm, k_weight=self.head_norm, qkv=self.qkv, kv_h=self.kv)
+        attention = device.args("attn_decode", n_rows=self.batch, n_q_heads=self.hq, layer=index, max_blocks=self.pages,
+                                softmax_scale=self.d ** -0.5, q_stride=self.qkv_width, slot=self.slots, context_len=self.lengths,
+                                block_table=self.table, q=self.qkv, out=self.mixed, tickets=self.attention_tickets, kv_h=self.kv,
+                                **self.work)
+        return (self.normed_gemm(qkv, self.qkv, self.qkv_width) + [("qk_rope_kv", rope), ("attn_decode", attention)]
+                + [self.gemm(self.mixed, out, self.h, self.hidden, self.hq * self.d, residual=self.h)]
+                + self.feed_forward(gate_up, down))
+
+    def plan(self):
+        device = self.device
+        begin = device.args("step_begin", n_rows=self.batch, n_tokens=self.batch, max_blocks=self.pages, block_size=BLOCK,
+                            counts=self.counts, slot=self.slots, token_start=self.starts, first_position=self.first,
+                            input_ids=self.ids, last_token=self.last, block_table=self.table, token_ids=self.tokens,
+                            positions=self.positions, kv_slots=self.kv_slots, context_len=self.lengths)
+        embed = device.args("embed", n_tokens=self.batch, hidden=self.hidden, vocab=self.vocab, scale=1.0, ids=self.tokens,
+                            table=self.head, out=self.h)
+        sample = device.args("sample", n_rows=self.batch, vocab=self.vocab, logits=self.logits, rows=self.rules,
+                             tokens=self.ids_out(), last_token=self.last)
+        calls = [("step_begin", begin), ("embed", embed)]
+        for index in range(self.layers):
+            calls += self.layer(index)
+        return calls + self.normed_gemm(self.head, self.logits, self.vocab, y_dtype=K["MS_F32"]) + [("sample", sample)]
+
+    def ids_out(self):
+        self.sampled = self.device.full(self.batch, -1, np.int32)
+        return self.sampled
+
+    def step(self):
+        for op, args in self.calls:
+            self.device.launch(op, args)
+
+    def close(self):
+        for address in self.owned:
+            self.device.free(address)
+
+
+def measure(model):
+    """Median milliseconds of a replayed step."""
+    device = model.device
+    model.step()
+    device.sync()
+    replay = device.capture(model.step)
+    first, last, ms, times = C.c_void_p(), C.c_void_p(), C.c_float(), []
+    for event in (first, last):
+        device.call("ms_event_new", 1, C.byref(event))
+    replay(5)
+    for _ in range(30):
+        device.call("ms_event_record", first, device.stream)
+        device.call("ms_graph_launch", replay.graph, device.stream)
+        device.call("ms_event_record", last, device.stream)
+        device.sync()
+        device.call("ms_event_elapsed", first, last, C.byref(ms))
+        times.append(ms.value)
+    return statistics.median(times)
+
+
+def dry(device):
+    for batch in (2, 3):
+        model = Model(device, TINY, batch, 40)
+        model.step()
+        device.sync()
+        eager = model.sampled.read()
+        model.last.write(np.zeros(batch, np.int32))
+        device.capture(model.step)()
+        assert ((0 <= eager) & (eager < TINY[6])).all() and (model.sampled.read() == eager).all()
+        model.close()
+    print("one step eager and one replayed: equal tokens, all in the vocabulary")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("library")
+    parser.add_argument("--json")
+    parser.add_argument("--cublaslt")
+    parser.add_argument("--dry", action="store_true")
+    options = parser.parse_args()
+    device, rows = Device(options.library, options.cublaslt), []
+    if options.dry:
+        dry(device)
+        return 0
+    for name, shape in MODELS.items():
+        for batch in (1, 8, 32, 128, 256):
+            model = Model(device, shape, batch, CONTEXT)
+            ms = measure(model)
+            floor = (model.weight_bytes + model.kv_bytes) / COPY_BYTES_PER_SECOND * 1e3
+            rows.append(dict(model=name, batch=batch, context=CONTEXT, ms=ms, floor_ms=floor, launches=len(model.calls)))
+            print(f"{name:14} B{batch:<4} {ms:8.3f} ms/step  floor {floor:7.3f} ms ({100 * floor / ms:4.1f} %)  "
+                  f"{batch / ms * 1e3:9.0f} tok/s  {len(model.calls)} launches", flush=True)
+            model.close()
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(rows, file, indent=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
