@@ -29,7 +29,9 @@ internal sealed class ModelOptionSet
     }
 
     /// <summary>What was given, over the defaults.</summary>
-    public EngineSettings Read(ParseResult parsed)
+    /// <param name="parsed">The command line.</param>
+    /// <param name="maxRunning">Sequences that run at once where nothing was given; null takes the server's default.</param>
+    public EngineSettings Read(ParseResult parsed, int? maxRunning = null)
     {
         EngineSettings defaults = new();
         return defaults with
@@ -38,7 +40,7 @@ internal sealed class ModelOptionSet
             DType = parsed.GetValue(_dtype) ?? defaults.DType,
             MaxModelLength = parsed.GetValue(_maxModelLength),
             KvMemoryBytes = parsed.GetValue(_kvMemory),
-            MaxRunning = parsed.GetValue(_maxRunning) ?? defaults.MaxRunning,
+            MaxRunning = parsed.GetValue(_maxRunning) ?? maxRunning ?? defaults.MaxRunning,
             MaxBatchedTokens = parsed.GetValue(_maxBatchedTokens) ?? defaults.MaxBatchedTokens,
         };
     }

@@ -49,13 +49,23 @@ internal sealed class RunCommand : Command
             {
                 result.AddError("run: give a prompt or --token-ids, and not both");
             }
+
+            if (result.GetResult(_logprobs) is { Implicit: false } && !result.GetValue(_json))
+            {
+                result.AddError("--logprobs: only --json can show them");
+            }
+
+            if (hasIds && result.GetValue(_raw))
+            {
+                result.AddError("--raw: --token-ids have no chat template to leave out");
+            }
         });
         SetAction(RunAsync);
     }
 
     private async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
     {
-        EngineSettings settings = _modelOptions.Read(parsed) with { MaxRunning = 1 };
+        EngineSettings settings = _modelOptions.Read(parsed, maxRunning: 1);
         using HostedModel model = HostedModel.Load(new ModelReference("run", ShippedModels.Resolve(parsed.GetValue(_model)!)), settings, requireText: parsed.GetValue(_prompt) is not null, TimeProvider.System);
         int[] prompt = parsed.GetValue(_tokenIds) is { Length: > 0 } ids ? ids : Encode(model.Text, parsed.GetValue(_prompt)!, parsed.GetValue(_raw));
         GenerationRequest request = Request(parsed, model, prompt);

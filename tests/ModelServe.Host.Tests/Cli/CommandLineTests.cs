@@ -87,6 +87,17 @@ public sealed class CommandLineTests
         Assert.DoesNotContain("   at ", errors + output, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("--logprobs: only --json", "run", "--logprobs", "2", "hello")]
+    [InlineData("--raw: --token-ids", "run", "--raw", "--token-ids", "1,2")]
+    public async Task An_option_without_effect_is_refused(string message, params string[] arguments)
+    {
+        (int code, string output, string errors) = await ModelServeProcess.RunAsync(Cancellation, arguments);
+        Assert.NotEqual(0, code);
+        Assert.Contains(message, errors, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", errors + output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_missing_checkpoint_is_one_line_on_standard_error()
     {
