@@ -2,7 +2,7 @@ using System.Globalization;
 using ModelServe.V1;
 using Xunit;
 
-namespace ModelServe.Host.Tests.Wire;
+namespace ModelServe.Api.Tests.Wire;
 
 public sealed class MetricsTests(SyntheticCheckpoint checkpoint) : WireTest(checkpoint)
 {

@@ -1,7 +1,7 @@
 using ModelServe.V1;
 using Xunit;
 
-namespace ModelServe.Host.Tests.Wire;
+namespace ModelServe.Api.Tests.Wire;
 
 public sealed class StreamingTests(SyntheticCheckpoint checkpoint) : WireTest(checkpoint)
 {

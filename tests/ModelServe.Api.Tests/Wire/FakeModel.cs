@@ -2,7 +2,7 @@ using System.Text;
 using ModelServe.Engine.Running;
 using ModelServe.Engine.Simulation;
 
-namespace ModelServe.Host.Tests.Wire;
+namespace ModelServe.Api.Tests.Wire;
 
 /// <summary>A real engine over the fake executor, whose outputs a test writes and whose steps a test can hold back.</summary>
 public sealed class FakeModel : IDisposable

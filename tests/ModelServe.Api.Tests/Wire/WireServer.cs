@@ -7,7 +7,6 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using ModelServe.Api;
 using ModelServe.Api.Health;
 using ModelServe.Api.Models;
 using ModelServe.Client;
@@ -15,7 +14,7 @@ using ModelServe.Engine.Running;
 using ModelServe.V1;
 using Xunit;
 
-namespace ModelServe.Host.Tests.Wire;
+namespace ModelServe.Api.Tests.Wire;
 
 /// <summary>The wire side on real Kestrel ports of the loopback interface, in front of fake models.</summary>
 public sealed class WireServer : IAsyncDisposable

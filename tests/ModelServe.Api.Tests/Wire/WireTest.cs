@@ -1,10 +1,9 @@
-using ModelServe.Api;
 using ModelServe.V1;
 using Xunit;
 
-[assembly: AssemblyFixture(typeof(ModelServe.Host.Tests.Wire.SyntheticCheckpoint))]
+[assembly: AssemblyFixture(typeof(ModelServe.Api.Tests.Wire.SyntheticCheckpoint))]
 
-namespace ModelServe.Host.Tests.Wire;
+namespace ModelServe.Api.Tests.Wire;
 
 /// <summary>What every test of the wire needs: the checkpoint, a server, and short ways to ask it.</summary>
 public abstract class WireTest(SyntheticCheckpoint checkpoint)

@@ -7,7 +7,7 @@ using ModelServe.V1;
 using Xunit;
 using ServingStatus = Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus;
 
-namespace ModelServe.Host.Tests.Wire;
+namespace ModelServe.Api.Tests.Wire;
 
 /// <summary>What clients are told when the server cannot take more, is on its way down, or has failed.</summary>
 public sealed class OverloadTests(SyntheticCheckpoint checkpoint) : WireTest(checkpoint)

@@ -5,7 +5,7 @@ using Grpc.Core;
 using ModelServe.V1;
 using Xunit;
 
-namespace ModelServe.Host.Tests.Wire;
+namespace ModelServe.Api.Tests.Wire;
 
 /// <summary>Bad requests through the wire: the status, the field by name, and a server that goes on.</summary>
 public sealed class RejectionTests(SyntheticCheckpoint checkpoint) : WireTest(checkpoint)

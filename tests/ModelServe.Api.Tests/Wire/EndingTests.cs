@@ -1,10 +1,9 @@
 using Grpc.Core;
-using ModelServe.Api;
 using ModelServe.Api.Requests;
 using ModelServe.V1;
 using Xunit;
 
-namespace ModelServe.Host.Tests.Wire;
+namespace ModelServe.Api.Tests.Wire;
 
 /// <summary>Endings that come from outside the model: cancel, abort, deadline, a reader that does not read.</summary>
 public sealed class EndingTests(SyntheticCheckpoint checkpoint) : WireTest(checkpoint)

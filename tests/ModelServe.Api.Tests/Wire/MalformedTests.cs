@@ -3,12 +3,11 @@ using System.IO.Compression;
 using System.Net;
 using System.Net.Http.Headers;
 using Google.Protobuf;
-using ModelServe.Api;
 using ModelServe.Api.Requests;
 using ModelServe.V1;
 using Xunit;
 
-namespace ModelServe.Host.Tests.Wire;
+namespace ModelServe.Api.Tests.Wire;
 
 /// <summary>What raw bytes are answered with: pinned, because the framework decides most of it, and good streams stay unharmed.</summary>
 public sealed class MalformedTests(SyntheticCheckpoint checkpoint) : WireTest(checkpoint)

@@ -1,9 +1,9 @@
 using Microsoft.Extensions.AI;
+using ModelServe.Api.Tests.Wire;
 using ModelServe.Client;
-using ModelServe.Host.Tests.Wire;
 using Xunit;
 
-namespace ModelServe.Host.Tests.Client;
+namespace ModelServe.Api.Tests.Client;
 
 public sealed class ModelServeChatClientTests(SyntheticCheckpoint checkpoint) : WireTest(checkpoint)
 {

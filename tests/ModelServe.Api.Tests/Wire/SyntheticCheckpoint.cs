@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using ModelServe.Codec;
 
-namespace ModelServe.Host.Tests.Wire;
+namespace ModelServe.Api.Tests.Wire;
 
 /// <summary>A checkpoint's text side, written to a temporary folder: 256 single bytes whose id is the byte, and four special tokens.</summary>
 /// <remarks>An output of ASCII text is one token a character, so that tests can say what a model "writes" as a string.</remarks>

@@ -3,7 +3,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using Xunit;
 
-namespace ModelServe.Host.Tests.Wire;
+namespace ModelServe.Api.Tests.Wire;
 
 /// <summary>The contract as grpc-js understands it. Skipped where node or its packages are absent (npm install in tests/oracles/grpc-js).</summary>
 public sealed class ForeignClientTests(SyntheticCheckpoint checkpoint) : WireTest(checkpoint)

@@ -2,7 +2,7 @@ using Grpc.Core;
 using ModelServe.V1;
 using Xunit;
 
-namespace ModelServe.Host.Tests.Wire;
+namespace ModelServe.Api.Tests.Wire;
 
 /// <summary>Requests with random values in every field: refused or served, never a fault of the server.</summary>
 public sealed class RandomRequestTests(SyntheticCheckpoint checkpoint) : WireTest(checkpoint)
