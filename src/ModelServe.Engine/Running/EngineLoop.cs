@@ -19,6 +19,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     private readonly AdmissionGate _gate;
     private readonly LiveRequests _live;
     private readonly Inbox _inbox = new();
+    private readonly StepCustody _custody = new();
     private readonly EngineCounters _counters = new();
     private readonly StepPlanner _planner;
     private readonly StepSettlement _settlement;
@@ -81,6 +82,9 @@ public sealed class EngineLoop : IEngine, IDisposable
         PrefixQueries = _counters.PrefixQueries,
         PrefixHits = _counters.PrefixHits,
         Healings = _counters.Healings,
+        FailedSequences = _counters.FailedSequences,
+        StepTokens = _counters.StepTokens,
+        StepSeconds = _counters.StepSeconds,
         LastProgress = new DateTimeOffset(_counters.LastProgressTicks, TimeSpan.Zero),
         Failure = _live.Failure,
         Draining = _live.Draining,
@@ -120,7 +124,7 @@ public sealed class EngineLoop : IEngine, IDisposable
 
         sequence!.Stream.Timings.Arrived = _time.GetUtcNow();
         _inbox.AddArrival(sequence);
-        if (Volatile.Read(ref _stopped) != 0)
+        if (Volatile.Read(ref _stopped) != 0 || (_custody.IsTaken && _live.Failure is not null))
         {
             // The engine thread may have looked for the last time before this one arrived.
             _intake.EndArrivals(_time.GetUtcNow());
@@ -135,6 +139,19 @@ public sealed class EngineLoop : IEngine, IDisposable
         var sequence = _live.Find(requestId);
         sequence?.Stream.Cancel(reason);
         return sequence is not null;
+    }
+
+    /// <inheritdoc />
+    public bool GiveUpStep(string reason)
+    {
+        if (!_custody.TryTake())
+        {
+            return false;
+        }
+
+        Fail(new ExecutorFailedException(reason));
+        _intake.EndArrivals(_time.GetUtcNow());
+        return true;
     }
 
     /// <summary>Refuses new requests from now on; those admitted run to their end. Any thread.</summary>
@@ -157,7 +174,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     }
 
     /// <summary>Refuses new requests, stops after the steps in flight, and ends what is live as drained.</summary>
-    /// <remarks>Waits for the executor to return the steps in flight.</remarks>
+    /// <remarks>Waits for the executor to return the steps in flight, unless one was given up.</remarks>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _stopped, 1) != 0)
@@ -167,8 +184,12 @@ public sealed class EngineLoop : IEngine, IDisposable
 
         BeginDrain();
         _inbox.Ring();
-        _thread?.Join();
-        Stop();
+        if (!_custody.IsTaken)
+        {
+            _thread?.Join();
+            Stop();
+        }
+
         _inbox.Dispose();
     }
 
@@ -190,7 +211,7 @@ public sealed class EngineLoop : IEngine, IDisposable
                 Rest();
             }
         }
-        catch (Exception exception) when (_live.Failure is null)
+        catch (Exception exception) when (exception is not StepGivenUpException && _live.Failure is null)
         {
             Fail(exception);
         }
@@ -200,12 +221,19 @@ public sealed class EngineLoop : IEngine, IDisposable
 
     private void Run()
     {
-        while (Volatile.Read(ref _stopped) == 0)
+        try
         {
-            if (!RunStep() || _live.Failure is not null)
+            while (Volatile.Read(ref _stopped) == 0)
             {
-                _inbox.WaitForNews();
+                if (!RunStep() || _live.Failure is not null)
+                {
+                    _inbox.WaitForNews();
+                }
             }
+        }
+        catch (StepGivenUpException)
+        {
+            // Whoever gave the step up has ended every request; this thread has nothing left that is its own.
         }
     }
 
@@ -220,19 +248,29 @@ public sealed class EngineLoop : IEngine, IDisposable
 
     private bool Submit()
     {
-        _executor.Submit(StepOf(++_lastStepId).Plan);
+        if (_inFlight == 0)
+        {
+            // Else the first step after a rest would look as old as the rest.
+            _counters.LastProgressTicks = _now.UtcTicks;
+        }
+
+        var step = StepOf(++_lastStepId);
+        step.SubmittedAt = _time.GetTimestamp();
+        _custody.Submit(_executor, step.Plan);
         _inFlight++;
         _fruitlessRounds = 0;
         _restChecked = false;
         return true;
     }
 
-    private StepResult Collect() => _executor.Collect();
+    private StepResult Collect() => _custody.Collect(_executor);
 
     private void Settle(StepResult result)
     {
         _now = _time.GetUtcNow();
-        _settlement.Settle(StepOf(_lastStepId - _inFlight + 1), result, _now);
+        var step = StepOf(_lastStepId - _inFlight + 1);
+        _settlement.Settle(step, result, _now);
+        _counters.CountStep(step.Plan.TokenCount, _time.GetElapsedTime(step.SubmittedAt));
         _inFlight--;
     }
 

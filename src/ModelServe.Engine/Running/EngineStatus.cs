@@ -42,7 +42,16 @@ public sealed record EngineStatus
     /// <summary>Times that slots and blocks were found missing while idle, and rebuilt.</summary>
     public long Healings { get; init; }
 
-    /// <summary>When the last step completed, or the engine started.</summary>
+    /// <summary>Sequences that failed alone since start, because their logits were not finite.</summary>
+    public long FailedSequences { get; init; }
+
+    /// <summary>Tokens of each step since start; counts go on while they are read.</summary>
+    public StepHistogram StepTokens { get; init; } = StepHistogram.Empty;
+
+    /// <summary>Seconds of each step since start, from submission to settlement; counts go on while they are read.</summary>
+    public StepHistogram StepSeconds { get; init; } = StepHistogram.Empty;
+
+    /// <summary>The heartbeat: when the last step completed, when work came after a rest, or when the engine started.</summary>
     public DateTimeOffset LastProgress { get; init; }
 
     /// <summary>Why the engine serves no more, or null while it does.</summary>

@@ -18,4 +18,13 @@ public interface IEngine
     /// <summary>Ends a request by name at the next step boundary; its blocks are free within one step.</summary>
     /// <returns>Whether a live request had that id.</returns>
     bool Abort(string requestId, FinishReason reason);
+
+    /// <summary>Declares the step that the executor is at lost: the engine has failed, and every request ends as failed, at once and once.</summary>
+    /// <remarks>
+    /// For a step that never returns. Should it return all the same, its result is dropped. The executor is not touched again,
+    /// and the process is best ended soon. Any thread.
+    /// </remarks>
+    /// <param name="reason">What the engine's failure will say.</param>
+    /// <returns>False when the engine was not inside its executor at this moment, or a step was given up before.</returns>
+    bool GiveUpStep(string reason);
 }
