@@ -50,4 +50,7 @@ public sealed record EngineStatus
 
     /// <summary>Whether new requests are refused because the server is stopping.</summary>
     public bool Draining { get; init; }
+
+    /// <summary>Whether an operator made it stand still, and how.</summary>
+    public PauseMode Pause { get; init; }
 }
