@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using ModelServe.Engine.Admission;
+using ModelServe.Engine.Blocks;
 using ModelServe.Engine.Planning;
 
 namespace ModelServe.Engine.Running;
@@ -25,6 +26,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     private readonly StepSettlement _settlement;
     private readonly RequestEndings _endings;
     private readonly CommandIntake _intake;
+    private readonly OrderDesk _orders;
     private readonly PlannedStep[] _steps;
     private Thread? _thread;
     private long _lastStepId;
@@ -54,6 +56,7 @@ public sealed class EngineLoop : IEngine, IDisposable
         _settlement = new StepSettlement(executor.Geometry, _planner, _counters);
         _endings = new RequestEndings(_planner, _live);
         _intake = new CommandIntake(_inbox, _planner, _live, _endings, _counters);
+        _orders = new OrderDesk(_inbox, _planner);
         _steps = new PlannedStep[executor.Depth];
         for (var i = 0; i < _steps.Length; i++)
         {
@@ -67,30 +70,12 @@ public sealed class EngineLoop : IEngine, IDisposable
     public ExecutorGeometry Geometry => _executor.Geometry;
 
     /// <inheritdoc />
-    public EngineStatus Status => new()
-    {
-        Running = _planner.Running.Count,
-        Waiting = Math.Max(0, _live.Count - _planner.Running.Count),
-        WaitingTokens = _live.QueuedTokens,
-        BlocksInUse = Math.Max(0, _planner.Ledger.Pool.InUseCount),
-        BlockCount = Geometry.BlockCount - 1,
-        Steps = _counters.Steps,
-        PromptTokens = _counters.PromptTokens,
-        CachedPromptTokens = _counters.CachedPromptTokens,
-        GeneratedTokens = _counters.GeneratedTokens,
-        Preemptions = _counters.Preemptions,
-        PrefixQueries = _counters.PrefixQueries,
-        PrefixHits = _counters.PrefixHits,
-        Healings = _counters.Healings,
-        FailedSequences = _counters.FailedSequences,
-        StepTokens = _counters.StepTokens,
-        StepSeconds = _counters.StepSeconds,
-        LastProgress = new DateTimeOffset(_counters.LastProgressTicks, TimeSpan.Zero),
-        Failure = _live.Failure,
-        Draining = _live.Draining,
-    };
+    public EngineStatus Status => EngineStatus.Of(_planner, _live, _counters, Geometry);
 
-    /// <summary>Complete once draining has begun and every request has ended.</summary>
+    /// <inheritdoc />
+    public KvEventLog? KvEvents => _planner.Ledger.Events;
+
+    /// <inheritdoc />
     public Task Drained => _live.Drained;
 
     /// <summary>Planner state, for tests and benchmarks.</summary>
@@ -151,11 +136,20 @@ public sealed class EngineLoop : IEngine, IDisposable
 
         Fail(new ExecutorFailedException(reason));
         _intake.EndArrivals(_time.GetUtcNow());
+        _orders.CompleteRest();
         return true;
     }
 
-    /// <summary>Refuses new requests from now on; those admitted run to their end. Any thread.</summary>
+    /// <inheritdoc />
     public void BeginDrain() => _live.BeginDrain();
+
+    /// <inheritdoc />
+    public async Task<bool> PauseAsync(PauseMode mode, CancellationToken cancellationToken) =>
+        await OrderAsync(EngineOrder.Pause(mode), cancellationToken) == 1;
+
+    /// <inheritdoc />
+    public Task<int> FlushPrefixCacheAsync(CancellationToken cancellationToken) =>
+        OrderAsync(EngineOrder.Flush(), cancellationToken);
 
     /// <summary>Refuses new requests and waits until those admitted have ended.</summary>
     public Task DrainAsync(CancellationToken cancellationToken)
@@ -164,7 +158,7 @@ public sealed class EngineLoop : IEngine, IDisposable
         return Drained.WaitAsync(cancellationToken);
     }
 
-    /// <summary>Ends every live request with that reason at the next step boundary. Any thread.</summary>
+    /// <inheritdoc />
     public void EndAll(FinishReason reason)
     {
         foreach (var sequence in _live.All)
@@ -216,7 +210,24 @@ public sealed class EngineLoop : IEngine, IDisposable
             Fail(exception);
         }
 
-        return _live.Count > 0 || _inFlight > 0;
+        _orders.CompleteIfStill(_inFlight);
+        // A standstill ends by news from outside or by a deadline.
+        return _inFlight > 0 || (_live.Count > 0 && !StandsStill);
+    }
+
+    private bool StandsStill =>
+        _planner.Pause == PauseMode.Keep || (_planner.Pause == PauseMode.Wait && _planner.Running.Count == 0);
+
+    private Task<int> OrderAsync(EngineOrder order, CancellationToken cancellationToken)
+    {
+        _inbox.AddOrder(order);
+        if (Volatile.Read(ref _stopped) != 0 || _custody.IsTaken)
+        {
+            // The engine thread may have looked for the last time before this one arrived.
+            _orders.CompleteRest();
+        }
+
+        return order.Done.WaitAsync(cancellationToken);
     }
 
     private void Run()
@@ -227,7 +238,7 @@ public sealed class EngineLoop : IEngine, IDisposable
             {
                 if (!RunStep() || _live.Failure is not null)
                 {
-                    _inbox.WaitForNews();
+                    _inbox.WaitForNews(_intake.UntilNextDeadline(_time.GetUtcNow()));
                 }
             }
         }
@@ -240,6 +251,12 @@ public sealed class EngineLoop : IEngine, IDisposable
     private void TakeCommands()
     {
         _now = _time.GetUtcNow();
+        if (KvEvents is { } events)
+        {
+            events.NowTicks = _now.UtcTicks;
+        }
+
+        _orders.Take();
         _intake.Take(_now);
     }
 
@@ -295,7 +312,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     /// <summary>Nothing runs and nothing is in flight: the moment to notice what was lost, and to mend it.</summary>
     private void Rest()
     {
-        if (_live.Failure is not null || (_restChecked && _planner.Waiting.Count == 0))
+        if (_live.Failure is not null || StandsStill || (_restChecked && _planner.Waiting.Count == 0))
         {
             return;
         }
@@ -322,6 +339,7 @@ public sealed class EngineLoop : IEngine, IDisposable
         _live.Fail(failure);
         _inFlight = 0;
         _planner.Abandon();
+        _orders.CompleteStandstill(0);
         foreach (var sequence in _live.All)
         {
             // An arrival that the inbox still holds ends here too; it is passed over when it is received.
@@ -357,6 +375,8 @@ public sealed class EngineLoop : IEngine, IDisposable
         }
 
         _intake.EndArrivals(_time.GetUtcNow());
+        _orders.CompleteStandstill(0);
+        _orders.CompleteRest();
     }
 
     [Conditional("DEBUG")]

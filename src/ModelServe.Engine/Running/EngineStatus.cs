@@ -1,3 +1,5 @@
+using ModelServe.Engine.Planning;
+
 namespace ModelServe.Engine.Running;
 
 /// <summary>Counts of one engine at one moment; a consistent enough snapshot for metrics and health, not for decisions.</summary>
@@ -59,4 +61,33 @@ public sealed record EngineStatus
 
     /// <summary>Whether new requests are refused because the server is stopping.</summary>
     public bool Draining { get; init; }
+
+    /// <summary>Whether an operator made it stand still, and how.</summary>
+    public PauseMode Pause { get; init; }
+
+    /// <summary>Reads the counts of this moment. Any thread.</summary>
+    internal static EngineStatus Of(StepPlanner planner, LiveRequests live, EngineCounters counters, ExecutorGeometry geometry) =>
+        new()
+        {
+            Running = planner.Running.Count,
+            Waiting = Math.Max(0, live.Count - planner.Running.Count),
+            WaitingTokens = live.QueuedTokens,
+            BlocksInUse = Math.Max(0, planner.Ledger.Pool.InUseCount),
+            BlockCount = geometry.BlockCount - 1,
+            Steps = counters.Steps,
+            PromptTokens = counters.PromptTokens,
+            CachedPromptTokens = counters.CachedPromptTokens,
+            GeneratedTokens = counters.GeneratedTokens,
+            Preemptions = counters.Preemptions,
+            PrefixQueries = counters.PrefixQueries,
+            PrefixHits = counters.PrefixHits,
+            Healings = counters.Healings,
+            FailedSequences = counters.FailedSequences,
+            StepTokens = counters.StepTokens,
+            StepSeconds = counters.StepSeconds,
+            LastProgress = new DateTimeOffset(counters.LastProgressTicks, TimeSpan.Zero),
+            Failure = live.Failure,
+            Draining = live.Draining,
+            Pause = planner.Pause,
+        };
 }
