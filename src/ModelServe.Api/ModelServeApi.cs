@@ -31,8 +31,12 @@ public static class ModelServeApi
         services.AddSingleton<CallerSalt>();
         services.AddSingleton<RequestReader>();
         services.AddSingleton<LiveRequests>();
+        services.AddMetrics();
+        services.AddSingleton<ServerMeter>();
         services.AddSingleton<MetricsRegistry>();
+        services.AddSingleton<MetricsReader>();
         services.AddSingleton<MetricsPage>();
+        services.AddHostedService<MetricsPublisher>();
         services.AddSingleton(provider => new ServerDrain(
             provider.GetRequiredService<LiveRequests>(),
             provider.GetRequiredService<HealthReporter>(),
@@ -79,7 +83,7 @@ public static class ModelServeApi
         routes.MapGet("/health", (HealthReporter health) => Answer(health.IsReady, "serving", "not serving"));
         routes.MapGet("/health/ready", (HealthReporter health) => Answer(health.IsReady, "ready", "not ready"));
         routes.MapGet("/health/live", (HealthReporter health) => Answer(health.IsLive, "live", "not live"));
-        routes.MapGet("/metrics", (MetricsPage page) => Results.Text(page.Render(), PrometheusText.ContentType));
+        routes.MapGet("/metrics", (HttpContext context, MetricsPage page) => page.AnswerAsync(context));
         routes.MapGet(
             "/version", () => Results.Json(new { software = SoftwareVersion.Name, version = SoftwareVersion.Version }));
         return routes;

@@ -54,7 +54,8 @@ internal sealed class AdmittedRequest : IDisposable
 
         _released = true;
         Stream.Dispose();
-        Metrics.CountEnded(Ending, TokensSent, EndingWasRead ? Stream.Timings : null);
+        Metrics.CountEnded(
+            Ending, Read.Operation, Read.Request.PromptTokenIds.Length, TokensSent, EndingWasRead ? Stream.Timings : null);
         _live.Remove(Read.Model, Stream);
     }
 }
