@@ -71,8 +71,9 @@ internal sealed class GenAiMetrics
         _outputTokens = [.. outputTokens];
     }
 
-    /// <summary>gen_ai.server.request.duration.</summary>
-    public IEnumerable<LabelledCounts> Durations => _durations;
+    /// <summary>gen_ai.server.request.duration; a kind of error has no series before it has happened.</summary>
+    public IEnumerable<LabelledCounts> Durations => _durations.Where(
+        series => series.Counts.Sum > 0 || !series.Labels.Contains("error_type", StringComparison.Ordinal));
 
     /// <summary>gen_ai.server.time_to_first_token.</summary>
     public IEnumerable<LabelledCounts> FirstTokens => _firstTokens;

@@ -78,6 +78,9 @@ public sealed class EngineLoop : IEngine, IDisposable
     /// <inheritdoc />
     public Task Drained => _live.Drained;
 
+    /// <summary>Whether a step was given up, so that the executor may still be busy with it.</summary>
+    public bool HasLostStep => _custody.IsTaken;
+
     /// <summary>Planner state, for tests and benchmarks.</summary>
     internal StepPlanner Planner => _planner;
 

@@ -1,7 +1,7 @@
 namespace ModelServe.Engine.Running;
 
 /// <summary>The executor returned after its step had been given up; the engine thread ends.</summary>
-internal sealed class StepGivenUpException : Exception
+public sealed class StepGivenUpException : Exception
 {
     /// <summary>With the one message there is.</summary>
     public StepGivenUpException()
