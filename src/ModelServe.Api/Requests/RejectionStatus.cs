@@ -38,14 +38,19 @@ internal static class RejectionStatus
         RejectionReason.DeadlinePassed => StatusCode.DeadlineExceeded,
         RejectionReason.Draining => StatusCode.Unavailable,
         RejectionReason.EngineFailed => StatusCode.Unavailable,
+        RejectionReason.WaitTooLong => StatusCode.ResourceExhausted,
+        RejectionReason.KeyConcurrency => StatusCode.ResourceExhausted,
+        RejectionReason.KeyRequestRate => StatusCode.ResourceExhausted,
+        RejectionReason.KeyTokenRate => StatusCode.ResourceExhausted,
+        RejectionReason.TierNotAllowed => StatusCode.PermissionDenied,
         _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, "a reason without a status"),
     };
 
     /// <summary>How long the client waits before it tries again; null when it need not try.</summary>
-    public static TimeSpan? RetryAfter(Rejection rejection) => rejection.Reason switch
+    public static TimeSpan? RetryAfter(Rejection rejection) => Code(rejection.Reason) switch
     {
-        RejectionReason.QueueFull or RejectionReason.QueuedTokensFull => rejection.RetryAfter ?? DefaultRetry,
-        RejectionReason.Draining => TimeSpan.Zero,
+        StatusCode.ResourceExhausted => rejection.RetryAfter ?? DefaultRetry,
+        StatusCode.Unavailable when rejection.Reason == RejectionReason.Draining => TimeSpan.Zero,
         _ => null,
     };
 
