@@ -25,7 +25,7 @@ internal sealed class LowerCase : ITextNormalizer
             }
             else
             {
-                output.Append(new Rune(LowerCaseTable.Lower(rune.Value)));
+                output.Append(new Rune(CaseTables.Lower(rune.Value)));
             }
         }
         return output.ToString();
