@@ -24,6 +24,8 @@ switch (args)
         DramBandwidth.Print(Console.Out);
         await DecodeTable.PrintAsync(Console.Out, directory, Number(args, 2, 64), [1, 4, 8, 16]);
         return 0;
+    case ["tokenizers", var vocabularies, var texts]:
+        return TokenizerTable.Print(Console.Out, vocabularies, texts) ? 0 : 2;
     default:
         // In this process: a generated project would be built under this repository's rules, and load libtorch once more.
         string[] all = [.. args, "--inProcess"];
