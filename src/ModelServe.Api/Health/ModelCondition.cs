@@ -12,6 +12,9 @@ internal enum ModelCondition
     /// <summary>Finishes what it has and takes nothing new.</summary>
     Draining,
 
+    /// <summary>Takes requests and stands still by an operator's order.</summary>
+    Paused,
+
     /// <summary>Failed; takes nothing any more.</summary>
     Failed,
 
@@ -29,6 +32,11 @@ internal static class ModelConditions
         if (status.Failure is not null)
         {
             return ModelCondition.Failed;
+        }
+
+        if (status.Pause != PauseMode.None)
+        {
+            return status.Draining ? ModelCondition.Draining : ModelCondition.Paused;
         }
 
         if (status.Running > 0 && now - status.LastProgress > stallLimit)

@@ -1,24 +1,21 @@
+using System.Collections.Concurrent;
 using ModelServe.Api.Models;
 using ModelServe.Engine.Admission;
 
 namespace ModelServe.Api.Metrics;
 
-/// <summary>The counts of every served model, made once at start. Thread-safe.</summary>
+/// <summary>The counts of every model that was ever served here, by name; one loaded again goes on counting. Thread-safe.</summary>
 internal sealed class MetricsRegistry
 {
     private readonly ModelCatalog _catalog;
-    private readonly Dictionary<string, ModelMetrics> _byModel;
+    private readonly ConcurrentDictionary<string, ModelMetrics> _byModel = new(StringComparer.Ordinal);
     private long _withoutModel;
 
-    /// <summary>Empty counts for every model of the catalog.</summary>
-    public MetricsRegistry(ModelCatalog catalog)
-    {
-        _catalog = catalog;
-        _byModel = catalog.Models.ToDictionary(model => model.Name, _ => new ModelMetrics(), StringComparer.Ordinal);
-    }
+    /// <summary>Empty counts.</summary>
+    public MetricsRegistry(ModelCatalog catalog) => _catalog = catalog;
 
     /// <summary>The counts of one model of the catalog.</summary>
-    public ModelMetrics Of(ServedModel model) => _byModel[model.Name];
+    public ModelMetrics Of(ServedModel model) => _byModel.GetOrAdd(model.Name, static _ => new ModelMetrics());
 
     /// <summary>Requests that named no model of the catalog.</summary>
     public long RejectedWithoutModel => Volatile.Read(ref _withoutModel);
