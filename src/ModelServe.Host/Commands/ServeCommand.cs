@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using ModelServe.Api.Facades;
 using ModelServe.Host.Models;
 using ModelServe.Host.Options;
 using ModelServe.Host.Serving;
@@ -17,6 +18,14 @@ internal sealed class ServeCommand : Command
     private readonly Option<double?> _drainTimeout = new("--drain-timeout") { Description = "seconds that running requests get after a stop signal (default 30)" };
     private readonly Option<double?> _maxRequestTime = new("--max-request-time") { Description = "seconds after which any request ends (default 600)" };
     private readonly Option<bool> _allowInsecureRemote = new("--allow-insecure-remote") { Description = "listen beyond loopback although nothing encrypts or authenticates" };
+    private readonly Option<string[]> _modelRoots = new("--model-root") { Description = "DIR below which models may be loaded by request; repeatable" };
+    private readonly Option<FacadeSet> _facades = new("--facades")
+    {
+        Description = "other gRPC interfaces to answer: all, none, or some of vllm,openengine,kserve (default all)",
+        DefaultValueFactory = _ => FacadeSet.All,
+        CustomParser = ParseFacades,
+    };
+
     private readonly ModelOptionSet _modelOptions = new();
 
     /// <summary>Declares options and action.</summary>
@@ -27,7 +36,7 @@ internal sealed class ServeCommand : Command
         ModelOptionSet.AddRange(_maxQueuedTokens, 1L, 1L << 40);
         ModelOptionSet.AddRange(_drainTimeout, 0.0, 86_400.0);
         ModelOptionSet.AddRange(_maxRequestTime, 0.001, 604_800.0);
-        foreach (Option option in new Option[] { _models, _grpc, _http, _maxQueued, _maxQueuedTokens, _drainTimeout, _maxRequestTime, _allowInsecureRemote })
+        foreach (Option option in new Option[] { _models, _grpc, _http, _maxQueued, _maxQueuedTokens, _drainTimeout, _maxRequestTime, _allowInsecureRemote, _modelRoots, _facades })
         {
             Options.Add(option);
         }
@@ -83,7 +92,34 @@ internal sealed class ServeCommand : Command
             DrainTimeout = TimeSpan.FromSeconds(parsed.GetValue(_drainTimeout) ?? 30),
             MaxRequestTime = TimeSpan.FromSeconds(parsed.GetValue(_maxRequestTime) ?? 600),
             AllowInsecureRemote = parsed.GetValue(_allowInsecureRemote),
+            ModelRoots = parsed.GetValue(_modelRoots) ?? [],
+            Facades = parsed.GetValue(_facades),
         };
+    }
+
+    private static FacadeSet ParseFacades(ArgumentResult result)
+    {
+        FacadeSet facades = FacadeSet.None;
+        foreach (string word in result.Tokens.Count > 0 ? result.Tokens[0].Value.Split(',') : [""])
+        {
+            FacadeSet? named = word switch
+            {
+                "all" => FacadeSet.All,
+                "none" => FacadeSet.None,
+                "vllm" => FacadeSet.Vllm,
+                "openengine" => FacadeSet.OpenEngine,
+                "kserve" => FacadeSet.KServe,
+                _ => null,
+            };
+            if (named is null)
+            {
+                result.AddError($"--facades: all, none, or some of vllm,openengine,kserve; got '{word}'");
+            }
+
+            facades |= named ?? FacadeSet.None;
+        }
+
+        return facades;
     }
 
     private static Option<ListenAddress> Address(string name, string description, string standard) => new(name)
