@@ -73,7 +73,7 @@ internal sealed class GenerationCall(
             return new RpcException(new Status(StatusCode.ResourceExhausted, "The client did not read its stream."));
         }
 
-        if (new DateTimeOffset(context.Deadline, TimeSpan.Zero) <= time.GetUtcNow())
+        if (new DateTimeOffset(context.Deadline, TimeSpan.Zero) <= TimeProvider.System.GetUtcNow())
         {
             request.Ending = EndReason.Deadline;
             return new RpcException(new Status(StatusCode.DeadlineExceeded, "The deadline passed."));

@@ -84,6 +84,10 @@ internal sealed class HostedModel : IDisposable
 
         // The engine's thread runs the executor: it must have ended before the weights go.
         Engine.Dispose();
-        _loaded.Dispose();
+        if (!Engine.HasLostStep)
+        {
+            // A lost step may still be reading them; the process is on its way out.
+            _loaded.Dispose();
+        }
     }
 }
