@@ -1,0 +1,18 @@
+using System.Runtime.InteropServices;
+
+namespace ModelServe.Execution.Cpu;
+
+/// <summary>The functions of the native CPU library, as <c>modelserve_cpu.h</c> declares them.</summary>
+/// <remarks><see cref="NativeCpu.Load()"/> must have found the features that a function names.</remarks>
+internal static unsafe partial class NativeCpuMethods
+{
+    private const string Library = "modelserve_cpu";
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial int ms_cpu_abi_version();
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial uint ms_cpu_features();
+}
