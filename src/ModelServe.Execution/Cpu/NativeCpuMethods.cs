@@ -15,4 +15,20 @@ internal static unsafe partial class NativeCpuMethods
     [LibraryImport(Library)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     internal static partial uint ms_cpu_features();
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial void ms_cpu_bf16_pack(ushort* weight, int rows, int columns, int first, int last, ushort* scratch);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial void ms_cpu_bf16_arrange(PanelProductArguments* product, int first, int last);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial void ms_cpu_bf16_multiply(PanelProductArguments* product, int first, int last);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial void ms_cpu_bf16_row(ushort* weight, int rows, int columns, int row, float* output);
 }
