@@ -2,6 +2,9 @@
 #include "avx512.h"
 #include "modelserve_cpu.h"
 
+/* Bytes that one activation row runs ahead of itself, in each panel: enough for the memory, and mostly within the panel. */
+#define RUN_AHEAD 2048
+
 /* Pairs of columns that one pass covers: two panels of them take half of a second-level cache of 1 MiB. */
 #define MOST_PAIRS 4096
 
@@ -22,6 +25,8 @@ typedef struct tile {
 } tile;
 
 MS_INLINE MS_TARGET_BF16 void multiply_tile(const tile *t, const int rows, const int panels, const int partial) {
+    /* Four panels are four streams, which the processor's own prefetcher follows by itself; it only starts late. */
+    const int prefetches = panels < 4 || rows < 3;
     const uint8_t *w = t->weight;
     const uint8_t *ahead = t->ahead;
     const uint32_t *x = t->x;
@@ -46,7 +51,9 @@ MS_INLINE MS_TARGET_BF16 void multiply_tile(const tile *t, const int rows, const
         for (int n = 0; n < panels; n++) {
             const uint8_t *place = w + n * panel_bytes;
             weights[n] = (__m512bh)(partial ? _mm512_maskz_loadu_epi32(lanes, place) : _mm512_loadu_si512(place));
-            _mm_prefetch((const char *)(ahead + n * panel_bytes), _MM_HINT_T1);
+            if (prefetches) {
+                _mm_prefetch((const char *)(ahead + n * panel_bytes), _MM_HINT_T1);
+            }
         }
 
 #pragma GCC unroll 12
@@ -126,7 +133,8 @@ static void multiply_panels(
             const int32_t rows = (int32_t)((int64_t)product->count * (block + 1) / blocks) - first;
 
             /* Each block's pass fetches its share of the next panels. */
-            t.ahead = t.weight + panels * t.panel_bytes + block * t.pairs * t.ahead_step;
+            t.ahead = product->count < 3 ? t.weight + RUN_AHEAD
+                                         : t.weight + panels * t.panel_bytes + block * t.pairs * t.ahead_step;
             t.x = product->arranged + all_pairs * first + pair * rows;
             t.y = product->y + first * product->y_stride + panel * MS_PANEL;
             functions[rows - 1](&t);

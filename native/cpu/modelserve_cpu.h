@@ -73,6 +73,10 @@ MS_CPU_EXPORT void ms_cpu_bf16_multiply(const ms_cpu_product *product, int32_t f
 /* Widens one row of a packed matrix to float32. */
 MS_CPU_EXPORT void ms_cpu_bf16_row(const uint16_t *weight, int32_t rows, int32_t columns, int32_t row, float *output);
 
+/* Dot products in registers alone, to measure the processor; returns the operations done, an addition or multiplication each. */
+MS_CPU_EXPORT int64_t ms_cpu_bf16_peak(int64_t iterations); /* AVX512_BF16 */
+MS_CPU_EXPORT int64_t ms_cpu_vnni_peak(int64_t iterations); /* AVX512_VNNI */
+
 #ifdef __cplusplus
 }
 #endif

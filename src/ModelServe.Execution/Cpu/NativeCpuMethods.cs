@@ -31,4 +31,12 @@ internal static unsafe partial class NativeCpuMethods
     [LibraryImport(Library)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     internal static partial void ms_cpu_bf16_row(ushort* weight, int rows, int columns, int row, float* output);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial long ms_cpu_bf16_peak(long iterations);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial long ms_cpu_vnni_peak(long iterations);
 }

@@ -22,6 +22,9 @@ internal sealed unsafe class PanelProduct : IDisposable
     private const long ArrangedElements = 1 << 14;
     private const int PartsPerThread = 16;
 
+    // The threads' first parts are half of the whole: a long run of panels is read and fetched ahead best. The rest evens out.
+    private const int FirstShare = 2;
+
     private readonly ForkJoinPool _pool;
     private readonly NativeBuffer _arranged;
 
@@ -53,7 +56,9 @@ internal sealed unsafe class PanelProduct : IDisposable
     /// <summary><c>output[r] = weight · x[r] (+ bias)</c> for the first <paramref name="rows"/> rows.</summary>
     public void Multiply(Activation x, WeightMatrix weight, Activation output, int rows)
     {
-        PanelProductArguments product = default;
+        Division division = default;
+        division.Threads = _pool.Threads;
+        ref var product = ref division.Product;
         product.Weight = (ushort*)weight.Data;
         product.Bias = weight.Bias is null ? null : weight.Bias.Data;
         product.X = x.Data;
@@ -67,11 +72,11 @@ internal sealed unsafe class PanelProduct : IDisposable
         var elements = (long)rows * weight.Columns;
         if (elements < 2 * ArrangedElements)
         {
-            NativeCpuMethods.ms_cpu_bf16_arrange(&product, 0, weight.Columns / 2);
+            NativeCpuMethods.ms_cpu_bf16_arrange(&division.Product, 0, weight.Columns / 2);
         }
         else
         {
-            _pool.Run(&ArrangePart, &product, (int)Math.Min(elements / ArrangedElements, 4 * _pool.Threads));
+            _pool.Run(&ArrangePart, &division.Product, (int)Math.Min(elements / ArrangedElements, 4 * _pool.Threads));
         }
 
         // Weights that come from memory take as long for a few rows as for one.
@@ -80,11 +85,11 @@ internal sealed unsafe class PanelProduct : IDisposable
         var parts = (int)Math.Min(Math.Min(cost / PartProducts, PartsPerThread * _pool.Threads), (panels + PartPanels - 1) / PartPanels);
         if (parts < 2)
         {
-            NativeCpuMethods.ms_cpu_bf16_multiply(&product, 0, panels);
+            NativeCpuMethods.ms_cpu_bf16_multiply(&division.Product, 0, panels);
         }
         else
         {
-            _pool.Run(&MultiplyPart, &product, parts);
+            _pool.Run(&MultiplyPart, &division, parts);
         }
     }
 
@@ -119,11 +124,26 @@ internal sealed unsafe class PanelProduct : IDisposable
     private static void MultiplyPart(void* context, int part, int parts)
     {
         // Parts are whole groups of panels, so that only the last one meets fewer.
-        var product = (PanelProductArguments*)context;
-        var panels = Panels(product->Rows);
-        var groups = (long)(panels + PartPanels - 1) / PartPanels;
-        var first = (int)(groups * part / parts * PartPanels);
-        NativeCpuMethods.ms_cpu_bf16_multiply(product, first, (int)Math.Min(panels, groups * (part + 1) / parts * PartPanels));
+        var division = (Division*)context;
+        var panels = Panels(division->Product.Rows);
+        var groups = (panels + PartPanels - 1) / PartPanels;
+        var firstParts = parts > division->Threads ? division->Threads : 0;
+        var length = firstParts == 0 ? 0 : groups / FirstShare / firstParts;
+        var first = part < firstParts ? part * length : Rest(part);
+        var last = part < firstParts ? (part + 1) * length : Rest(part + 1);
+        NativeCpuMethods.ms_cpu_bf16_multiply(&division->Product, first * PartPanels, Math.Min(panels, last * PartPanels));
+
+        int Rest(int number)
+        {
+            var begin = firstParts * length;
+            return begin + (int)((long)(groups - begin) * (number - firstParts) / (parts - firstParts));
+        }
+    }
+
+    private struct Division
+    {
+        public PanelProductArguments Product;
+        public int Threads;
     }
 
     private struct Packing
