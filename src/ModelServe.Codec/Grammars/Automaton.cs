@@ -6,7 +6,7 @@ internal enum EdgeMark : byte
     /// <summary>Nothing.</summary>
     None,
 
-    /// <summary>A character is complete: the count grows and must not pass the maximum.</summary>
+    /// <summary>A character begins: the count grows and must not pass the maximum. It is the first byte that counts, so that none is begun that may not be finished.</summary>
     Counts,
 
     /// <summary>The string ends: the count must have reached the minimum.</summary>

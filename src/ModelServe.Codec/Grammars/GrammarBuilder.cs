@@ -222,7 +222,7 @@ internal sealed class GrammarBuilder
         }
     }
 
-    private static IEnumerable<int> FirstCalls(Automaton automaton, bool[] nullable)
+    private static HashSet<int> FirstCalls(Automaton automaton, bool[] nullable)
     {
         if (automaton.IsEmpty)
         {

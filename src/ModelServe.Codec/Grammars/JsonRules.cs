@@ -77,7 +77,7 @@ internal sealed class JsonRules
 
     private static RuleNode Digit => RuleNode.Characters(CodePointSet.Of(('0', '9')));
 
-    private static RuleNode SomeDigits() => new RuleNode.Repeat(Digit, 1, null);
+    private static RuleNode.Repeat SomeDigits() => new RuleNode.Repeat(Digit, 1, null);
 
     private static RuleNode Exponent() => RuleNode.Then(
         RuleNode.Characters(CodePointSet.Of(('E', 'E'), ('e', 'e'))), RuleNode.Maybe(RuleNode.Characters(CodePointSet.Of(('+', '+'), ('-', '-')))), SomeDigits());

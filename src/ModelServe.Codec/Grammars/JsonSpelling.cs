@@ -11,7 +11,7 @@ internal static class JsonSpelling
     /// <summary>Characters that stand for themselves.</summary>
     public static CodePointSet Plain { get; } = CodePointSet.Of((0, 0x1F), ('"', '"'), ('\\', '\\')).Complement();
 
-    /// <summary>One scalar value of a set as a string spells it, its last byte counting as one character.</summary>
+    /// <summary>One scalar value of a set as a string spells it, its first byte counting as one character.</summary>
     public static RuleNode Spelled(CodePointSet set)
     {
         var options = new List<RuleNode> { RuleNode.Characters(set.Intersect(Plain), EdgeMark.Counts) };

@@ -48,7 +48,7 @@ internal sealed class NondeterministicAutomaton
                 for (int i = 0; i < literal.Value.Length; i++)
                 {
                     byte value = literal.Value[i];
-                    from = AddBytes(from, value, value, i == literal.Value.Length - 1 ? literal.LastMark : EdgeMark.None);
+                    from = AddBytes(from, value, value, i == 0 ? literal.FirstMark : EdgeMark.None);
                 }
 
                 return from;

@@ -135,7 +135,7 @@ internal static class NumberRange
     }
 
     // Digit by digit; state = (position, still equal to low, still equal to high); at least one digit.
-    private static RuleNode FractionDigits(Bound? low, Bound? high)
+    private static RuleNode.Graph FractionDigits(Bound? low, Bound? high)
     {
         string floor = low?.Fraction ?? "";
         string ceiling = high?.Fraction ?? "";
@@ -186,7 +186,7 @@ internal static class NumberRange
 
     private static RuleNode AnyFraction() => RuleNode.Maybe(RuleNode.Then(RuleNode.Text("."), Digits(1)));
 
-    private static RuleNode Digits(int atLeast) => new RuleNode.Repeat(RuleNode.Characters(AllDigits), atLeast, null);
+    private static RuleNode.Repeat Digits(int atLeast) => new RuleNode.Repeat(RuleNode.Characters(AllDigits), atLeast, null);
 
     private static RuleNode Whole(BigInteger value) => RuleNode.Text(Text(value));
 

@@ -63,7 +63,7 @@ internal static class NumberRules
     }
 
     // Long division: the state is the remainder of the digits so far. State 0 is the start, 1 after a sign, then a state for each remainder.
-    private static RuleNode Divisible(int divisor)
+    private static RuleNode.Graph Divisible(int divisor)
     {
         var moves = new List<(int, RuleNode, int)> { (0, RuleNode.Text("-"), 1), (0, RuleNode.Empty, 1) };
         int zero = divisor + 2;

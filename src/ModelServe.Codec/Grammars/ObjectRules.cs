@@ -45,7 +45,7 @@ internal sealed class ObjectRules
     }
 
     // State (i, c): the names before i are settled and c properties are there. Counts beyond what bounds ask are not told apart.
-    private RuleNode Members(List<(string Name, RuleNode Value, bool IsRequired)> named, RuleNode? further, int fewest, int? most)
+    private RuleNode.Graph Members(List<(string Name, RuleNode Value, bool IsRequired)> named, RuleNode? further, int fewest, int? most)
     {
         int last = Math.Max(Math.Max(fewest, most ?? 0), 1);
         if ((long)(named.Count + 1) * (last + 1) > _limits.RuleStates)
@@ -152,12 +152,7 @@ internal sealed class ObjectRules
                 own.Kinds = ValueKinds.None;
             }
 
-            if (own.MinLength > 0 || own.MaxLength is not null)
-            {
-                own.Patterns.Add(($"^[^]{{{own.MinLength},{own.MaxLength}}}$", schema.Place));
-            }
-
-            Automaton these = (own.Kinds & ValueKinds.String) == 0 ? new Automaton([], [], []) : _strings.Content(own);
+            Automaton these = (own.Kinds & ValueKinds.String) == 0 ? new Automaton([], [], []) : _strings.WithLength(_strings.Content(own), own.MinLength, own.MaxLength);
             these = own.Constants is { } constants ? _strings.Both(these, _strings.OneOf(constants.Where(c => c.ValueKind == JsonValueKind.String).Select(c => c.GetString()!))) : these;
             names = names is null ? these : _strings.Both(names, these);
         }

@@ -31,11 +31,12 @@ internal sealed class Readings
 
     /// <summary>No set but the dead one.</summary>
     /// <param name="grammar">What is followed.</param>
-    /// <param name="isBounded">Whether the bounds of counted strings hold; without them counts are only kept.</param>
+    /// <param name="isBounded">Whether the bounds of counted strings hold in the outermost rule too; without them its count, of which the beginning is not known, is only kept.</param>
     public Readings(CompiledGrammar grammar, bool isBounded)
     {
         _grammar = grammar;
         _isBounded = isBounded;
+        Begin();
         Intern();
     }
 
@@ -116,7 +117,7 @@ internal sealed class Readings
     private bool Passes(EdgeMark mark, Reading reading, out int count)
     {
         count = reading.Count + (mark == EdgeMark.Counts ? 1 : 0);
-        if (mark == EdgeMark.None || !_isBounded)
+        if (mark == EdgeMark.None || (!_isBounded && reading.Stack == Unknown))
         {
             return true;
         }
@@ -148,7 +149,9 @@ internal sealed class Readings
 
             foreach ((int start, int back) in _grammar.CallsOf(reading.State))
             {
-                int stack = _grammar.IsEnd(back) ? reading.Stack : Push(back, reading.Stack);
+                // Nobody needs to return to an end. A counted rule still shows where it began, so that its own count is not taken for an unknown one.
+                bool isLast = _grammar.IsEnd(back) && (_isBounded || reading.Stack != Unknown || !_grammar.IsCounted(start));
+                int stack = isLast ? reading.Stack : Push(back, reading.Stack);
                 if (stack >= 0)
                 {
                     Find(new Reading(start, 0, stack));

@@ -23,13 +23,13 @@ internal abstract record RuleNode
     /// <summary>Once or not at all.</summary>
     public static RuleNode Maybe(RuleNode item) => new Repeat(item, 0, 1);
 
-    /// <summary>One scalar value of a set; the mark is on its last byte.</summary>
+    /// <summary>One scalar value of a set; the mark is on its first byte.</summary>
     public static RuleNode Characters(CodePointSet set, EdgeMark mark = EdgeMark.None) =>
         new Choice([.. Utf8Sequences.Of(set).Select(sequence => new Sequence(
-            [.. sequence.Select((range, i) => new Bytes(range.Low, range.High, i == sequence.Length - 1 ? mark : EdgeMark.None))]))]);
+            [.. sequence.Select((range, i) => new Bytes(range.Low, range.High, i == 0 ? mark : EdgeMark.None))]))]);
 
     /// <summary>Given bytes.</summary>
-    internal sealed record Literal(byte[] Value, EdgeMark LastMark = EdgeMark.None) : RuleNode;
+    internal sealed record Literal(byte[] Value, EdgeMark FirstMark = EdgeMark.None) : RuleNode;
 
     /// <summary>One byte in [Low, High].</summary>
     internal sealed record Bytes(byte Low, byte High, EdgeMark Mark) : RuleNode;

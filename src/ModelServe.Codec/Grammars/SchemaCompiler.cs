@@ -31,7 +31,7 @@ internal sealed class SchemaCompiler
     /// <exception cref="InvalidGrammarException">The schema is malformed, too large, or asks for what is not supported.</exception>
     public int Compile(JsonElement root)
     {
-        int rule = ((RuleNode.Call)RuleFor([new SchemaAt(root, "#")])).Rule;
+        int rule = RuleFor([new SchemaAt(root, "#")]).Rule;
 
         // One after the other instead of inside each other, because schemas nest as deep as they like.
         while (_open.TryDequeue(out (int Rule, IReadOnlyList<SchemaAt> Schemas) next))
@@ -42,7 +42,7 @@ internal sealed class SchemaCompiler
         return rule;
     }
 
-    private RuleNode RuleFor(IReadOnlyList<SchemaAt> schemas)
+    private RuleNode.Call RuleFor(IReadOnlyList<SchemaAt> schemas)
     {
         SchemaAt[] distinct = [.. schemas.DistinctBy(schema => schema.Place).OrderBy(schema => schema.Place, StringComparer.Ordinal)];
         string key = string.Join('\n', distinct.Select(schema => schema.Place));

@@ -224,7 +224,7 @@ internal static class SchemaKeywords
         }
     }
 
-    private static IEnumerable<JsonElement> Array(JsonElement value, string place) =>
+    private static JsonElement.ArrayEnumerator Array(JsonElement value, string place) =>
         value.ValueKind == JsonValueKind.Array ? value.EnumerateArray() : throw new InvalidGrammarException(place, $"an array; got {value.ValueKind}");
 
     private static string Text(JsonElement value, string place) =>

@@ -122,7 +122,7 @@ internal sealed class SchemaReader
     private static bool IsReferenceOnly(SchemaAt schema) =>
         schema.Element.TryGetProperty("$ref", out JsonElement _) && schema.Element.EnumerateObject().Count() == 1;
 
-    private IEnumerable<SchemaAt> Combined(SchemaAt schema, List<(List<SchemaAt> Options, bool IsExclusive, string Place)> choices)
+    private List<SchemaAt> Combined(SchemaAt schema, List<(List<SchemaAt> Options, bool IsExclusive, string Place)> choices)
     {
         foreach (string keyword in Refused)
         {

@@ -27,9 +27,21 @@ internal sealed class StringRules
             return RuleNode.Never;
         }
 
-        RuleNode quoted = JsonRules.Quoted(Content(shape));
+        Automaton content = Content(shape);
+        if (shape.Patterns.Count > 0 || shape.ForbiddenTexts.Count > 0)
+        {
+            // A count beside a pattern could lead where no text of that length goes on, so the lengths are told apart by states.
+            return JsonRules.Quoted(WithLength(content, shape.MinLength, shape.MaxLength));
+        }
+
+        RuleNode quoted = JsonRules.Quoted(content);
         return new RuleNode.Call(_builder.AddCounted("string", quoted, shape.MinLength, shape.MaxLength ?? int.MaxValue));
     }
+
+    /// <summary>Strings of a content automaton that have so many characters.</summary>
+    public Automaton WithLength(Automaton content, int min, int? max) => min == 0 && max is null
+        ? content
+        : Both(content, Determinizer.Compile(new RuleNode.Repeat(JsonSpelling.Spelled(CodePointSet.All), min, max), _builder.Limits, "length"));
 
     /// <summary>The content of the strings that a shape's patterns and forbidden texts admit; lengths are not looked at.</summary>
     public Automaton Content(SchemaShape shape)

@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace ModelServe.Codec.Grammars;
 
 /// <summary>Every token of a vocabulary as bytes, in one tree walked in preorder. Immutable and thread-safe; one per tokenizer.</summary>
@@ -67,6 +69,28 @@ public sealed class TokenTrie
         _token = [.. token];
         _end = Ends(_depth);
         LongestToken = order.Length == 0 ? 0 : order.Max(id => _bytes[id]!.Length);
+    }
+
+    /// <summary>The tree of a tokenizer's vocabulary; takes about 100 ms for 128,000 tokens.</summary>
+    /// <param name="tokenizer">Whose tokens.</param>
+    /// <param name="vocabularySize">Width of the model's logits, at least the tokenizer's.</param>
+    public static TokenTrie Of(HfTokenizer tokenizer, int vocabularySize)
+    {
+        var tokens = new byte[]?[tokenizer.VocabularySize];
+        var controls = new Dictionary<int, byte[]>();
+        for (int id = 0; id < tokens.Length; id++)
+        {
+            if (tokenizer.IsSpecial(id))
+            {
+                controls.Add(id, Encoding.UTF8.GetBytes(tokenizer.TokenText(id) ?? ""));
+            }
+            else
+            {
+                tokens[id] = tokenizer.Spell(id).Bytes.ToArray();
+            }
+        }
+
+        return new TokenTrie(tokens, controls, vocabularySize);
     }
 
     /// <summary>Ids are in [0, this).</summary>

@@ -23,7 +23,7 @@ public sealed class SchemaSampleTests(ITestOutputHelper output)
         var refusals = new Dictionary<string, int>();
         var wrong = new List<string>();
         int schemas = 0, unsupported = 0, valid = 0, invalid = 0, admittedInvalid = 0, refusedValid = 0;
-        double worst = 0, compiling = 0, matching = 0; long bytes = 0; int[] over = new int[4];
+        double compiling = 0;
         foreach (string line in File.ReadLines(file))
         {
             using JsonDocument document = JsonDocument.Parse(line);
@@ -38,26 +38,17 @@ public sealed class SchemaSampleTests(ITestOutputHelper output)
             catch (InvalidGrammarException exception)
             {
                 unsupported++;
-                if (System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalMilliseconds > 100) output.WriteLine($"SLOW REFUSAL {name} {System.Diagnostics.Stopwatch.GetElapsedTime(start)} {exception.Message}");
                 string reason = (exception.IsUnsupported ? "" : "! ") + exception.Message[(exception.Place.Length)..];
                 refusals[reason] = refusals.GetValueOrDefault(reason) + 1;
                 continue;
             }
 
-            double took = System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-            compiling += took; over[took > 50 ? 3 : took > 20 ? 2 : took > 5 ? 1 : 0]++;
-            if (took > worst)
-            {
-                worst = took;
-                output.WriteLine($"{name}: {took:f1} ms, {grammar.StateCount} states");
-            }
+            compiling += System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalMilliseconds;
 
             foreach (JsonElement test in document.RootElement.GetProperty("tests").EnumerateArray())
             {
                 bool isValid = test.GetProperty("valid").GetBoolean();
-                start = System.Diagnostics.Stopwatch.GetTimestamp(); bytes += Write(test.GetProperty("data")).Length;
                 bool isAdmitted = Admits(grammar, Write(test.GetProperty("data")));
-                matching += System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalMilliseconds;
                 valid += isValid ? 1 : 0;
                 invalid += isValid ? 0 : 1;
                 refusedValid += isValid && !isAdmitted ? 1 : 0;
@@ -69,8 +60,7 @@ public sealed class SchemaSampleTests(ITestOutputHelper output)
             }
         }
 
-        output.WriteLine($"compiling {compiling} ms [{string.Join(",", over)}], matching {matching} ms, {bytes} bytes");
-        output.WriteLine($"{schemas} schemas, {unsupported} refused; {valid} valid instances, {refusedValid} refused; {invalid} invalid, {admittedInvalid} admitted");
+        output.WriteLine($"{schemas} schemas, {unsupported} refused; {valid} valid instances, {refusedValid} refused; {invalid} invalid, {admittedInvalid} admitted; compiled in {compiling / (schemas - unsupported):f1} ms on average");
         foreach ((string reason, int count) in refusals.OrderByDescending(r => r.Value).Take(40))
         {
             output.WriteLine($"{count} {reason}");
@@ -81,7 +71,10 @@ public sealed class SchemaSampleTests(ITestOutputHelper output)
             output.WriteLine(one);
         }
 
+        // What is admitted must be right; what is refused, by name or instance by instance, must not become more.
         Assert.Equal(0, admittedInvalid);
+        Assert.InRange(unsupported, 0, 126);
+        Assert.InRange(refusedValid, 0, 11);
     }
 
     private static bool Admits(CompiledGrammar grammar, string text)
