@@ -8,6 +8,15 @@ switch (args)
     case ["dram", ..]:
         DramBandwidth.Print(Console.Out);
         return 0;
+    case ["cpu", .. var shapes]:
+        if (shapes.FirstOrDefault(name => !RandomCheckpoint.Shapes.ContainsKey(name)) is { } unknown)
+        {
+            await Console.Error.WriteLineAsync($"shape: any of {string.Join(", ", RandomCheckpoint.Shapes.Keys)}; got {unknown}");
+            return 2;
+        }
+
+        await CpuTable.PrintAsync(Console.Out, shapes);
+        return 0;
     case ["gemm", ..]:
         GemmTable.Print(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));
         return 0;

@@ -16,6 +16,9 @@ internal unsafe struct EmbedWork
     /// <summary>How the table is stored.</summary>
     public ElementType Type;
 
+    /// <summary>Rows of a table that lies in panels; 0 for a row-major one.</summary>
+    public int TableRows;
+
     /// <summary>[token, Columns].</summary>
     public float* Output;
 
@@ -34,7 +37,11 @@ internal unsafe struct EmbedWork
         {
             var source = work->Table + ((long)work->TokenIds[row] * work->Columns * work->Type.Bytes());
             var target = work->Output + ((long)row * work->Columns);
-            if (work->Type == ElementType.Float32)
+            if (work->TableRows != 0)
+            {
+                NativeCpuMethods.ms_cpu_bf16_row((ushort*)work->Table, work->TableRows, work->Columns, work->TokenIds[row], target);
+            }
+            else if (work->Type == ElementType.Float32)
             {
                 Unsafe.CopyBlockUnaligned(target, source, (uint)work->Columns * sizeof(float));
             }

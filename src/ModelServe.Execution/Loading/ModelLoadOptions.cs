@@ -24,6 +24,9 @@ public sealed record ModelLoadOptions
     /// <summary>Which implementation of the operations runs.</summary>
     public OpsKind Ops { get; init; } = OpsKind.Auto;
 
+    /// <summary>Which kernels multiply on a CPU.</summary>
+    public CpuKernels CpuKernels { get; init; } = CpuKernels.Auto;
+
     /// <summary>Threads that compute; null takes one a processor.</summary>
     public int? Threads { get; init; }
 

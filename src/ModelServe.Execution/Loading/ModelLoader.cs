@@ -42,7 +42,7 @@ public static class ModelLoader
             var shape = MemoryPlan.Shape(
                 config, plan.Geometry.MaxSequences, plan.Geometry.MaxBatchedTokens, plan.Geometry.MaxModelLength);
             var kind = options.Ops == OpsKind.Auto ? OpsKind.Cpu : options.Ops;
-            ops = MakeOps(kind, shape, options.Threads ?? Environment.ProcessorCount);
+            ops = MakeOps(kind, shape, options.Threads ?? Environment.ProcessorCount, options.CpuKernels);
             foreach (var matrix in weights.Matrices)
             {
                 ops.Adopt(matrix);
@@ -71,7 +71,7 @@ public static class ModelLoader
     }
 
     /// <summary>The operations of a kind, for at most the given sizes.</summary>
-    internal static IOps MakeOps(OpsKind kind, OpsShape shape, int threads)
+    internal static IOps MakeOps(OpsKind kind, OpsShape shape, int threads, CpuKernels kernels = CpuKernels.Auto)
     {
         if (threads is < 1 or > 1024)
         {
@@ -81,9 +81,18 @@ public static class ModelLoader
         return kind switch
         {
             OpsKind.Torch => new TorchOps(threads),
-            OpsKind.Cpu => new CpuOps(shape, threads),
+            OpsKind.Cpu => new CpuOps(shape, threads, Features(kernels)),
             _ => throw new ModelLoadException($"ops: torch or cpu; got {kind}"),
         };
+    }
+
+    private static NativeCpuFeatures Features(CpuKernels kernels)
+    {
+        var features = kernels == CpuKernels.Managed ? NativeCpuFeatures.None : NativeCpu.Load();
+        return kernels == CpuKernels.Native && !features.HasFlag(NativeCpuFeatures.Avx512BFloat16)
+            ? throw new ModelLoadException(
+                "cpu-kernels: native needs the library libmodelserve_cpu.so beside the program and a processor with AVX-512 BF16; one of them is missing")
+            : features;
     }
 
     private static void RequireCpu(string device)

@@ -1,0 +1,11 @@
+namespace ModelServe.Execution.Operations;
+
+/// <summary>In which order the elements of a weight matrix lie; every order takes the same bytes.</summary>
+internal enum WeightLayout
+{
+    /// <summary>Row after row, as a checkpoint stores it.</summary>
+    RowMajor,
+
+    /// <summary>In panels of 16 rows, each as [pair of columns, row, 2]: what the native CPU library multiplies by.</summary>
+    Panels,
+}
