@@ -35,6 +35,12 @@ switch (args)
         return 0;
     case ["tokenizers", var vocabularies, var texts]:
         return TokenizerTable.Print(Console.Out, vocabularies, texts) ? 0 : 2;
+    case ["quantized-gemm", ..]:
+        QuantizedTable.PrintProducts(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));
+        return 0;
+    case ["quantized", var directory, ..]:
+        await QuantizedTable.PrintRatesAsync(Console.Out, directory, Word(args, 2, "int8"), Word(args, 3, "auto"), Word(args, 4, "auto"), Word(args, 5, "none"));
+        return 0;
     default:
         // In this process: a generated project would be built under this repository's rules, and load libtorch once more.
         string[] all = [.. args, "--inProcess"];
@@ -43,3 +49,5 @@ switch (args)
 
 static int Number(string[] args, int index, int fallback) =>
     args.Length > index ? int.Parse(args[index], CultureInfo.InvariantCulture) : fallback;
+
+static string Word(string[] args, int index, string fallback) => args.Length > index ? args[index] : fallback;

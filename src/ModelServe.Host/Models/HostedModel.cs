@@ -61,6 +61,11 @@ internal sealed class HostedModel : IDisposable
     {
         TextModel? text = requireText || File.Exists(Path.Combine(reference.Directory, "tokenizer.json")) ? TextModel.Load(reference.Directory) : null;
         LoadedModel loaded = ModelLoader.Load(reference.Directory, settings.ToLoadOptions(), progress ?? new LoadProgressLine(reference.Name, Console.Error));
+        foreach (string note in loaded.Notes)
+        {
+            Console.Error.WriteLine($"{reference.Name}: {note}");
+        }
+
         try
         {
             EngineLoop engine = new(loaded.Executor, settings.ToEngineOptions(), time);
