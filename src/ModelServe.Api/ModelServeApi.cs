@@ -1,10 +1,12 @@
 using Grpc.AspNetCore.HealthChecks;
+using Grpc.AspNetCore.Server.Model;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
+using ModelServe.Api.Facades;
 using ModelServe.Api.Health;
 using ModelServe.Api.Metrics;
 using ModelServe.Api.Models;
@@ -49,9 +51,22 @@ public static class ModelServeApi
             provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<RequestAdmission>();
         services.AddSingleton<ModelDescription>();
+        services.AddSingleton<GenerationCall>();
         services.AddSingleton<InferenceService>();
         services.AddSingleton<ModelsService>();
         services.AddSingleton<ControlService>();
+        services.AddSingleton<EventsService>();
+        services.AddSingleton<ServerEnd>();
+        services.AddSingleton<Subscriptions>();
+        services.AddSingleton(options.ModelRoots);
+        services.AddSingleton(provider => new ModelLifecycle(
+            catalog,
+            options.ModelRoots,
+            provider.GetRequiredService<HealthReporter>(),
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<ModelLifecycle>>(),
+            provider.GetService<IModelLoader>()));
+        services.AddFacades();
         services.AddSingleton<HealthReporter>();
         services.AddSingleton(new EngineFailure());
         services.AddHostedService(provider => provider.GetRequiredService<HealthReporter>());
@@ -62,6 +77,8 @@ public static class ModelServeApi
             grpc.EnableDetailedErrors = false;
             grpc.ResponseCompressionAlgorithm = null;
         });
+        services.RemoveAll(typeof(IServiceMethodProvider<>));
+        services.AddSingleton(typeof(IServiceMethodProvider<>), typeof(MethodProvider<>));
         // HealthReporter pushes every status itself; the package's own checks and their mapping stay empty, and calls read
         // what was pushed. What is used of the package is that watchers end when the host stops.
         services.AddGrpcHealthChecks(health => health.UseHealthChecksCache = true);
@@ -82,6 +99,8 @@ public static class ModelServeApi
         routes.MapGrpcService<InferenceService>();
         routes.MapGrpcService<ModelsService>();
         routes.MapGrpcService<ControlService>();
+        routes.MapGrpcService<EventsService>();
+        routes.MapFacades(routes.ServiceProvider.GetRequiredService<ApiOptions>().Facades);
         routes.MapGrpcHealthChecksService();
         if (routes.ServiceProvider.GetRequiredService<ApiOptions>().Reflection)
         {

@@ -65,6 +65,7 @@ internal static class ServerProcess
         builder.Services.AddModelServeApi(new ModelCatalog(models.Select(model => new ServedModel(model.Name, model.Text, model.Engine))), api);
         builder.Services.AddSingleton<IHostLifetime, GracefulDrain>();
         builder.Services.AddHostedService<FailureExit>();
+        TraceExport.AddTo(builder.Services, options);
         // The drain has let requests finish or has ended them; whatever connection is left after it gets no more time.
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenModelServe(EndPoint(options.Grpc), EndPoint(options.Http), api));

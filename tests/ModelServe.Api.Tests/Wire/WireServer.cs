@@ -57,7 +57,12 @@ public sealed class WireServer : IAsyncDisposable
     public ServerDrain Drain => _application.Services.GetRequiredService<ServerDrain>();
 
     /// <summary>Starts a server; the first model is named "fake", a second one "other".</summary>
-    public static async Task<WireServer> StartAsync(SyntheticCheckpoint checkpoint, ApiOptions? options = null, params FakeModel[] models)
+    public static Task<WireServer> StartAsync(SyntheticCheckpoint checkpoint, ApiOptions? options = null, params FakeModel[] models) =>
+        StartWithAsync(checkpoint, options, _ => { }, models);
+
+    /// <summary>The same with services of the test's own, which come before the server's.</summary>
+    public static async Task<WireServer> StartWithAsync(
+        SyntheticCheckpoint checkpoint, ApiOptions? options, Action<IServiceCollection> services, params FakeModel[] models)
     {
         options ??= new ApiOptions();
         FakeModel[] fakes = models.Length == 0 ? [Default()] : models;
@@ -67,6 +72,7 @@ public sealed class WireServer : IAsyncDisposable
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenModelServe(
             new IPEndPoint(IPAddress.Loopback, 0), new IPEndPoint(IPAddress.Loopback, 0), options));
+        services(builder.Services);
         builder.Services.AddModelServeApi(catalog, options);
         WebApplication application = builder.Build();
         application.MapModelServeApi();
