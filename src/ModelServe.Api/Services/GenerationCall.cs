@@ -66,7 +66,7 @@ internal sealed class GenerationCall(
     /// <summary>What tells one caller from another; null for one without a credential.</summary>
     public static string? CallerOf(ServerCallContext context) => context.RequestHeaders.GetValue("authorization");
 
-    private RpcException BrokenOff(AdmittedRequest request, ServerCallContext context)
+    private static RpcException BrokenOff(AdmittedRequest request, ServerCallContext context)
     {
         if (request.Ending == EndReason.SlowReader)
         {

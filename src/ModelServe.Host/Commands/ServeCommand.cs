@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using ModelServe.Api.Facades;
 using ModelServe.Engine.Running;
 using ModelServe.Host.Models;
 using ModelServe.Host.Options;
@@ -24,6 +25,14 @@ internal sealed class ServeCommand : Command
     private readonly Option<double?> _traceRatio = new("--trace-ratio") { Description = "share of the requests without a traceparent that are traced, 0 to 1 (default 1)" };
     private readonly Option<double?> _maxRequestTime = new("--max-request-time") { Description = "seconds after which any request ends (default 600)" };
     private readonly Option<bool> _allowInsecureRemote = new("--allow-insecure-remote") { Description = "listen beyond loopback although nothing encrypts or authenticates" };
+    private readonly Option<string[]> _modelRoots = new("--model-root") { Description = "DIR below which models may be loaded by request; repeatable" };
+    private readonly Option<FacadeSet> _facades = new("--facades")
+    {
+        Description = "other gRPC interfaces to answer: all, none, or some of vllm,openengine,kserve (default all)",
+        DefaultValueFactory = _ => FacadeSet.All,
+        CustomParser = ParseFacades,
+    };
+
     private readonly ModelOptionSet _modelOptions = new();
 
     /// <summary>Declares options and action.</summary>
@@ -38,7 +47,7 @@ internal sealed class ServeCommand : Command
         ModelOptionSet.AddRange(_failureGrace, 0.0, 3_600.0);
         ModelOptionSet.AddRange(_traceRatio, 0.0, 1.0);
         ModelOptionSet.AddRange(_maxRequestTime, 0.001, 604_800.0);
-        foreach (Option option in new Option[] { _models, _grpc, _http, _maxQueued, _maxQueuedTokens, _drainTimeout, _drainDelay, _stepTimeout, _failureGrace, _stayOnFailure, _otlpEndpoint, _traceRatio, _maxRequestTime, _allowInsecureRemote })
+        foreach (Option option in new Option[] { _models, _grpc, _http, _maxQueued, _maxQueuedTokens, _drainTimeout, _drainDelay, _stepTimeout, _failureGrace, _stayOnFailure, _otlpEndpoint, _traceRatio, _maxRequestTime, _allowInsecureRemote, _modelRoots, _facades })
         {
             Options.Add(option);
         }
@@ -99,7 +108,34 @@ internal sealed class ServeCommand : Command
             TraceRatio = parsed.GetValue(_traceRatio) ?? 1,
             MaxRequestTime = TimeSpan.FromSeconds(parsed.GetValue(_maxRequestTime) ?? 600),
             AllowInsecureRemote = parsed.GetValue(_allowInsecureRemote),
+            ModelRoots = parsed.GetValue(_modelRoots) ?? [],
+            Facades = parsed.GetValue(_facades),
         };
+    }
+
+    private static FacadeSet ParseFacades(ArgumentResult result)
+    {
+        FacadeSet facades = FacadeSet.None;
+        foreach (string word in result.Tokens.Count > 0 ? result.Tokens[0].Value.Split(',') : [""])
+        {
+            FacadeSet? named = word switch
+            {
+                "all" => FacadeSet.All,
+                "none" => FacadeSet.None,
+                "vllm" => FacadeSet.Vllm,
+                "openengine" => FacadeSet.OpenEngine,
+                "kserve" => FacadeSet.KServe,
+                _ => null,
+            };
+            if (named is null)
+            {
+                result.AddError($"--facades: all, none, or some of vllm,openengine,kserve; got '{word}'");
+            }
+
+            facades |= named ?? FacadeSet.None;
+        }
+
+        return facades;
     }
 
     private static Option<ListenAddress> Address(string name, string description, string standard) => new(name)

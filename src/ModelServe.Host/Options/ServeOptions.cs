@@ -1,3 +1,5 @@
+using ModelServe.Api.Facades;
+
 namespace ModelServe.Host.Options;
 
 /// <summary>Everything that the serve command was told; validated, complete, never changed afterwards.</summary>
@@ -14,6 +16,12 @@ internal sealed record ServeOptions
 
     /// <summary>Where HTTP/1.1 (health, metrics) listens.</summary>
     public required ListenAddress Http { get; init; }
+
+    /// <summary>Folders below which models may be loaded by request.</summary>
+    public IReadOnlyList<string> ModelRoots { get; init; } = [];
+
+    /// <summary>Other projects' gRPC interfaces to answer.</summary>
+    public FacadeSet Facades { get; init; } = FacadeSet.All;
 
     /// <summary>How long running requests may finish after a stop was asked for.</summary>
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(30);
@@ -46,6 +54,11 @@ internal sealed record ServeOptions
         if (names.FirstOrDefault() is { } twice)
         {
             return $"--model: each name may be given once; got '{twice}' twice";
+        }
+
+        if (ModelRoots.FirstOrDefault(root => !Directory.Exists(root)) is { } missing)
+        {
+            return $"--model-root: a folder that exists; got '{missing}'";
         }
 
         ListenAddress? remote = new[] { Grpc, Http }.FirstOrDefault(address => !address.IsLoopback);

@@ -20,7 +20,7 @@ public abstract class FaultTest(SyntheticCheckpoint checkpoint) : WireTest(check
     protected static TimeSpan Patience { get; } = TimeSpan.FromSeconds(30);
 
     protected Task<WireServer> StartHeldAsync(IPipelinePoints points, params FakeModel[] models) =>
-        WireServer.StartWithAsync(Checkpoint, null, services => services.AddSingleton(points), models);
+        WireServer.StartAsync(Checkpoint, null, services => services.AddSingleton(points), models);
 
     /// <summary>The invariant Q: nothing is live, running, waiting or held, and every stream that was opened was closed.</summary>
     protected static async Task QuietAsync(WireServer server)
