@@ -13,6 +13,9 @@ public sealed record ApiOptions
     /// <summary>How long an engine may hold running requests without completing a step before its model counts as stalled.</summary>
     public TimeSpan StallLimit { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>How long one step may take before it is given up and its model with it; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</summary>
+    public TimeSpan StepLimit { get; init; } = TimeSpan.FromMinutes(5);
+
     /// <summary>How long before a call's own deadline the engine ends its request, so that the ending still reaches the client.</summary>
     public TimeSpan DeadlineMargin { get; init; } = TimeSpan.FromMilliseconds(75);
 

@@ -12,6 +12,8 @@ using ModelServe.Api.Metrics;
 using ModelServe.Api.Models;
 using ModelServe.Api.Requests;
 using ModelServe.Api.Services;
+using ModelServe.Api.StatusPage;
+using ModelServe.Api.Tracing;
 
 namespace ModelServe.Api;
 
@@ -32,10 +34,18 @@ public static class ModelServeApi
         services.AddSingleton(options.Limits);
         services.AddSingleton<CallerSalt>();
         services.AddSingleton<RequestReader>();
+        services.AddHttpContextAccessor();
+        services.AddSingleton<RequestTracing>();
         services.AddSingleton<LiveRequests>();
+        services.AddSingleton<StatusData>();
+        services.AddMetrics();
+        services.AddSingleton<ServerMeter>();
         services.AddSingleton<MetricsRegistry>();
+        services.AddSingleton<MetricsReader>();
         services.AddSingleton<MetricsPage>();
+        services.AddHostedService<MetricsPublisher>();
         services.AddSingleton(provider => new ServerDrain(
+            provider.GetRequiredService<ModelCatalog>(),
             provider.GetRequiredService<LiveRequests>(),
             provider.GetRequiredService<HealthReporter>(),
             provider.GetRequiredService<TimeProvider>()));
@@ -58,7 +68,9 @@ public static class ModelServeApi
             provider.GetService<IModelLoader>()));
         services.AddFacades();
         services.AddSingleton<HealthReporter>();
+        services.AddSingleton(new EngineFailure());
         services.AddHostedService(provider => provider.GetRequiredService<HealthReporter>());
+        services.AddHostedService<EngineWatchdog>();
         services.AddGrpc(grpc =>
         {
             grpc.MaxReceiveMessageSize = options.Limits.MessageBytes;
@@ -97,10 +109,17 @@ public static class ModelServeApi
 
         routes.MapGet("/health", (HealthReporter health) => Answer(health.IsReady, "serving", "not serving"));
         routes.MapGet("/health/ready", (HealthReporter health) => Answer(health.IsReady, "ready", "not ready"));
-        routes.MapGet("/health/live", (HealthReporter health) => Answer(health.IsLive, "live", "not live"));
-        routes.MapGet("/metrics", (MetricsPage page) => Results.Text(page.Render(), PrometheusText.ContentType));
+        routes.MapGet("/health/ready/{model}", (string model, ModelCatalog catalog, HealthReporter health) =>
+            catalog.TryFind(model, out ServedModel? served, out _)
+                ? Answer(health.Condition(served) == ModelCondition.Serving, "ready", "not ready")
+                : Results.Text("no such model", "text/plain", statusCode: StatusCodes.Status404NotFound));
+        // The process is live when it answers. What a restart would cure is progress; the process also ends by itself then.
+        routes.MapGet("/health/live", () => Answer(true, "live", "not live"));
+        routes.MapGet("/health/progress", (HealthReporter health) => Answer(health.IsProgressing, "in progress", "standing still"));
+        routes.MapGet("/metrics", (HttpContext context, MetricsPage page) => page.AnswerAsync(context));
         routes.MapGet(
             "/version", () => Results.Json(new { software = SoftwareVersion.Name, version = SoftwareVersion.Version }));
+        routes.MapStatusPage();
         return routes;
     }
 

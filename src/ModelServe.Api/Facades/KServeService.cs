@@ -28,7 +28,7 @@ internal sealed class KServeService(ModelCatalog catalog, HealthReporter health,
 
     /// <inheritdoc/>
     public override Task<ServerLiveResponse> ServerLive(ServerLiveRequest request, ServerCallContext context) =>
-        Task.FromResult(new ServerLiveResponse { Live = health.IsLive });
+        Task.FromResult(new ServerLiveResponse { Live = health.IsProgressing });
 
     /// <inheritdoc/>
     public override Task<ServerReadyResponse> ServerReady(ServerReadyRequest request, ServerCallContext context) =>

@@ -66,14 +66,14 @@ internal sealed class GenerationCall(
     /// <summary>What tells one caller from another; null for one without a credential.</summary>
     public static string? CallerOf(ServerCallContext context) => context.RequestHeaders.GetValue("authorization");
 
-    private RpcException BrokenOff(AdmittedRequest request, ServerCallContext context)
+    private static RpcException BrokenOff(AdmittedRequest request, ServerCallContext context)
     {
         if (request.Ending == EndReason.SlowReader)
         {
             return new RpcException(new Status(StatusCode.ResourceExhausted, "The client did not read its stream."));
         }
 
-        if (new DateTimeOffset(context.Deadline, TimeSpan.Zero) <= time.GetUtcNow())
+        if (new DateTimeOffset(context.Deadline, TimeSpan.Zero) <= TimeProvider.System.GetUtcNow())
         {
             request.Ending = EndReason.Deadline;
             return new RpcException(new Status(StatusCode.DeadlineExceeded, "The deadline passed."));

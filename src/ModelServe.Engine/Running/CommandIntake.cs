@@ -75,7 +75,7 @@ internal sealed class CommandIntake
         for (var sequence = _inbox.TakeArrivals(); sequence is not null;)
         {
             var following = sequence.NextArrival;
-            _endings.End(sequence, FinishReason.Drained, null, now);
+            _endings.End(sequence, _live.Failure is null ? FinishReason.Drained : FinishReason.Error, _live.Failure, now);
             sequence = following;
         }
     }

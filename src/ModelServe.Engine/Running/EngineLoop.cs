@@ -20,6 +20,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     private readonly AdmissionGate _gate;
     private readonly LiveRequests _live;
     private readonly Inbox _inbox = new();
+    private readonly StepCustody _custody = new();
     private readonly EngineCounters _counters = new();
     private readonly StepPlanner _planner;
     private readonly StepSettlement _settlement;
@@ -69,32 +70,16 @@ public sealed class EngineLoop : IEngine, IDisposable
     public ExecutorGeometry Geometry => _executor.Geometry;
 
     /// <inheritdoc />
-    public EngineStatus Status => new()
-    {
-        Running = _planner.Running.Count,
-        Waiting = Math.Max(0, _live.Count - _planner.Running.Count),
-        WaitingTokens = _live.QueuedTokens,
-        BlocksInUse = Math.Max(0, _planner.Ledger.Pool.InUseCount),
-        BlockCount = Geometry.BlockCount - 1,
-        Steps = _counters.Steps,
-        PromptTokens = _counters.PromptTokens,
-        CachedPromptTokens = _counters.CachedPromptTokens,
-        GeneratedTokens = _counters.GeneratedTokens,
-        Preemptions = _counters.Preemptions,
-        PrefixQueries = _counters.PrefixQueries,
-        PrefixHits = _counters.PrefixHits,
-        Healings = _counters.Healings,
-        LastProgress = new DateTimeOffset(_counters.LastProgressTicks, TimeSpan.Zero),
-        Failure = _live.Failure,
-        Draining = _live.Draining,
-        Pause = _planner.Pause,
-    };
+    public EngineStatus Status => EngineStatus.Of(_planner, _live, _counters, Geometry);
 
     /// <inheritdoc />
     public KvEventLog? KvEvents => _planner.Ledger.Events;
 
     /// <inheritdoc />
     public Task Drained => _live.Drained;
+
+    /// <summary>Whether a step was given up, so that the executor may still be busy with it.</summary>
+    public bool HasLostStep => _custody.IsTaken;
 
     /// <summary>Planner state, for tests and benchmarks.</summary>
     internal StepPlanner Planner => _planner;
@@ -127,7 +112,7 @@ public sealed class EngineLoop : IEngine, IDisposable
 
         sequence!.Stream.Timings.Arrived = _time.GetUtcNow();
         _inbox.AddArrival(sequence);
-        if (Volatile.Read(ref _stopped) != 0)
+        if (Volatile.Read(ref _stopped) != 0 || (_custody.IsTaken && _live.Failure is not null))
         {
             // The engine thread may have looked for the last time before this one arrived.
             _intake.EndArrivals(_time.GetUtcNow());
@@ -142,6 +127,20 @@ public sealed class EngineLoop : IEngine, IDisposable
         var sequence = _live.Find(requestId);
         sequence?.Stream.Cancel(reason);
         return sequence is not null;
+    }
+
+    /// <inheritdoc />
+    public bool GiveUpStep(string reason)
+    {
+        if (!_custody.TryTake())
+        {
+            return false;
+        }
+
+        Fail(new ExecutorFailedException(reason));
+        _intake.EndArrivals(_time.GetUtcNow());
+        _orders.CompleteRest();
+        return true;
     }
 
     /// <inheritdoc />
@@ -172,7 +171,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     }
 
     /// <summary>Refuses new requests, stops after the steps in flight, and ends what is live as drained.</summary>
-    /// <remarks>Waits for the executor to return the steps in flight.</remarks>
+    /// <remarks>Waits for the executor to return the steps in flight, unless one was given up.</remarks>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _stopped, 1) != 0)
@@ -182,8 +181,12 @@ public sealed class EngineLoop : IEngine, IDisposable
 
         BeginDrain();
         _inbox.Ring();
-        _thread?.Join();
-        Stop();
+        if (!_custody.IsTaken)
+        {
+            _thread?.Join();
+            Stop();
+        }
+
         _inbox.Dispose();
     }
 
@@ -205,7 +208,7 @@ public sealed class EngineLoop : IEngine, IDisposable
                 Rest();
             }
         }
-        catch (Exception exception) when (_live.Failure is null)
+        catch (Exception exception) when (exception is not StepGivenUpException && _live.Failure is null)
         {
             Fail(exception);
         }
@@ -221,7 +224,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     private Task<int> OrderAsync(EngineOrder order, CancellationToken cancellationToken)
     {
         _inbox.AddOrder(order);
-        if (Volatile.Read(ref _stopped) != 0)
+        if (Volatile.Read(ref _stopped) != 0 || _custody.IsTaken)
         {
             // The engine thread may have looked for the last time before this one arrived.
             _orders.CompleteRest();
@@ -232,12 +235,19 @@ public sealed class EngineLoop : IEngine, IDisposable
 
     private void Run()
     {
-        while (Volatile.Read(ref _stopped) == 0)
+        try
         {
-            if (!RunStep() || _live.Failure is not null)
+            while (Volatile.Read(ref _stopped) == 0)
             {
-                _inbox.WaitForNews(_intake.UntilNextDeadline(_time.GetUtcNow()));
+                if (!RunStep() || _live.Failure is not null)
+                {
+                    _inbox.WaitForNews(_intake.UntilNextDeadline(_time.GetUtcNow()));
+                }
             }
+        }
+        catch (StepGivenUpException)
+        {
+            // Whoever gave the step up has ended every request; this thread has nothing left that is its own.
         }
     }
 
@@ -258,19 +268,29 @@ public sealed class EngineLoop : IEngine, IDisposable
 
     private bool Submit()
     {
-        _executor.Submit(StepOf(++_lastStepId).Plan);
+        if (_inFlight == 0)
+        {
+            // Else the first step after a rest would look as old as the rest.
+            _counters.LastProgressTicks = _now.UtcTicks;
+        }
+
+        var step = StepOf(++_lastStepId);
+        step.SubmittedAt = _time.GetTimestamp();
+        _custody.Submit(_executor, step.Plan);
         _inFlight++;
         _fruitlessRounds = 0;
         _restChecked = false;
         return true;
     }
 
-    private StepResult Collect() => _executor.Collect();
+    private StepResult Collect() => _custody.Collect(_executor);
 
     private void Settle(StepResult result)
     {
         _now = _time.GetUtcNow();
-        _settlement.Settle(StepOf(_lastStepId - _inFlight + 1), result, _now);
+        var step = StepOf(_lastStepId - _inFlight + 1);
+        _settlement.Settle(step, result, _now);
+        _counters.CountStep(step.Plan.TokenCount, _time.GetElapsedTime(step.SubmittedAt));
         _inFlight--;
     }
 

@@ -20,6 +20,15 @@ public interface IEngine
     /// <returns>Whether a live request had that id.</returns>
     bool Abort(string requestId, FinishReason reason);
 
+    /// <summary>Declares the step that the executor is at lost: the engine has failed, and every request ends as failed, at once and once.</summary>
+    /// <remarks>
+    /// For a step that never returns. Should it return all the same, its result is dropped. The executor is not touched again,
+    /// and the process is best ended soon. Any thread.
+    /// </remarks>
+    /// <param name="reason">What the engine's failure will say.</param>
+    /// <returns>False when the engine was not inside its executor at this moment, or a step was given up before.</returns>
+    bool GiveUpStep(string reason);
+
     /// <summary>Changes of the prefix cache, for routers that follow it; null where none are kept.</summary>
     KvEventLog? KvEvents { get; }
 

@@ -61,6 +61,11 @@ internal sealed class HostedModel : IDisposable
     {
         TextModel? text = requireText || File.Exists(Path.Combine(reference.Directory, "tokenizer.json")) ? TextModel.Load(reference.Directory) : null;
         LoadedModel loaded = ModelLoader.Load(reference.Directory, settings.ToLoadOptions(), progress ?? new LoadProgressLine(reference.Name, Console.Error));
+        foreach (string note in loaded.Notes)
+        {
+            Console.Error.WriteLine($"{reference.Name}: {note}");
+        }
+
         try
         {
             EngineLoop engine = new(loaded.Executor, settings.ToEngineOptions(), time);
@@ -84,6 +89,10 @@ internal sealed class HostedModel : IDisposable
 
         // The engine's thread runs the executor: it must have ended before the weights go.
         Engine.Dispose();
-        _loaded.Dispose();
+        if (!Engine.HasLostStep)
+        {
+            // A lost step may still be reading them; the process is on its way out.
+            _loaded.Dispose();
+        }
     }
 }

@@ -12,6 +12,15 @@ internal sealed record EngineSettings
     /// <summary>auto (the checkpoint's own), float32 or bfloat16.</summary>
     public string DType { get; init; } = "auto";
 
+    /// <summary>none, int8 or int4: how weights are quantised while they load.</summary>
+    public string Quantize { get; init; } = "none";
+
+    /// <summary>auto, int8, int4 or none: how embeddings and output head are quantised then.</summary>
+    public string QuantizeHead { get; init; } = "auto";
+
+    /// <summary>Where quantised weights are kept for the next start; null takes the user's cache folder, none keeps nothing.</summary>
+    public string? CacheDirectory { get; init; }
+
     /// <summary>Longest sequence in tokens; null takes the checkpoint's own limit.</summary>
     public int? MaxModelLength { get; init; }
 

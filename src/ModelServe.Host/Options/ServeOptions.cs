@@ -26,6 +26,15 @@ internal sealed record ServeOptions
     /// <summary>How long running requests may finish after a stop was asked for.</summary>
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long the listeners stay open at least after a stop was asked for, so that load balancers see that nothing is taken any more.</summary>
+    public TimeSpan DrainDelay { get; init; } = TimeSpan.Zero;
+
+    /// <summary>How long one step may take before its model counts as failed; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</summary>
+    public TimeSpan StepTimeout { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>How long after a model has failed the process ends; null keeps it.</summary>
+    public TimeSpan? FailureGrace { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Upper bound of every request's time, and the deadline of one that names none.</summary>
     public TimeSpan MaxRequestTime { get; init; } = TimeSpan.FromMinutes(10);
 

@@ -7,6 +7,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using ModelServe.Api;
+using ModelServe.Api.Health;
 using ModelServe.Api.Models;
 using ModelServe.Api.Requests;
 using ModelServe.Host.Models;
@@ -33,7 +34,7 @@ internal static class ServerProcess
         await application.StartAsync(cancellationToken);
         await Console.Error.WriteLineAsync($"ready: {string.Join(", ", models.Select(model => model.Name))} on {Addresses(application)}");
         await application.WaitForShutdownAsync(cancellationToken);
-        return 0;
+        return application.Services.GetRequiredService<EngineFailure>().HasHappened ? FailureExit.Code : 0;
     }
 
     private static WebApplication Build(ServeOptions options, HostedModels hosted, List<ServedModel> models, TimeProvider time)
@@ -44,6 +45,7 @@ internal static class ServerProcess
             Reflection = true,
             Facades = options.Facades,
             ModelRoots = new ModelRoots(options.ModelRoots),
+            StepLimit = options.StepTimeout,
             Limits = new RequestLimits { Duration = options.MaxRequestTime },
         };
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
@@ -59,6 +61,9 @@ internal static class ServerProcess
         builder.Services.AddModelServeApi(new ModelCatalog(models), api);
         builder.Services.AddSingleton<IModelLoader>(hosted);
         builder.Services.AddSingleton<IHostLifetime, GracefulDrain>();
+        builder.Services.AddHostedService<FailureExit>();
+        // The drain has let requests finish or has ended them; whatever connection is left after it gets no more time.
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenModelServe(EndPoint(options.Grpc), EndPoint(options.Http), api));
         WebApplication application = builder.Build();
         application.MapModelServeApi();
