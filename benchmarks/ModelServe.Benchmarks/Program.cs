@@ -34,6 +34,8 @@ switch (args)
         DramBandwidth.Print(Console.Out);
         await DecodeTable.PrintAsync(Console.Out, directory, Number(args, 2, 64), [1, 4, 8, 16]);
         return 0;
+    case ["tokenizers", var vocabularies, var texts]:
+        return TokenizerTable.Print(Console.Out, vocabularies, texts) ? 0 : 2;
     case ["quantized-gemm", ..]:
         QuantizedTable.PrintProducts(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));
         return 0;

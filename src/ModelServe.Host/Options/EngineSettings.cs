@@ -3,6 +3,9 @@ namespace ModelServe.Host.Options;
 /// <summary>How every model of this process is loaded and scheduled. Unset values are derived from the model and the machine.</summary>
 internal sealed record EngineSettings
 {
+    /// <summary>The words that <see cref="DType"/> may be.</summary>
+    public static IReadOnlyList<string> DTypes { get; } = ["auto", "float32", "bfloat16"];
+
     /// <summary>auto, cpu, cuda or cuda:N.</summary>
     public string Device { get; init; } = "auto";
 
@@ -23,6 +26,9 @@ internal sealed record EngineSettings
 
     /// <summary>Memory for keys and values, in bytes; null derives it.</summary>
     public long? KvMemoryBytes { get; init; }
+
+    /// <summary>Memory that one model may take; null derives it from the machine and <see cref="ModelsSharingMemory"/>.</summary>
+    public long? MemoryBytes { get; init; }
 
     /// <summary>How many models share this machine's memory; each is planned into an equal part.</summary>
     public int ModelsSharingMemory { get; init; } = 1;

@@ -33,7 +33,7 @@ internal static class EngineSettingsMapping
             : null,
         MaxModelLength = settings.MaxModelLength,
         KvMemoryBytes = settings.KvMemoryBytes,
-        MemoryBytes = settings.ModelsSharingMemory == 1 ? null : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / settings.ModelsSharingMemory,
+        MemoryBytes = settings.MemoryBytes is { } given ? given : settings.ModelsSharingMemory == 1 ? null : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / settings.ModelsSharingMemory,
         MaxSequences = settings.MaxRunning,
         MaxBatchedTokens = Math.Max(settings.MaxBatchedTokens, settings.MaxRunning),
     };

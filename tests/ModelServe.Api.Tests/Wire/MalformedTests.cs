@@ -25,7 +25,7 @@ public sealed class MalformedTests(SyntheticCheckpoint checkpoint) : WireTest(ch
         Assert.Equal("13", await StatusAsync(server, Generate, []));
         Assert.Equal("13", await StatusAsync(server, Generate, Frame(request)[..7]));
         Assert.Equal("13", await StatusAsync(server, Generate, Frame(request, flag: 1)));
-        Assert.Equal("2", await StatusAsync(server, Generate, Frame([0xff, 0xff, 0xff, 0xff])));
+        Assert.Equal("3", await StatusAsync(server, Generate, Frame([0xff, 0xff, 0xff, 0xff])));
         Assert.Equal("2", await StatusAsync(server, Generate, [0, 0xff, 0xff, 0xff, 0xff, 1, 2, 3]));
         Assert.Equal("12", await StatusAsync(server, Generate, Frame(request, flag: 1), encoding: "zstd"));
         Assert.Equal("12", await StatusAsync(server, "/modelserve.v1.Inference/Nothing", Frame(request)));

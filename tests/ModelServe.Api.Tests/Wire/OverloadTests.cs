@@ -150,7 +150,8 @@ public sealed class OverloadTests(SyntheticCheckpoint checkpoint) : WireTest(che
         Assert.Equal(StatusCode.Unavailable, exception.StatusCode);
         Assert.DoesNotContain("secret", exception.ToString(), StringComparison.Ordinal);
         Assert.Null(exception.Trailers.GetValue("grpc-retry-pushback-ms"));
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, await HttpAsync(server, "/health/live"));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, await HttpAsync(server, "/health/progress"));
+        Assert.Equal(HttpStatusCode.OK, await HttpAsync(server, "/health/live"));
         Assert.Equal(ModelState.Failed, (await server.Client.GetModelAsync(cancellationToken: Token)).State);
     }
 
