@@ -36,6 +36,9 @@ switch (args)
         return 0;
     case ["tokenizers", var vocabularies, var texts]:
         return TokenizerTable.Print(Console.Out, vocabularies, texts) ? 0 : 2;
+    case ["grammars", var directory, var schemas, ..]:
+        GrammarTable.Print(Console.Out, directory, schemas, Number(args, 3, int.MaxValue));
+        return 0;
     case ["quantized-gemm", ..]:
         QuantizedTable.PrintProducts(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));
         return 0;
