@@ -11,20 +11,20 @@ public sealed class ChatAnswerTests(SyntheticCheckpoint checkpoint) : OpenAiTest
     private const string Tools =
         ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"weather\",\"parameters\":{\"type\":\"object\"}}}]";
 
-    private const string Call = "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Köln\"}}\n</tool_call>";
+    private const string Call = "<tool_call>{\"name\": \"weather\", \"arguments\": {\"city\": \"Köln\"}}</tool_call>";
 
     [Fact]
     public async Task A_chat_is_answered_with_message_usage_and_reason()
     {
         await using WireServer server = await StartAsync();
-        server.Fake.Writes("Grüße \"aus\" 東京\n🙂");
+        server.Fake.Writes("Grüße \"aus\" 東京\t🙂");
         JsonElement answer = await AnswerAsync(server, Chats, Chat());
         JsonElement choice = answer.GetProperty("choices")[0];
         Assert.Equal("chat.completion", answer.GetProperty("object").GetString());
         Assert.StartsWith("chatcmpl-", answer.GetProperty("id").GetString(), StringComparison.Ordinal);
         Assert.Equal("fake", answer.GetProperty("model").GetString());
         Assert.Equal("assistant", choice.GetProperty("message").GetProperty("role").GetString());
-        Assert.Equal("Grüße \"aus\" 東京\n🙂", choice.GetProperty("message").GetProperty("content").GetString());
+        Assert.Equal("Grüße \"aus\" 東京\t🙂", choice.GetProperty("message").GetProperty("content").GetString());
         Assert.Equal("stop", choice.GetProperty("finish_reason").GetString());
         Assert.Equal(JsonValueKind.Null, choice.GetProperty("logprobs").ValueKind);
         JsonElement usage = answer.GetProperty("usage");
