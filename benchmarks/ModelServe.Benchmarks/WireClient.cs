@@ -79,6 +79,15 @@ internal sealed class WireClient : IDisposable
     /// <summary>Fetches the metrics page; returns its bytes.</summary>
     public async Task<int> MetricsAsync() => (await _http.GetByteArrayAsync(new Uri("/metrics", UriKind.Relative))).Length;
 
+    /// <summary>Tokens in a message, on the mean since the server's start.</summary>
+    public async Task<double> TokensPerMessageAsync()
+    {
+        string page = await _http.GetStringAsync(new Uri("/metrics", UriKind.Relative));
+        double Value(string name) => double.Parse(
+            page.Split('\n').First(line => line.StartsWith(name + "{model_name=\"wire\"", StringComparison.Ordinal)).Split(' ')[1], CultureInfo.InvariantCulture);
+        return Value("modelserve:tokens_sent_total") / Value("modelserve:messages_sent_total");
+    }
+
     /// <summary>Reads streams one after the other until told to stop; notes how long each message's last token travelled.</summary>
     /// <returns>Tokens received.</returns>
     public async Task<long> ReadAsync(int number, int tokens, List<int>? travels, CancellationToken stop)
@@ -100,7 +109,7 @@ internal sealed class WireClient : IDisposable
                 }
             }
         }
-        catch (RpcException exception) when (exception.StatusCode == StatusCode.Cancelled)
+        catch (RpcException) when (stop.IsCancellationRequested)
         {
         }
         catch (OperationCanceledException)
