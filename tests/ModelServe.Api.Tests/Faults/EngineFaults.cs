@@ -6,6 +6,7 @@ using Google.Protobuf;
 using Grpc.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
 using ModelServe.Api.Tests.Wire;
 using ModelServe.Engine.Running;
 using ModelServe.V1;
@@ -16,18 +17,31 @@ namespace ModelServe.Api.Tests.Faults;
 /// <summary>Faults 8, 19, 20, 22, 24, 25 and 26: what goes wrong beside or inside the engine while good load runs.</summary>
 public sealed class EngineFaults(SyntheticCheckpoint checkpoint) : FaultTest(checkpoint)
 {
-    [Fact]
-    public async Task A_reader_that_comes_back_just_before_its_limit_loses_nothing()
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(1)]
+    public async Task A_reader_that_comes_back_just_before_its_limit_loses_nothing_and_just_after_it_is_gone(int millisecondsBeyond)
     {
-        using var fake = new FakeModel(context: 4096, blocks: 2100) { StepTime = TimeSpan.FromMilliseconds(1) };
-        var options = new ApiOptions { Limits = new Requests.RequestLimits { StalledWrite = TimeSpan.FromSeconds(2) } };
-        await using WireServer server = await StartAsync(options, fake);
+        TimeSpan limit = TimeSpan.FromSeconds(30);
+        var time = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
+        using var fake = new FakeModel(context: 2048, blocks: 1100);
+        var options = new ApiOptions { Limits = new Requests.RequestLimits { StalledWrite = limit } };
+        await using WireServer server = await WireServer.StartAsync(
+            Checkpoint, options, services => services.AddSingleton<TimeProvider>(time), fake);
         GenerateRequest request = Prompt(1500, set => set.Sampling.TopLogprobs = 20);
         using AsyncServerStreamingCall<GenerationEvent> call = server.Inference.Generate(request, cancellationToken: Token);
-        // Long enough for the window to fill and the write to be parked; not long enough for the limit.
-        await WireServer.EventuallyAsync(() => server.Status.GeneratedTokens >= 1200, "the engine is far ahead");
+        await WireServer.EventuallyAsync(() => server.Status is { GeneratedTokens: >= 1500, Running: 0 }, "the engine is done, the write is parked");
+        time.Advance(limit + TimeSpan.FromMilliseconds(millisecondsBeyond));
         StreamEnd end = await ReadToEndAsync(call, request);
-        Assert.Equal((FinishReason.Length, 1500), (end.Reason, end.Tokens));
+        if (millisecondsBeyond < 0)
+        {
+            Assert.Equal((FinishReason.Length, 1500), (end.Reason, end.Tokens));
+        }
+        else
+        {
+            Assert.Equal(StatusCode.ResourceExhausted, end.Status);
+        }
+
         await QuietAsync(server);
     }
 
@@ -102,10 +116,10 @@ public sealed class EngineFaults(SyntheticCheckpoint checkpoint) : FaultTest(che
                 Interlocked.Increment(ref polls);
             }
         })];
-        StreamEnd[] ends = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => OneAsync(server, Prompt(300, text: $"reader {i}"))));
+        StreamEnd[] ends = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => OneAsync(server, Prompt(100, text: $"reader {i}"))));
         await stop.CancelAsync();
         await Task.WhenAll(pollers);
-        Assert.All(ends, end => Assert.Equal((FinishReason.Length, 300), (end.Reason, end.Tokens)));
+        Assert.All(ends, end => Assert.Equal((FinishReason.Length, 100), (end.Reason, end.Tokens)));
         await QuietAsync(server);
         Report($"24, {polls} polls", ends.Select(end => end.ToString()));
     }
