@@ -1,4 +1,5 @@
 using System.Text;
+using ModelServe.Codec.ToolCalls;
 using ModelServe.Engine.Running;
 using ModelServe.Engine.Simulation;
 
@@ -23,6 +24,9 @@ public sealed class FakeModel : IDisposable
     }
 
     public IEngine Engine => _engine;
+
+    /// <summary>The form in which the model is said to write calls and reasoning.</summary>
+    public AnswerFormat Answers { get; init; } = AnswerFormat.None;
 
     /// <summary>Fails the next step with that message.</summary>
     public string? Failure { get; set; }
