@@ -49,8 +49,6 @@ public sealed class WireServer : IAsyncDisposable
 
     public HttpClient Http { get; }
 
-    public IServiceProvider Services => _application.Services;
-
     public FakeModel Fake => _models[0];
 
     public EngineStatus Status => Fake.Engine.Status;
