@@ -62,6 +62,7 @@ internal static unsafe class RowQuantizer
         return -1;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Largest(float* values)
     {
         // As whole numbers, so that not-a-number is larger than everything.
@@ -140,6 +141,7 @@ internal static unsafe class RowQuantizer
         return Vector512.Sum(squares);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Squares(float* values, float largest)
     {
         var unit = Vector512.Create(1f / largest);
@@ -163,6 +165,7 @@ internal static unsafe class RowQuantizer
         return Vector512.ConvertToInt32(Vector512.Min(Vector512.Max(steps, Vector512.Create(low)), Vector512.Create(high)));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Store(QuantizedFormat format, byte* target, float* values, float scale)
     {
         var offset = Vector512.Create(format.Offset());

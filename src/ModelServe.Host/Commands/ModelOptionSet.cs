@@ -17,8 +17,8 @@ internal sealed class ModelOptionSet
     private readonly Option<int?> _maxRunning = new("--max-running") { Description = "sequences that run at once (default 64)" };
     private readonly Option<int?> _maxBatchedTokens = new("--max-batched-tokens") { Description = "tokens that one step feeds at most (default 512)" };
 
-    /// <summary>Adds the options to a command.</summary>
-    public void AddTo(Command command)
+    /// <summary>Adds the options to a command; to one that loads no weights, all but the cache's.</summary>
+    public void AddTo(Command command, bool loadsWeights = true)
     {
         _device.Validators.Add(result => Require(result, _device, IsDevice, "auto, cpu, cuda or cuda:N"));
         _dtype.Validators.Add(result => Require(result, _dtype, value => value is "auto" or "float32" or "bfloat16", "auto, float32 or bfloat16"));
@@ -29,9 +29,14 @@ internal sealed class ModelOptionSet
         AddRange(_maxModelLength, 2, 1 << 20);
         AddRange(_maxRunning, 1, 4096);
         AddRange(_maxBatchedTokens, 1, 1 << 16);
-        foreach (Option option in new Option[] { _device, _dtype, _quantize, _quantizeHead, _cacheDirectory, _maxModelLength, _kvMemory, _maxRunning, _maxBatchedTokens })
+        foreach (Option option in new Option[] { _device, _dtype, _quantize, _quantizeHead, _maxModelLength, _kvMemory, _maxRunning, _maxBatchedTokens })
         {
             command.Options.Add(option);
+        }
+
+        if (loadsWeights)
+        {
+            command.Options.Add(_cacheDirectory);
         }
     }
 
