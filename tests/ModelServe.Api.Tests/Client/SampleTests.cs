@@ -1,7 +1,6 @@
 using System.Text.RegularExpressions;
 using ModelServe.Api.Tests.Contract;
 using ModelServe.Api.Tests.Wire;
-using ModelServe.Client;
 using ModelServe.V1;
 using Xunit;
 

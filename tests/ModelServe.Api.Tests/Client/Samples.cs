@@ -2,6 +2,9 @@ using Microsoft.Extensions.AI;
 using ModelServe.Client;
 using ModelServe.V1;
 
+// A document shows what a small application writes.
+#pragma warning disable CA1849, RS0030
+
 namespace ModelServe.Api.Tests.Client;
 
 /// <summary>The C# that the documents show, between markers; <see cref="SampleTests"/> runs it and compares the documents with it.</summary>
@@ -26,7 +29,6 @@ internal static class Samples
     {
         using var output = new StringWriter();
         TextWriter Console = output;
-#pragma warning disable RS0030 // A document shows what an application writes.
         // sample: events
         GenerateRequest request = new()
         {

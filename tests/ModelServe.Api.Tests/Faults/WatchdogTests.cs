@@ -7,7 +7,6 @@ using ModelServe.Api.Tests.Wire;
 using ModelServe.Engine.Running;
 using ModelServe.V1;
 using Xunit;
-using PauseMode = ModelServe.Engine.Running.PauseMode;
 using ServingStatus = Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus;
 
 namespace ModelServe.Api.Tests.Faults;
