@@ -39,7 +39,7 @@ function setHealth(text, kind) {
   pill.className = `pill ${kind}`;
 }
 
-const conditions = { Serving: ['serving', 'good'], Draining: ['draining', 'warn'], Stalled: ['stalled', 'bad'], Failed: ['failed', 'bad'] };
+const conditions = { Serving: ['serving', 'good'], Draining: ['draining', 'warn'], Paused: ['paused', 'warn'], Stalled: ['stalled', 'bad'], Failed: ['failed', 'bad'] };
 
 function element(name, className, text) {
   const made = document.createElement(name);
