@@ -36,7 +36,8 @@ internal static class DecodeTable
         }
     }
 
-    private static long PeakResidentBytes()
+    /// <summary>The most memory that this process has held.</summary>
+    public static long PeakResidentBytes()
     {
         string line = File.ReadLines("/proc/self/status").First(text => text.StartsWith("VmHWM:", StringComparison.Ordinal));
         return long.Parse(line.AsSpan(6).Trim(" \tkB"), CultureInfo.InvariantCulture) * 1024;

@@ -1,3 +1,5 @@
+using ModelServe.Api.Facades;
+using ModelServe.Api.Models;
 using ModelServe.Api.Requests;
 
 namespace ModelServe.Api;
@@ -11,8 +13,17 @@ public sealed record ApiOptions
     /// <summary>How long an engine may hold running requests without completing a step before its model counts as stalled.</summary>
     public TimeSpan StallLimit { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>How long one step may take before it is given up and its model with it; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</summary>
+    public TimeSpan StepLimit { get; init; } = TimeSpan.FromMinutes(5);
+
     /// <summary>How long before a call's own deadline the engine ends its request, so that the ending still reaches the client.</summary>
     public TimeSpan DeadlineMargin { get; init; } = TimeSpan.FromMilliseconds(75);
+
+    /// <summary>Folders below which models may be loaded by request; none allows no loading.</summary>
+    public ModelRoots ModelRoots { get; init; } = new([]);
+
+    /// <summary>Which other projects' gRPC interfaces are answered beside the server's own.</summary>
+    public FacadeSet Facades { get; init; } = FacadeSet.All;
 
     /// <summary>Whether clients may ask for the contract by gRPC reflection.</summary>
     public bool Reflection { get; init; }

@@ -1,15 +1,19 @@
 using Grpc.AspNetCore.HealthChecks;
+using Grpc.AspNetCore.Server.Model;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
+using ModelServe.Api.Facades;
 using ModelServe.Api.Health;
 using ModelServe.Api.Metrics;
 using ModelServe.Api.Models;
 using ModelServe.Api.Requests;
 using ModelServe.Api.Services;
+using ModelServe.Api.StatusPage;
+using ModelServe.Api.Tracing;
 
 namespace ModelServe.Api;
 
@@ -30,26 +34,51 @@ public static class ModelServeApi
         services.AddSingleton(options.Limits);
         services.AddSingleton<CallerSalt>();
         services.AddSingleton<RequestReader>();
+        services.AddHttpContextAccessor();
+        services.AddSingleton<RequestTracing>();
         services.AddSingleton<LiveRequests>();
+        services.AddSingleton<StatusData>();
+        services.AddMetrics();
+        services.AddSingleton<ServerMeter>();
         services.AddSingleton<MetricsRegistry>();
+        services.AddSingleton<MetricsReader>();
         services.AddSingleton<MetricsPage>();
+        services.AddHostedService<MetricsPublisher>();
         services.AddSingleton(provider => new ServerDrain(
+            provider.GetRequiredService<ModelCatalog>(),
             provider.GetRequiredService<LiveRequests>(),
             provider.GetRequiredService<HealthReporter>(),
             provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<RequestAdmission>();
         services.AddSingleton<ModelDescription>();
+        services.AddSingleton<GenerationCall>();
         services.AddSingleton<InferenceService>();
         services.AddSingleton<ModelsService>();
         services.AddSingleton<ControlService>();
+        services.AddSingleton<EventsService>();
+        services.AddSingleton<ServerEnd>();
+        services.AddSingleton<Subscriptions>();
+        services.AddSingleton(options.ModelRoots);
+        services.AddSingleton(provider => new ModelLifecycle(
+            catalog,
+            options.ModelRoots,
+            provider.GetRequiredService<HealthReporter>(),
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<ModelLifecycle>>(),
+            provider.GetService<IModelLoader>()));
+        services.AddFacades();
         services.AddSingleton<HealthReporter>();
+        services.AddSingleton(new EngineFailure());
         services.AddHostedService(provider => provider.GetRequiredService<HealthReporter>());
+        services.AddHostedService<EngineWatchdog>();
         services.AddGrpc(grpc =>
         {
             grpc.MaxReceiveMessageSize = options.Limits.MessageBytes;
             grpc.EnableDetailedErrors = false;
             grpc.ResponseCompressionAlgorithm = null;
         });
+        services.RemoveAll(typeof(IServiceMethodProvider<>));
+        services.AddSingleton(typeof(IServiceMethodProvider<>), typeof(MethodProvider<>));
         // HealthReporter pushes every status itself; the package's own checks and their mapping stay empty, and calls read
         // what was pushed. What is used of the package is that watchers end when the host stops.
         services.AddGrpcHealthChecks(health => health.UseHealthChecksCache = true);
@@ -70,6 +99,8 @@ public static class ModelServeApi
         routes.MapGrpcService<InferenceService>();
         routes.MapGrpcService<ModelsService>();
         routes.MapGrpcService<ControlService>();
+        routes.MapGrpcService<EventsService>();
+        routes.MapFacades(routes.ServiceProvider.GetRequiredService<ApiOptions>().Facades);
         routes.MapGrpcHealthChecksService();
         if (routes.ServiceProvider.GetRequiredService<ApiOptions>().Reflection)
         {
@@ -78,10 +109,17 @@ public static class ModelServeApi
 
         routes.MapGet("/health", (HealthReporter health) => Answer(health.IsReady, "serving", "not serving"));
         routes.MapGet("/health/ready", (HealthReporter health) => Answer(health.IsReady, "ready", "not ready"));
-        routes.MapGet("/health/live", (HealthReporter health) => Answer(health.IsLive, "live", "not live"));
-        routes.MapGet("/metrics", (MetricsPage page) => Results.Text(page.Render(), PrometheusText.ContentType));
+        routes.MapGet("/health/ready/{model}", (string model, ModelCatalog catalog, HealthReporter health) =>
+            catalog.TryFind(model, out ServedModel? served, out _)
+                ? Answer(health.Condition(served) == ModelCondition.Serving, "ready", "not ready")
+                : Results.Text("no such model", "text/plain", statusCode: StatusCodes.Status404NotFound));
+        // The process is live when it answers. What a restart would cure is progress; the process also ends by itself then.
+        routes.MapGet("/health/live", () => Answer(true, "live", "not live"));
+        routes.MapGet("/health/progress", (HealthReporter health) => Answer(health.IsProgressing, "in progress", "standing still"));
+        routes.MapGet("/metrics", (HttpContext context, MetricsPage page) => page.AnswerAsync(context));
         routes.MapGet(
             "/version", () => Results.Json(new { software = SoftwareVersion.Name, version = SoftwareVersion.Version }));
+        routes.MapStatusPage();
         return routes;
     }
 

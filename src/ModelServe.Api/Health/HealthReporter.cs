@@ -12,7 +12,7 @@ namespace ModelServe.Api.Health;
 /// once (<see cref="Refresh"/>), and a drain is told at once. A failed model never serves again in this process.
 /// </remarks>
 internal sealed partial class HealthReporter(
-    ModelCatalog catalog, HealthServiceImpl service, ApiOptions options, TimeProvider time, ILogger<HealthReporter> logger)
+    ModelCatalog catalog, HealthServiceImpl service, EngineFailure failure, ApiOptions options, TimeProvider time, ILogger<HealthReporter> logger)
     : BackgroundService
 {
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(250);
@@ -24,9 +24,9 @@ internal sealed partial class HealthReporter(
     /// <summary>Whether every model takes requests; looked at now.</summary>
     public bool IsReady => !_draining && catalog.Models.All(model => Condition(model) == ModelCondition.Serving);
 
-    /// <summary>Whether no engine has failed or hangs; what a restart would cure. Looked at now.</summary>
-    public bool IsLive =>
-        catalog.Models.All(model => Condition(model) is ModelCondition.Serving or ModelCondition.Draining);
+    /// <summary>Whether no engine has failed or stands still; what a restart would cure. Looked at now.</summary>
+    public bool IsProgressing =>
+        catalog.Models.All(model => Condition(model) is ModelCondition.Serving or ModelCondition.Draining or ModelCondition.Paused);
 
     /// <summary>The condition of one model at this moment.</summary>
     public ModelCondition Condition(ServedModel model)
@@ -53,6 +53,7 @@ internal sealed partial class HealthReporter(
                 }
             }
 
+            ForgetUnloaded();
             service.SetStatus(string.Empty, Status(all));
         }
     }
@@ -88,11 +89,21 @@ internal sealed partial class HealthReporter(
         }
     }
 
+    private void ForgetUnloaded()
+    {
+        foreach (string name in _told.Keys.Where(name => catalog.Find(name)?.Stage != CatalogStage.Served).ToArray())
+        {
+            _told.Remove(name);
+            service.ClearStatus(name);
+        }
+    }
+
     private void Tell(ServedModel model, ModelCondition condition)
     {
-        if (model.Engine.Status.Failure is { } failure)
+        if (model.Engine.Status.Failure is { } reason)
         {
-            Log.Failed(logger, model.Name, failure);
+            Log.Failed(logger, model.Name, reason);
+            failure.Report(model.Name);
         }
         else
         {

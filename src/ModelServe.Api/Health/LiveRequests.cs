@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using ModelServe.Api.Models;
+using ModelServe.Api.Services;
 using ModelServe.Engine.Admission;
 
 namespace ModelServe.Api.Health;
@@ -7,21 +7,24 @@ namespace ModelServe.Api.Health;
 /// <summary>Every accepted request whose call has not ended yet. Thread-safe.</summary>
 internal sealed class LiveRequests
 {
-    private readonly ConcurrentDictionary<(string Model, string Id), TokenStream> _streams = new();
+    // By the request itself: a later one may have the same id once the engine has let go of the earlier one.
+    private readonly ConcurrentDictionary<AdmittedRequest, byte> _requests = new(ReferenceEqualityComparer.Instance);
     private volatile TaskCompletionSource? _whenIdle;
 
     /// <summary>How many there are.</summary>
-    public int Count => _streams.Count;
+    public int Count => _requests.Count;
+
+    /// <summary>All of them at about this moment, in no order.</summary>
+    public IEnumerable<AdmittedRequest> All => _requests.Keys;
 
     /// <summary>An accepted request enters.</summary>
-    public void Add(ServedModel model, TokenStream stream) => _streams[(model.Name, stream.RequestId)] = stream;
+    public void Add(AdmittedRequest request) => _requests[request] = 0;
 
     /// <summary>Its call is over.</summary>
-    public void Remove(ServedModel model, TokenStream stream)
+    public void Remove(AdmittedRequest request)
     {
-        // The pair is compared: a later request may have the same id once the engine has let go of the earlier one.
-        _ = _streams.TryRemove(new KeyValuePair<(string, string), TokenStream>((model.Name, stream.RequestId), stream));
-        if (_streams.IsEmpty)
+        _ = _requests.TryRemove(request, out _);
+        if (_requests.IsEmpty)
         {
             _whenIdle?.TrySetResult();
         }
@@ -32,9 +35,9 @@ internal sealed class LiveRequests
     public int EndAll(FinishReason reason)
     {
         int count = 0;
-        foreach (TokenStream stream in _streams.Values)
+        foreach (AdmittedRequest request in _requests.Keys)
         {
-            stream.Cancel(reason);
+            request.Stream.Cancel(reason);
             count++;
         }
 
@@ -47,7 +50,7 @@ internal sealed class LiveRequests
         TaskCompletionSource source = new(TaskCreationOptions.RunContinuationsAsynchronously);
         TaskCompletionSource waiting = Interlocked.CompareExchange(ref _whenIdle, source, null) ?? source;
         // Looked at after the source is in place, so that the last removal cannot slip between.
-        if (_streams.IsEmpty)
+        if (_requests.IsEmpty)
         {
             waiting.TrySetResult();
         }

@@ -1,3 +1,4 @@
+using ModelServe.Api.Models;
 using ModelServe.Engine.Admission;
 
 namespace ModelServe.Api.Health;
@@ -10,13 +11,15 @@ namespace ModelServe.Api.Health;
 /// </remarks>
 public sealed class ServerDrain
 {
+    private readonly ModelCatalog _catalog;
     private readonly LiveRequests _live;
     private readonly HealthReporter _health;
     private readonly TimeProvider _time;
     private volatile bool _draining;
 
-    internal ServerDrain(LiveRequests live, HealthReporter health, TimeProvider time)
+    internal ServerDrain(ModelCatalog catalog, LiveRequests live, HealthReporter health, TimeProvider time)
     {
+        _catalog = catalog;
         _live = live;
         _health = health;
         _time = time;
@@ -54,4 +57,13 @@ public sealed class ServerDrain
     /// <summary>Ends every live request; its stream gets the terminal event of a drained server.</summary>
     /// <returns>How many there were.</returns>
     public int EndRequests() => _live.EndAll(FinishReason.Drained);
+
+    /// <summary>Ends the streams of engines that are stuck in a step and do not hear of <see cref="EndRequests"/>; they fail.</summary>
+    /// <returns>How many engines there were.</returns>
+    public int GiveUpStuckSteps()
+    {
+        int count = _catalog.Models.Count(model => model.Engine.Status.Running > 0 && model.Engine.GiveUpStep("the server stopped while a step did not return"));
+        _health.Refresh();
+        return count;
+    }
 }

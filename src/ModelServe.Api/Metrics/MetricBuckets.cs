@@ -29,4 +29,13 @@ internal static class MetricBuckets
     [
         1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 500000, 1000000,
     ];
+
+    /// <summary>Seconds of a request in OpenTelemetry's conventions for generative models.</summary>
+    public static double[] GenAiDuration => [.01, .02, .04, .08, .16, .32, .64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+
+    /// <summary>Seconds to the first token in the same conventions.</summary>
+    public static double[] GenAiFirstToken => [.001, .005, .01, .02, .04, .06, .08, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10];
+
+    /// <summary>Seconds a token in the same conventions, and finer ones below.</summary>
+    public static double[] GenAiOutputToken => [.001, .002, .005, .01, .025, .05, .075, .1, .15, .2, .3, .4, .5, .75, 1, 2.5];
 }

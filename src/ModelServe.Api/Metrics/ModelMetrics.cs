@@ -5,6 +5,7 @@ namespace ModelServe.Api.Metrics;
 /// <summary>What the requests of one model did, counted as they happen. Every member may be used from any thread.</summary>
 internal sealed class ModelMetrics
 {
+    private readonly Histogram[] _histograms;
     private readonly long[] _ended = new long[Enum.GetValues<FinishReason>().Length];
     private readonly long[] _rejected = new long[Enum.GetValues<RejectionReason>().Length];
     private long _created;
@@ -13,42 +14,30 @@ internal sealed class ModelMetrics
     private long _tokensDropped;
     private long _messagesSent;
     private long _mergedTokens;
+    private long _recomputedTokens;
 
-    /// <summary>Seconds from acceptance to the first token.</summary>
-    public Histogram TimeToFirstToken { get; } = new(MetricBuckets.FirstToken);
+    /// <summary>Empty counts.</summary>
+    /// <param name="model">Name of the model.</param>
+    /// <param name="meter">Whose instruments hear of observations.</param>
+    public ModelMetrics(string model, ServerMeter? meter)
+    {
+        KeyValuePair<string, object?> tag = new("model_name", model);
+        _histograms =
+        [
+            .. Enum.GetValues<ModelHistogram>().Select(
+                histogram => new Histogram(MetricFamilies.BoundsOf(histogram), meter?.Of(histogram), tag)),
+        ];
+        GenAi = new GenAiMetrics(model, meter);
+    }
+
+    /// <summary>The same by OpenTelemetry's conventions for generative models.</summary>
+    public GenAiMetrics GenAi { get; }
 
     /// <summary>Seconds between tokens as they reach the pump.</summary>
-    public Histogram InterToken { get; } = new(MetricBuckets.InterToken);
-
-    /// <summary>Mean seconds a token, one observation a request.</summary>
-    public Histogram TimePerOutputToken { get; } = new(MetricBuckets.InterToken);
-
-    /// <summary>Seconds from acceptance to the end.</summary>
-    public Histogram EndToEnd { get; } = new(MetricBuckets.Request);
-
-    /// <summary>Seconds from acceptance to the first step.</summary>
-    public Histogram Queue { get; } = new(MetricBuckets.Request);
-
-    /// <summary>Seconds from the first step to the end.</summary>
-    public Histogram Inference { get; } = new(MetricBuckets.Request);
-
-    /// <summary>Seconds from the first step to the first token.</summary>
-    public Histogram Prefill { get; } = new(MetricBuckets.Request);
-
-    /// <summary>Seconds from the first token to the end.</summary>
-    public Histogram Decode { get; } = new(MetricBuckets.Request);
-
-    /// <summary>Prompt tokens of a request.</summary>
-    public Histogram PromptTokens { get; } = new(MetricBuckets.Tokens);
-
-    /// <summary>Output tokens of a request.</summary>
-    public Histogram OutputTokens { get; } = new(MetricBuckets.Tokens);
-
-    /// <summary>Output tokens that a request allowed.</summary>
-    public Histogram MaxTokens { get; } = new(MetricBuckets.Tokens);
+    public Histogram InterToken => Of(ModelHistogram.InterToken);
 
     /// <summary>Seconds that a write waited for its reader.</summary>
-    public Histogram WriteStall { get; } = new(MetricBuckets.Request);
+    public Histogram WriteStall => Of(ModelHistogram.WriteStall);
 
     /// <summary>Streams opened since start.</summary>
     public long StreamsCreated => Volatile.Read(ref _created);
@@ -68,6 +57,15 @@ internal sealed class ModelMetrics
     /// <summary>Tokens that shared a message with an earlier one.</summary>
     public long MergedTokens => Volatile.Read(ref _mergedTokens);
 
+    /// <summary>Tokens that ended requests computed again after preemption.</summary>
+    public long RecomputedTokens => Volatile.Read(ref _recomputedTokens);
+
+    /// <summary>Requests refused for any reason since start.</summary>
+    public long RejectedInAll => _rejected.Sum();
+
+    /// <summary>One of the histograms.</summary>
+    public Histogram Of(ModelHistogram histogram) => _histograms[(int)histogram];
+
     /// <summary>Requests that ended for that reason since start.</summary>
     public long Ended(FinishReason reason) => Volatile.Read(ref _ended[(int)reason]);
 
@@ -81,8 +79,8 @@ internal sealed class ModelMetrics
     public void CountAccepted(int promptTokens, int maxTokens)
     {
         Interlocked.Increment(ref _created);
-        PromptTokens.Observe(promptTokens);
-        MaxTokens.Observe(maxTokens);
+        Of(ModelHistogram.PromptTokens).Observe(promptTokens);
+        Of(ModelHistogram.MaxTokens).Observe(maxTokens);
     }
 
     /// <summary>One token message went out.</summary>
@@ -101,30 +99,36 @@ internal sealed class ModelMetrics
 
     /// <summary>A request is over and its stream released.</summary>
     /// <param name="reason">Why it ended.</param>
+    /// <param name="operation">What kind of request it was, in <see cref="GenAiMetrics"/>' words.</param>
+    /// <param name="promptTokens">Tokens of its prompt.</param>
     /// <param name="outputTokens">Tokens sent.</param>
     /// <param name="timings">Its times; null when its ending was not awaited, so that they may still change.</param>
-    public void CountEnded(FinishReason reason, int outputTokens, RequestTimings? timings)
+    public void CountEnded(FinishReason reason, string operation, int promptTokens, int outputTokens, RequestTimings? timings)
     {
         Interlocked.Increment(ref _released);
         Interlocked.Increment(ref _ended[(int)reason]);
-        OutputTokens.Observe(outputTokens);
+        Of(ModelHistogram.OutputTokens).Observe(outputTokens);
+        Of(ModelHistogram.MaxOutputTokens).Observe(outputTokens);
         if (timings is null)
         {
             return;
         }
 
+        Interlocked.Add(ref _recomputedTokens, timings.RecomputedTokens);
+        GenAi.CountEnded(operation, reason, outputTokens, timings);
         if (timings.Scheduled is { } scheduled)
         {
-            Queue.Observe((scheduled - timings.Arrived).TotalSeconds);
+            Of(ModelHistogram.Queue).Observe((scheduled - timings.Arrived).TotalSeconds);
+            Of(ModelHistogram.PrefillComputed).Observe(promptTokens - timings.CachedPromptTokens);
             ObserveFrom(scheduled, timings);
         }
 
         if (timings.Finished is { } finished)
         {
-            EndToEnd.Observe((finished - timings.Arrived).TotalSeconds);
+            Of(ModelHistogram.EndToEnd).Observe((finished - timings.Arrived).TotalSeconds);
             if (timings.FirstToken is { } first && outputTokens > 1)
             {
-                TimePerOutputToken.Observe((finished - first).TotalSeconds / (outputTokens - 1));
+                Of(ModelHistogram.TimePerOutputToken).Observe((finished - first).TotalSeconds / (outputTokens - 1));
             }
         }
     }
@@ -133,16 +137,16 @@ internal sealed class ModelMetrics
     {
         if (timings.FirstToken is { } first)
         {
-            TimeToFirstToken.Observe((first - timings.Arrived).TotalSeconds);
-            Prefill.Observe((first - scheduled).TotalSeconds);
+            Of(ModelHistogram.TimeToFirstToken).Observe((first - timings.Arrived).TotalSeconds);
+            Of(ModelHistogram.Prefill).Observe((first - scheduled).TotalSeconds);
         }
 
         if (timings.Finished is { } finished)
         {
-            Inference.Observe((finished - scheduled).TotalSeconds);
+            Of(ModelHistogram.Inference).Observe((finished - scheduled).TotalSeconds);
             if (timings.FirstToken is { } start)
             {
-                Decode.Observe((finished - start).TotalSeconds);
+                Of(ModelHistogram.Decode).Observe((finished - start).TotalSeconds);
             }
         }
     }

@@ -1,49 +1,119 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 
 namespace ModelServe.Api.Metrics;
 
-/// <summary>Writes metric families in the Prometheus text format, version 0.0.4.</summary>
-internal sealed class PrometheusText
+/// <summary>Writes metric families as Prometheus text 0.0.4 or as OpenMetrics 1.0, which differ in the name of a counter's family and in the end.</summary>
+/// <remarks>One page, one thread. Writes UTF-8 straight into the response's buffer.</remarks>
+internal sealed class PrometheusText(IBufferWriter<byte> output, bool openMetrics)
 {
-    /// <summary>Content type of the format.</summary>
+    private const int NumberBytes = 32;
+
+    /// <summary>Content type of the text format.</summary>
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
-    private readonly StringBuilder _text = new();
+    /// <summary>Content type of OpenMetrics.</summary>
+    public const string OpenMetricsContentType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
     /// <summary>Opens a family; its samples follow.</summary>
-    /// <param name="name">Full name, with the unit and, for a counter, _total.</param>
-    /// <param name="type">gauge, counter or histogram.</param>
-    /// <param name="help">One line that says what it is.</param>
-    public void Family(string name, string type, string help) =>
-        _text.Append("# HELP ").Append(name).Append(' ').Append(help).Append('\n')
-            .Append("# TYPE ").Append(name).Append(' ').Append(type).Append('\n');
+    public void Family(MetricFamily family)
+    {
+        string name = openMetrics && family.Kind == MetricKind.Counter && family.Name.EndsWith("_total", StringComparison.Ordinal)
+            ? family.Name[..^"_total".Length]
+            : family.Name;
+        Write("# HELP ");
+        Write(name);
+        Write(" ");
+        Write(family.Help);
+        Write("\n# TYPE ");
+        Write(name);
+        Write(family.Kind switch
+        {
+            MetricKind.Gauge => " gauge\n",
+            MetricKind.Counter => " counter\n",
+            MetricKind.Histogram => " histogram\n",
+            _ => throw new ArgumentOutOfRangeException(nameof(family), family.Kind, "a kind without a name"),
+        });
+    }
 
     /// <summary>One sample of the family.</summary>
     /// <param name="name">Name of the sample.</param>
     /// <param name="labels">Label pairs as they stand between the braces; every value is a name that needs no escape.</param>
+    /// <param name="moreLabels">Further pairs, with a leading comma.</param>
     /// <param name="value">The value.</param>
-    public void Sample(string name, string labels, double value) =>
-        _text.Append(name).Append('{').Append(labels).Append("} ")
-            .Append(value.ToString("R", CultureInfo.InvariantCulture)).Append('\n');
-
-    /// <summary>All samples of one histogram.</summary>
-    public void Histogram(string name, string labels, Histogram histogram)
+    public void Sample(string name, string labels, string moreLabels, double value)
     {
-        long below = 0;
-        for (int i = 0; i < histogram.Bounds.Count; i++)
-        {
-            below += histogram.CountIn(i);
-            string bound = histogram.Bounds[i].ToString("R", CultureInfo.InvariantCulture);
-            Sample($"{name}_bucket", $"{labels},le=\"{bound}\"", below);
-        }
-
-        below += histogram.CountIn(histogram.Bounds.Count);
-        Sample($"{name}_bucket", $"{labels},le=\"+Inf\"", below);
-        Sample($"{name}_sum", labels, histogram.Sum);
-        Sample($"{name}_count", labels, below);
+        Write(name);
+        Write("{");
+        Write(labels);
+        Write(moreLabels);
+        Write("} ");
+        Write(value);
+        Write("\n");
     }
 
-    /// <summary>What was written.</summary>
-    public override string ToString() => _text.ToString();
+    /// <summary>All samples of one histogram.</summary>
+    public void Histogram(string name, string labels, IBucketCounts histogram)
+    {
+        long below = 0;
+        for (int i = 0; i <= histogram.Bounds.Count; i++)
+        {
+            below += histogram.CountIn(i);
+            Write(name);
+            Write("_bucket{");
+            Write(labels);
+            Write(",le=\"");
+            if (i < histogram.Bounds.Count)
+            {
+                Write(histogram.Bounds[i]);
+            }
+            else
+            {
+                Write("+Inf");
+            }
+
+            Write("\"} ");
+            Write(below);
+            Write("\n");
+        }
+
+        Part(name, "_sum{", labels, histogram.Sum);
+        Part(name, "_count{", labels, below);
+    }
+
+    /// <summary>Ends the page.</summary>
+    public void End()
+    {
+        if (openMetrics)
+        {
+            Write("# EOF\n");
+        }
+    }
+
+    private void Part(string name, string suffix, string labels, double value)
+    {
+        Write(name);
+        Write(suffix);
+        Write(labels);
+        Write("} ");
+        Write(value);
+        Write("\n");
+    }
+
+    private void Write(string text)
+    {
+        Span<byte> space = output.GetSpan(Encoding.UTF8.GetMaxByteCount(text.Length));
+        output.Advance(Encoding.UTF8.GetBytes(text, space));
+    }
+
+    private void Write(double value)
+    {
+        if (!value.TryFormat(output.GetSpan(NumberBytes), out int written, "R", CultureInfo.InvariantCulture))
+        {
+            throw new FormatException($"a number longer than {NumberBytes} bytes");
+        }
+
+        output.Advance(written);
+    }
 }

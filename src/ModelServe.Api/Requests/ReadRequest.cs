@@ -1,3 +1,4 @@
+using ModelServe.Api.Metrics;
 using ModelServe.Api.Models;
 using ModelServe.Engine.Admission;
 using ModelServe.V1;
@@ -10,7 +11,11 @@ namespace ModelServe.Api.Requests;
 /// <param name="Output">How tokens become text.</param>
 /// <param name="Effective">Every option with the value that applies.</param>
 internal sealed record ReadRequest(
-    ServedModel Model, GenerationRequest Request, OutputRules Output, GenerationOptions Effective);
+    ServedModel Model, GenerationRequest Request, OutputRules Output, GenerationOptions Effective)
+{
+    /// <summary>What kind of request it is, as metrics and traces call it.</summary>
+    public string Operation { get; init; } = GenAiMetrics.TextCompletion;
+}
 
 /// <summary>How the tokens of one request become text, and which text ends it.</summary>
 /// <param name="SkipSpecialTokens">Whether special tokens leave no trace in the text.</param>

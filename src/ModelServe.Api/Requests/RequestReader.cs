@@ -1,4 +1,5 @@
 using Google.Protobuf.Collections;
+using ModelServe.Api.Metrics;
 using ModelServe.Api.Models;
 using ModelServe.Engine.Admission;
 using ModelServe.V1;
@@ -50,7 +51,9 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
         }
 
         Rejection? badChat = _conversations.Read(message.Messages, message.Chat, model, out int[] prompt);
-        return badChat ?? Resolve(message.Options, prompt, caller, model, out read);
+        Rejection? rejection = badChat ?? Resolve(message.Options, prompt, caller, model, out read);
+        read = read is null ? null : read with { Operation = GenAiMetrics.Chat };
+        return rejection;
     }
 
     /// <summary>Reads a text or a conversation to encode.</summary>

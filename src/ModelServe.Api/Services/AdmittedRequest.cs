@@ -1,6 +1,8 @@
+using System.Diagnostics;
 using ModelServe.Api.Health;
 using ModelServe.Api.Metrics;
 using ModelServe.Api.Requests;
+using ModelServe.Api.Tracing;
 using ModelServe.Engine.Admission;
 
 namespace ModelServe.Api.Services;
@@ -9,17 +11,20 @@ namespace ModelServe.Api.Services;
 internal sealed class AdmittedRequest : IDisposable
 {
     private readonly LiveRequests _live;
+    private readonly Activity? _span;
     private bool _released;
 
-    /// <summary>Takes over the stream and enters the request among the live ones.</summary>
-    public AdmittedRequest(ReadRequest read, TokenStream stream, int queuedAhead, LiveRequests live, ModelMetrics metrics)
+    /// <summary>Takes over the stream and the span, and enters the request among the live ones.</summary>
+    public AdmittedRequest(
+        ReadRequest read, TokenStream stream, int queuedAhead, LiveRequests live, ModelMetrics metrics, Activity? span)
     {
         Read = read;
         Stream = stream;
         QueuedAhead = queuedAhead;
         Metrics = metrics;
         _live = live;
-        live.Add(read.Model, stream);
+        _span = span;
+        live.Add(this);
         metrics.CountAccepted(read.Request.PromptTokenIds.Length, read.Request.MaxTokens);
     }
 
@@ -54,7 +59,9 @@ internal sealed class AdmittedRequest : IDisposable
 
         _released = true;
         Stream.Dispose();
-        Metrics.CountEnded(Ending, TokensSent, EndingWasRead ? Stream.Timings : null);
-        _live.Remove(Read.Model, Stream);
+        Metrics.CountEnded(
+            Ending, Read.Operation, Read.Request.PromptTokenIds.Length, TokensSent, EndingWasRead ? Stream.Timings : null);
+        RequestTracing.End(_span, this);
+        _live.Remove(this);
     }
 }

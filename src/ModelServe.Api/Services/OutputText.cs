@@ -80,12 +80,13 @@ internal sealed class OutputText
 
     private bool Pass()
     {
-        if (_stops is null || _tokens < _minTokens)
+        if (_stops is null)
         {
             _ready.Append(_piece.WrittenSpan);
             return false;
         }
 
-        return _stops.Append(_piece.WrittenSpan, _ready);
+        // A stop string must end behind the least number of tokens, as vLLM has it; where it begins does not matter.
+        return _stops.Append(_piece.WrittenSpan, _ready, mayStop: _tokens > _minTokens);
     }
 }

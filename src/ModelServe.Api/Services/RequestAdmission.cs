@@ -1,14 +1,24 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using ModelServe.Api.Health;
 using ModelServe.Api.Metrics;
+using ModelServe.Api.Points;
 using ModelServe.Api.Requests;
+using ModelServe.Api.Tracing;
 using ModelServe.Engine.Admission;
 
 namespace ModelServe.Api.Services;
 
 /// <summary>The door: a checked request goes to its engine with a deadline, or is refused before anything was written. Thread-safe.</summary>
 internal sealed class RequestAdmission(
-    ApiOptions options, LiveRequests live, ServerDrain drain, MetricsRegistry metrics, HealthReporter health, TimeProvider time)
+    ApiOptions options,
+    LiveRequests live,
+    ServerDrain drain,
+    MetricsRegistry metrics,
+    HealthReporter health,
+    RequestTracing tracing,
+    TimeProvider time,
+    IPipelinePoints? points = null)
 {
     /// <summary>Hands a request to its engine.</summary>
     /// <param name="read">The request.</param>
@@ -23,6 +33,8 @@ internal sealed class RequestAdmission(
     {
         request = null;
         ModelMetrics counts = metrics.Of(read.Model);
+        Activity? span = tracing.Start(read);
+        points?.Pass(PipelinePoint.Admitting, read.Request.RequestId);
         rejection = DeadlineOf(callDeadline, out DateTimeOffset deadline) ?? (drain.IsDraining ? Draining() : null);
         if (rejection is null)
         {
@@ -30,11 +42,14 @@ internal sealed class RequestAdmission(
             AdmissionResult result = read.Model.Engine.Admit(read.Request with { Deadline = deadline });
             if (result.IsAccepted(out TokenStream? stream, out rejection))
             {
-                request = new AdmittedRequest(read, stream, ahead, live, counts);
+                stream = points is null ? stream : new PointedStream(stream, points);
+                request = new AdmittedRequest(read, stream, ahead, live, counts, span);
+                points?.Pass(PipelinePoint.Admitted, read.Request.RequestId);
                 return true;
             }
         }
 
+        RequestTracing.EndRefused(span, rejection);
         counts.CountRejected(rejection.Reason);
         if (rejection.Reason is RejectionReason.EngineFailed or RejectionReason.Draining)
         {
@@ -60,7 +75,8 @@ internal sealed class RequestAdmission(
             return null;
         }
 
-        TimeSpan left = new DateTimeOffset(callDeadline, TimeSpan.Zero) - now;
+        // The transport made the call's deadline from the system's clock, which may be set while the server's runs on.
+        TimeSpan left = new DateTimeOffset(callDeadline, TimeSpan.Zero) - TimeProvider.System.GetUtcNow();
         if (left <= TimeSpan.Zero)
         {
             return new Rejection(RejectionReason.DeadlinePassed, "deadline", "in the future", "passed");

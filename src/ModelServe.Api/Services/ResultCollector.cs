@@ -49,15 +49,18 @@ internal sealed class ResultCollector : IServerStreamWriter<GenerationEvent>
             return _result;
         }
 
-        throw _error.Code switch
-        {
-            ErrorCode.Drained => RejectionStatus.ToException(
-                new Rejection(RejectionReason.Draining, "server", "no requests while it is stopping", "this request")),
-            ErrorCode.EngineFailed => RejectionStatus.ToException(
-                new Rejection(RejectionReason.EngineFailed, "model", "a working engine", "one that failed")),
-            _ => new RpcException(new Status(StatusCode.Internal, _error.Message)),
-        };
+        throw StatusOf(_error);
     }
+
+    /// <summary>A terminal error as the status of a call that has no events for it.</summary>
+    public static RpcException StatusOf(Error error) => error.Code switch
+    {
+        ErrorCode.Drained => RejectionStatus.ToException(
+            new Rejection(RejectionReason.Draining, "server", "no requests while it is stopping", "this request")),
+        ErrorCode.EngineFailed => RejectionStatus.ToException(
+            new Rejection(RejectionReason.EngineFailed, "model", "a working engine", "one that failed")),
+        _ => new RpcException(new Status(StatusCode.Internal, error.Message)),
+    };
 
     private void Append(Tokens tokens)
     {

@@ -19,14 +19,16 @@ internal sealed class BlockLedger
     /// <summary>Makes the ledger of one executor's blocks.</summary>
     /// <param name="geometry">Sizes.</param>
     /// <param name="prefixKey">Secret of the prefix index; null keeps no index.</param>
-    public BlockLedger(ExecutorGeometry geometry, UInt128? prefixKey)
+    /// <param name="eventCapacity">Changes of the index that are kept for readers; 0 keeps none.</param>
+    public BlockLedger(ExecutorGeometry geometry, UInt128? prefixKey, int eventCapacity = 0)
     {
         _blockTokens = geometry.BlockTokens;
         _stride = geometry.MaxBlocksPerSequence;
         _table = new int[geometry.MaxSequences * _stride];
         _hits = new int[_stride];
         Pool = new BlockPool(geometry.BlockCount);
-        Index = prefixKey is { } key ? new PrefixIndex(geometry.BlockCount, geometry.BlockTokens, key) : null;
+        Events = prefixKey is not null && eventCapacity > 0 ? new KvEventLog(eventCapacity, geometry.BlockTokens) : null;
+        Index = prefixKey is { } key ? new PrefixIndex(geometry.BlockCount, geometry.BlockTokens, key, Events) : null;
     }
 
     /// <summary>Free, quarantined and referenced blocks.</summary>
@@ -34,6 +36,9 @@ internal sealed class BlockLedger
 
     /// <summary>Cached prefixes; null when they are switched off.</summary>
     public PrefixIndex? Index { get; }
+
+    /// <summary>Changes of the index; null where none are kept.</summary>
+    public KvEventLog? Events { get; }
 
     /// <summary>Blocks that hold that many tokens.</summary>
     public int BlocksFor(int tokens) => (tokens + _blockTokens - 1) / _blockTokens;
@@ -134,6 +139,21 @@ internal sealed class BlockLedger
         }
 
         return shared;
+    }
+
+    /// <summary>Forgets every cached prefix; sequences keep their blocks.</summary>
+    /// <returns>How many blocks were entered.</returns>
+    public int ForgetPrefixes()
+    {
+        if (Index is null)
+        {
+            return 0;
+        }
+
+        var entered = Index.Count;
+        Pool.ForgetCached();
+        Index.Clear();
+        return entered;
     }
 
     /// <summary>Frees every block and forgets every prefix; only while no sequence runs and no step is in flight.</summary>

@@ -149,6 +149,9 @@ internal sealed class BlockPool
     /// <summary>Notes that the block holds content worth keeping while it is free.</summary>
     public void MarkCached(int block) => _cached[block] = true;
 
+    /// <summary>Notes that no block holds content worth keeping any more; the order of eviction stays.</summary>
+    public void ForgetCached() => Array.Clear(_cached);
+
     /// <summary>Whether the block holds cached content.</summary>
     public bool IsCached(int block) => _cached[block];
 

@@ -13,6 +13,7 @@ namespace ModelServe.Engine.Blocks;
 internal sealed class PrefixIndex
 {
     private readonly UInt128 _key;
+    private readonly KvEventLog? _log;
     private readonly int _blockTokens;
     private readonly int _mask;
     private readonly int[] _buckets;
@@ -28,9 +29,11 @@ internal sealed class PrefixIndex
     /// <param name="blockCount">Blocks of the pool, with the null block.</param>
     /// <param name="blockTokens">Tokens a block holds; even.</param>
     /// <param name="key">Secret of this process.</param>
-    public PrefixIndex(int blockCount, int blockTokens, UInt128 key)
+    /// <param name="log">Where changes are told, if anywhere.</param>
+    public PrefixIndex(int blockCount, int blockTokens, UInt128 key, KvEventLog? log = null)
     {
         _key = key;
+        _log = log;
         _blockTokens = blockTokens;
         _buckets = new int[BitOperations.RoundUpToPowerOf2((uint)blockCount * 2)];
         _mask = _buckets.Length - 1;
@@ -54,6 +57,7 @@ internal sealed class PrefixIndex
         Array.Clear(_buckets);
         Array.Clear(_entries);
         Count = 0;
+        _log?.WriteCleared();
     }
 
     /// <summary>Finds the block that holds these tokens after <paramref name="chain"/>, and moves the chain behind it.</summary>
@@ -86,6 +90,7 @@ internal sealed class PrefixIndex
             _entries[block] = ++_lastEntry;
             tokens.CopyTo(_tokens.AsSpan(block * _blockTokens, _blockTokens));
             Count++;
+            _log?.WriteStored(low, high, chain, tokens);
         }
 
         chain = new PrefixChain(low, high, _entries[present == 0 ? block : present], chain.Salt);
@@ -120,6 +125,7 @@ internal sealed class PrefixIndex
         _buckets[hole] = 0;
         _entries[block] = 0;
         Count--;
+        _log?.WriteRemoved(_low[block], _high[block]);
     }
 
     /// <summary>Whether a block is entered and can be reached from its bucket.</summary>

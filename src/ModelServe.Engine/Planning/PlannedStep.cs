@@ -29,6 +29,9 @@ internal sealed class PlannedStep
     /// <summary>What the executor sees.</summary>
     public StepPlan Plan { get; }
 
+    /// <summary>Monotonic timestamp of its submission.</summary>
+    public long SubmittedAt { get; set; }
+
     /// <summary>Starts the step of that number.</summary>
     public void Begin(long stepId)
     {

@@ -29,6 +29,7 @@ internal sealed class StepPlanner
     private bool _preempted;
     private long _now;
     private Sequence? _blockedHead;
+    private int _pause;
     private int _blockedFreeCount;
 
     /// <summary>Makes a planner without sequences.</summary>
@@ -40,7 +41,7 @@ internal sealed class StepPlanner
         _chunkTokens = options.ChunkTokens == 0 ? geometry.MaxBatchedTokens : options.ChunkTokens;
         _watermark = Math.Max(1, (geometry.BlockCount - 1) / 100);
         _ageLimitTicks = options.PreemptionAgeLimit.Ticks;
-        Ledger = new BlockLedger(geometry, options.EnablePrefixCaching ? options.PrefixHashKey : null);
+        Ledger = new BlockLedger(geometry, options.EnablePrefixCaching ? options.PrefixHashKey : null, options.KvEventCapacity);
         Running = new RunningSet(geometry.MaxSequences);
         Waiting = new WaitingQueue(options.MaxQueuedRequests + geometry.MaxSequences);
     }
@@ -53,6 +54,13 @@ internal sealed class StepPlanner
 
     /// <summary>Sequences without one.</summary>
     public WaitingQueue Waiting { get; }
+
+    /// <summary>Whether sequences stand still. Written by the engine thread, read by any.</summary>
+    public PauseMode Pause
+    {
+        get => (PauseMode)Volatile.Read(ref _pause);
+        set => Volatile.Write(ref _pause, (int)value);
+    }
 
     /// <summary>Takes in a sequence that arrived or was preempted.</summary>
     public void Enqueue(Sequence sequence)
@@ -88,6 +96,12 @@ internal sealed class StepPlanner
         _promptBudget = PromptBudget();
         _awaitedBlocks = 0;
         _preempted = false;
+        if (Pause == PauseMode.Keep)
+        {
+            step.Begin(stepId);
+            return false;
+        }
+
         PlanRunning();
         if (!_preempted && _awaitedBlocks == 0)
         {
@@ -159,6 +173,12 @@ internal sealed class StepPlanner
             // Looking the same prompt up again at every step is wasted while no block has come free.
             if (Running.Count > 0 && ReferenceEquals(sequence, _blockedHead) && Ledger.Pool.FreeCount <= _blockedFreeCount)
             {
+                return;
+            }
+
+            if (Pause != PauseMode.None && sequence.Stream.Timings.Scheduled is null)
+            {
+                // Only who ran already, and was preempted, may finish.
                 return;
             }
 

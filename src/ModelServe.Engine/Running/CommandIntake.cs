@@ -10,6 +10,8 @@ namespace ModelServe.Engine.Running;
 /// </remarks>
 internal sealed class CommandIntake
 {
+    private static readonly TimeSpan LongestWait = TimeSpan.FromDays(20);
+
     private readonly Inbox _inbox;
     private readonly StepPlanner _planner;
     private readonly LiveRequests _live;
@@ -27,6 +29,13 @@ internal sealed class CommandIntake
         _live = live;
         _endings = endings;
         _counters = counters;
+    }
+
+    /// <summary>How long until a deadline passes, within what a wait can take; infinite when none is near.</summary>
+    public TimeSpan UntilNextDeadline(DateTimeOffset now)
+    {
+        var left = TimeSpan.FromTicks(Math.Max(0, _earliestDeadline - now.UtcTicks));
+        return left > LongestWait ? Timeout.InfiniteTimeSpan : left + TimeSpan.FromMilliseconds(1);
     }
 
     /// <summary>Lets in who arrived, and ends who was cancelled or is too late.</summary>
@@ -66,7 +75,7 @@ internal sealed class CommandIntake
         for (var sequence = _inbox.TakeArrivals(); sequence is not null;)
         {
             var following = sequence.NextArrival;
-            _endings.End(sequence, FinishReason.Drained, null, now);
+            _endings.End(sequence, _live.Failure is null ? FinishReason.Drained : FinishReason.Error, _live.Failure, now);
             sequence = following;
         }
     }

@@ -30,8 +30,25 @@ internal sealed class EngineCounters
     /// <summary>Times that slots and blocks were rebuilt.</summary>
     public long Healings { get; set; }
 
-    /// <summary>UTC ticks of the last settled step, or of the start.</summary>
+    /// <summary>UTC ticks of the last settled step, of the first one submitted after a rest, or of the start.</summary>
     public long LastProgressTicks { get; set; }
+
+    /// <summary>Sequences that failed alone, because their logits were not finite.</summary>
+    public long FailedSequences { get; set; }
+
+    /// <summary>Tokens of each step: vLLM's bounds.</summary>
+    public StepHistogram StepTokens { get; } = new(1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384);
+
+    /// <summary>Seconds from submission to settlement of each step.</summary>
+    public StepHistogram StepSeconds { get; } = new(
+        .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60);
+
+    /// <summary>Counts a step that has been settled.</summary>
+    public void CountStep(int tokens, TimeSpan time)
+    {
+        StepTokens.Observe(tokens);
+        StepSeconds.Observe(time.TotalSeconds);
+    }
 
     /// <summary>Counts what the prefix index was asked for a sequence that just entered a slot.</summary>
     public void CountPrefix(Sequence sequence)

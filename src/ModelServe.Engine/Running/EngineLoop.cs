@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using ModelServe.Engine.Admission;
+using ModelServe.Engine.Blocks;
 using ModelServe.Engine.Planning;
 
 namespace ModelServe.Engine.Running;
@@ -19,11 +20,13 @@ public sealed class EngineLoop : IEngine, IDisposable
     private readonly AdmissionGate _gate;
     private readonly LiveRequests _live;
     private readonly Inbox _inbox = new();
+    private readonly StepCustody _custody = new();
     private readonly EngineCounters _counters = new();
     private readonly StepPlanner _planner;
     private readonly StepSettlement _settlement;
     private readonly RequestEndings _endings;
     private readonly CommandIntake _intake;
+    private readonly OrderDesk _orders;
     private readonly PlannedStep[] _steps;
     private Thread? _thread;
     private long _lastStepId;
@@ -53,6 +56,7 @@ public sealed class EngineLoop : IEngine, IDisposable
         _settlement = new StepSettlement(executor.Geometry, _planner, _counters);
         _endings = new RequestEndings(_planner, _live);
         _intake = new CommandIntake(_inbox, _planner, _live, _endings, _counters);
+        _orders = new OrderDesk(_inbox, _planner);
         _steps = new PlannedStep[executor.Depth];
         for (var i = 0; i < _steps.Length; i++)
         {
@@ -66,28 +70,16 @@ public sealed class EngineLoop : IEngine, IDisposable
     public ExecutorGeometry Geometry => _executor.Geometry;
 
     /// <inheritdoc />
-    public EngineStatus Status => new()
-    {
-        Running = _planner.Running.Count,
-        Waiting = Math.Max(0, _live.Count - _planner.Running.Count),
-        WaitingTokens = _live.QueuedTokens,
-        BlocksInUse = Math.Max(0, _planner.Ledger.Pool.InUseCount),
-        BlockCount = Geometry.BlockCount - 1,
-        Steps = _counters.Steps,
-        PromptTokens = _counters.PromptTokens,
-        CachedPromptTokens = _counters.CachedPromptTokens,
-        GeneratedTokens = _counters.GeneratedTokens,
-        Preemptions = _counters.Preemptions,
-        PrefixQueries = _counters.PrefixQueries,
-        PrefixHits = _counters.PrefixHits,
-        Healings = _counters.Healings,
-        LastProgress = new DateTimeOffset(_counters.LastProgressTicks, TimeSpan.Zero),
-        Failure = _live.Failure,
-        Draining = _live.Draining,
-    };
+    public EngineStatus Status => EngineStatus.Of(_planner, _live, _counters, Geometry);
 
-    /// <summary>Complete once draining has begun and every request has ended.</summary>
+    /// <inheritdoc />
+    public KvEventLog? KvEvents => _planner.Ledger.Events;
+
+    /// <inheritdoc />
     public Task Drained => _live.Drained;
+
+    /// <summary>Whether a step was given up, so that the executor may still be busy with it.</summary>
+    public bool HasLostStep => _custody.IsTaken;
 
     /// <summary>Planner state, for tests and benchmarks.</summary>
     internal StepPlanner Planner => _planner;
@@ -120,7 +112,7 @@ public sealed class EngineLoop : IEngine, IDisposable
 
         sequence!.Stream.Timings.Arrived = _time.GetUtcNow();
         _inbox.AddArrival(sequence);
-        if (Volatile.Read(ref _stopped) != 0)
+        if (Volatile.Read(ref _stopped) != 0 || (_custody.IsTaken && _live.Failure is not null))
         {
             // The engine thread may have looked for the last time before this one arrived.
             _intake.EndArrivals(_time.GetUtcNow());
@@ -137,8 +129,30 @@ public sealed class EngineLoop : IEngine, IDisposable
         return sequence is not null;
     }
 
-    /// <summary>Refuses new requests from now on; those admitted run to their end. Any thread.</summary>
+    /// <inheritdoc />
+    public bool GiveUpStep(string reason)
+    {
+        if (!_custody.TryTake())
+        {
+            return false;
+        }
+
+        Fail(new ExecutorFailedException(reason));
+        _intake.EndArrivals(_time.GetUtcNow());
+        _orders.CompleteRest();
+        return true;
+    }
+
+    /// <inheritdoc />
     public void BeginDrain() => _live.BeginDrain();
+
+    /// <inheritdoc />
+    public async Task<bool> PauseAsync(PauseMode mode, CancellationToken cancellationToken) =>
+        await OrderAsync(EngineOrder.Pause(mode), cancellationToken) == 1;
+
+    /// <inheritdoc />
+    public Task<int> FlushPrefixCacheAsync(CancellationToken cancellationToken) =>
+        OrderAsync(EngineOrder.Flush(), cancellationToken);
 
     /// <summary>Refuses new requests and waits until those admitted have ended.</summary>
     public Task DrainAsync(CancellationToken cancellationToken)
@@ -147,7 +161,7 @@ public sealed class EngineLoop : IEngine, IDisposable
         return Drained.WaitAsync(cancellationToken);
     }
 
-    /// <summary>Ends every live request with that reason at the next step boundary. Any thread.</summary>
+    /// <inheritdoc />
     public void EndAll(FinishReason reason)
     {
         foreach (var sequence in _live.All)
@@ -157,7 +171,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     }
 
     /// <summary>Refuses new requests, stops after the steps in flight, and ends what is live as drained.</summary>
-    /// <remarks>Waits for the executor to return the steps in flight.</remarks>
+    /// <remarks>Waits for the executor to return the steps in flight, unless one was given up.</remarks>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _stopped, 1) != 0)
@@ -167,8 +181,12 @@ public sealed class EngineLoop : IEngine, IDisposable
 
         BeginDrain();
         _inbox.Ring();
-        _thread?.Join();
-        Stop();
+        if (!_custody.IsTaken)
+        {
+            _thread?.Join();
+            Stop();
+        }
+
         _inbox.Dispose();
     }
 
@@ -190,28 +208,58 @@ public sealed class EngineLoop : IEngine, IDisposable
                 Rest();
             }
         }
-        catch (Exception exception) when (_live.Failure is null)
+        catch (Exception exception) when (exception is not StepGivenUpException && _live.Failure is null)
         {
             Fail(exception);
         }
 
-        return _live.Count > 0 || _inFlight > 0;
+        _orders.CompleteIfStill(_inFlight);
+        // A standstill ends by news from outside or by a deadline.
+        return _inFlight > 0 || (_live.Count > 0 && !StandsStill);
+    }
+
+    private bool StandsStill =>
+        _planner.Pause == PauseMode.Keep || (_planner.Pause == PauseMode.Wait && _planner.Running.Count == 0);
+
+    private Task<int> OrderAsync(EngineOrder order, CancellationToken cancellationToken)
+    {
+        _inbox.AddOrder(order);
+        if (Volatile.Read(ref _stopped) != 0 || _custody.IsTaken)
+        {
+            // The engine thread may have looked for the last time before this one arrived.
+            _orders.CompleteRest();
+        }
+
+        return order.Done.WaitAsync(cancellationToken);
     }
 
     private void Run()
     {
-        while (Volatile.Read(ref _stopped) == 0)
+        try
         {
-            if (!RunStep() || _live.Failure is not null)
+            while (Volatile.Read(ref _stopped) == 0)
             {
-                _inbox.WaitForNews();
+                if (!RunStep() || _live.Failure is not null)
+                {
+                    _inbox.WaitForNews(_intake.UntilNextDeadline(_time.GetUtcNow()));
+                }
             }
+        }
+        catch (StepGivenUpException)
+        {
+            // Whoever gave the step up has ended every request; this thread has nothing left that is its own.
         }
     }
 
     private void TakeCommands()
     {
         _now = _time.GetUtcNow();
+        if (KvEvents is { } events)
+        {
+            events.NowTicks = _now.UtcTicks;
+        }
+
+        _orders.Take();
         _intake.Take(_now);
     }
 
@@ -220,19 +268,29 @@ public sealed class EngineLoop : IEngine, IDisposable
 
     private bool Submit()
     {
-        _executor.Submit(StepOf(++_lastStepId).Plan);
+        if (_inFlight == 0)
+        {
+            // Else the first step after a rest would look as old as the rest.
+            _counters.LastProgressTicks = _now.UtcTicks;
+        }
+
+        var step = StepOf(++_lastStepId);
+        step.SubmittedAt = _time.GetTimestamp();
+        _custody.Submit(_executor, step.Plan);
         _inFlight++;
         _fruitlessRounds = 0;
         _restChecked = false;
         return true;
     }
 
-    private StepResult Collect() => _executor.Collect();
+    private StepResult Collect() => _custody.Collect(_executor);
 
     private void Settle(StepResult result)
     {
         _now = _time.GetUtcNow();
-        _settlement.Settle(StepOf(_lastStepId - _inFlight + 1), result, _now);
+        var step = StepOf(_lastStepId - _inFlight + 1);
+        _settlement.Settle(step, result, _now);
+        _counters.CountStep(step.Plan.TokenCount, _time.GetElapsedTime(step.SubmittedAt));
         _inFlight--;
     }
 
@@ -257,7 +315,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     /// <summary>Nothing runs and nothing is in flight: the moment to notice what was lost, and to mend it.</summary>
     private void Rest()
     {
-        if (_live.Failure is not null || (_restChecked && _planner.Waiting.Count == 0))
+        if (_live.Failure is not null || StandsStill || (_restChecked && _planner.Waiting.Count == 0))
         {
             return;
         }
@@ -284,6 +342,7 @@ public sealed class EngineLoop : IEngine, IDisposable
         _live.Fail(failure);
         _inFlight = 0;
         _planner.Abandon();
+        _orders.CompleteStandstill(0);
         foreach (var sequence in _live.All)
         {
             // An arrival that the inbox still holds ends here too; it is passed over when it is received.
@@ -319,6 +378,8 @@ public sealed class EngineLoop : IEngine, IDisposable
         }
 
         _intake.EndArrivals(_time.GetUtcNow());
+        _orders.CompleteStandstill(0);
+        _orders.CompleteRest();
     }
 
     [Conditional("DEBUG")]

@@ -18,6 +18,9 @@ public sealed record EngineOptions
     /// <summary>Whether blocks of equal prefixes and equal salt are shared.</summary>
     public bool EnablePrefixCaching { get; init; } = true;
 
+    /// <summary>Changes of the prefix cache that are kept for readers; 0 keeps none.</summary>
+    public int KvEventCapacity { get; init; } = 16 * 1024;
+
     /// <summary>Most tokens that one sequence feeds in a step, so that a long prompt does not hold up the others; 0 has no such limit.</summary>
     public int ChunkTokens { get; init; }
 
@@ -46,6 +49,7 @@ public sealed record EngineOptions
         Require(MaxQueuedRequests is >= 1 and < 1 << 22, nameof(MaxQueuedRequests), "1..4194303", MaxQueuedRequests);
         Require(MaxQueuedTokens is >= 1 and <= 1L << 38, nameof(MaxQueuedTokens), "1..274877906944", MaxQueuedTokens);
         Require(QueueRetryAfter > TimeSpan.Zero, nameof(QueueRetryAfter), "more than zero", QueueRetryAfter);
+        Require(KvEventCapacity is >= 0 and <= 1 << 24, nameof(KvEventCapacity), "0..16777216", KvEventCapacity);
         Require(ChunkTokens >= 0 && ChunkTokens <= geometry.MaxBatchedTokens, nameof(ChunkTokens), $"0..{geometry.MaxBatchedTokens}", ChunkTokens);
         Require(MixedPrefillTokens >= 0, nameof(MixedPrefillTokens), "at least 0", MixedPrefillTokens);
         Require(MaxPreemptions >= 1, nameof(MaxPreemptions), "at least 1", MaxPreemptions);

@@ -1,4 +1,5 @@
 using ModelServe.Engine.Admission;
+using ModelServe.Engine.Blocks;
 
 namespace ModelServe.Engine.Running;
 
@@ -18,4 +19,35 @@ public interface IEngine
     /// <summary>Ends a request by name at the next step boundary; its blocks are free within one step.</summary>
     /// <returns>Whether a live request had that id.</returns>
     bool Abort(string requestId, FinishReason reason);
+
+    /// <summary>Declares the step that the executor is at lost: the engine has failed, and every request ends as failed, at once and once.</summary>
+    /// <remarks>
+    /// For a step that never returns. Should it return all the same, its result is dropped. The executor is not touched again,
+    /// and the process is best ended soon. Any thread.
+    /// </remarks>
+    /// <param name="reason">What the engine's failure will say.</param>
+    /// <returns>False when the engine was not inside its executor at this moment, or a step was given up before.</returns>
+    bool GiveUpStep(string reason);
+
+    /// <summary>Changes of the prefix cache, for routers that follow it; null where none are kept.</summary>
+    KvEventLog? KvEvents { get; }
+
+    /// <summary>Complete once draining has begun and every request has ended.</summary>
+    Task Drained { get; }
+
+    /// <summary>Refuses new requests from now on; those admitted run to their end. Cannot be taken back.</summary>
+    void BeginDrain();
+
+    /// <summary>Ends every live request with that reason at the next step boundary.</summary>
+    void EndAll(FinishReason reason);
+
+    /// <summary>Makes the engine stand still, or go on; requests are admitted meanwhile, and deadlines pass.</summary>
+    /// <param name="mode">How; <see cref="PauseMode.None"/> goes on.</param>
+    /// <param name="cancellationToken">Ends the wait; what was asked for stays in force.</param>
+    /// <returns>Whether the standstill was reached; false when another order, a failure or the end of the engine came first.</returns>
+    Task<bool> PauseAsync(PauseMode mode, CancellationToken cancellationToken);
+
+    /// <summary>Forgets every cached prefix; running requests keep their blocks.</summary>
+    /// <returns>How many blocks could be found before.</returns>
+    Task<int> FlushPrefixCacheAsync(CancellationToken cancellationToken);
 }

@@ -4,15 +4,16 @@ namespace ModelServe.Engine.Running;
 
 /// <summary>What other threads leave for the engine thread: arrivals and cancellations, and the bell that wakes it.</summary>
 /// <remarks>
-/// Two intrusive stacks that many threads push on and one empties at once, so no lock and no allocation. Both are bounded
-/// without a count of their own: every entry is a live request, those are bounded by <see cref="QueueBudget"/> and the slots,
-/// and each is pushed at most once on either.
+/// Intrusive stacks that many threads push on and one empties at once, so no lock and no allocation. Arrivals and
+/// cancellations are bounded without a count of their own: every entry is a live request, those are bounded by
+/// <see cref="QueueBudget"/> and the slots, and each is pushed at most once on either. Orders are an operator's, a handful.
 /// </remarks>
 internal sealed class Inbox : IDisposable
 {
     private readonly AutoResetEvent _bell = new(false);
     private Sequence? _arrivals;
     private Sequence? _cancellations;
+    private EngineOrder? _orders;
     private int _asleep;
     private int _rung;
 
@@ -38,6 +39,38 @@ internal sealed class Inbox : IDisposable
         }
         while (!ReferenceEquals(head, head = Interlocked.CompareExchange(ref _cancellations, sequence, head)));
         WakeIfAsleep();
+    }
+
+    /// <summary>Leaves an order.</summary>
+    public void AddOrder(EngineOrder order)
+    {
+        var head = Volatile.Read(ref _orders);
+        do
+        {
+            order.Next = head;
+        }
+        while (!ReferenceEquals(head, head = Interlocked.CompareExchange(ref _orders, order, head)));
+        WakeIfAsleep();
+    }
+
+    /// <summary>Takes all orders, oldest first, linked by <see cref="EngineOrder.Next"/>.</summary>
+    public EngineOrder? TakeOrders()
+    {
+        if (Volatile.Read(ref _orders) is null)
+        {
+            return null;
+        }
+
+        EngineOrder? oldest = null;
+        for (var newest = Interlocked.Exchange(ref _orders, null); newest is not null;)
+        {
+            var following = newest.Next;
+            newest.Next = oldest;
+            oldest = newest;
+            newest = following;
+        }
+
+        return oldest;
     }
 
     /// <summary>Takes all arrivals, oldest first, linked by <see cref="Sequence.NextArrival"/>.</summary>
@@ -71,15 +104,16 @@ internal sealed class Inbox : IDisposable
         WakeIfAsleep();
     }
 
-    /// <summary>Blocks the engine thread until something is left or the bell rings.</summary>
-    public void WaitForNews()
+    /// <summary>Blocks the engine thread until something is left, the bell rings, or the time is over.</summary>
+    /// <param name="limit">How long; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
+    public void WaitForNews(TimeSpan limit)
     {
         Interlocked.Exchange(ref _asleep, 1);
         // Announced first, looked second: whoever leaves something after this look sees the announcement.
         if (Volatile.Read(ref _arrivals) is null && Volatile.Read(ref _cancellations) is null
-            && Volatile.Read(ref _rung) == 0)
+            && Volatile.Read(ref _orders) is null && Volatile.Read(ref _rung) == 0)
         {
-            _bell.WaitOne();
+            _bell.WaitOne(limit);
         }
 
         Interlocked.Exchange(ref _asleep, 0);

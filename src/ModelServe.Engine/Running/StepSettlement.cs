@@ -74,6 +74,7 @@ internal sealed class StepSettlement
         var token = result.TokenIds[row];
         if (token == StepResult.Failed)
         {
+            _counters.FailedSequences++;
             Touch(sequence, FinishReason.Error);
             return;
         }

@@ -39,6 +39,8 @@ internal sealed unsafe class CpuOps : IOps
     private readonly int _unitRows;
     private readonly bool _wide;
     private readonly PanelProduct? _panels;
+    private readonly QuantizedPath _quantizedPath;
+    private QuantizedProduct? _quantized;
     private TorchProduct? _library;
 
     /// <summary>Takes all scratch memory and starts the threads.</summary>
@@ -50,6 +52,7 @@ internal sealed unsafe class CpuOps : IOps
     {
         _shape = shape;
         _wide = wide ?? Vector512.IsHardwareAccelerated;
+        _quantizedPath = QuantizedProduct.Best(native, wide);
         _pool = new ForkJoinPool(threads);
         _attention = new AttentionPlan(shape.Attention, shape.MaxRows, threads);
         _unitRows = _attention.TokensPerItem * (shape.Attention.QueryHeads / shape.Attention.KeyValueHeads);
@@ -73,7 +76,11 @@ internal sealed unsafe class CpuOps : IOps
             throw new ArgumentException($"weight columns: at most {MaxColumns}; got {weight.Columns}", nameof(weight));
         }
 
-        if (_panels is not null && PanelProduct.Fits(weight) && weight.Layout == WeightLayout.RowMajor)
+        if (weight.Layout == WeightLayout.Quantized)
+        {
+            _quantized ??= new QuantizedProduct(_pool, Math.Max(_shape.MaxRows, _shape.MaxSequences), MaxColumns, _quantizedPath);
+        }
+        else if (_panels is not null && PanelProduct.Fits(weight) && weight.Layout == WeightLayout.RowMajor)
         {
             _panels.Pack(weight);
         }
@@ -91,6 +98,19 @@ internal sealed unsafe class CpuOps : IOps
     {
         fixed (int* ids = batch.TokenIds)
         {
+            var parallel = (long)batch.TokenCount * table.Columns >= ParallelElements;
+            if (table.Quantized is { } shape)
+            {
+                QuantizedEmbedWork quantized;
+                quantized.TokenIds = ids;
+                quantized.Table = (byte*)table.Data;
+                quantized.Shape = shape;
+                quantized.Output = output.Data;
+                quantized.Rows = batch.TokenCount;
+                Run(&QuantizedEmbedWork.Run, &quantized, parallel);
+                return;
+            }
+
             EmbedWork work;
             work.TokenIds = ids;
             work.Table = (byte*)table.Data;
@@ -99,7 +119,7 @@ internal sealed unsafe class CpuOps : IOps
             work.Output = output.Data;
             work.Rows = batch.TokenCount;
             work.Columns = table.Columns;
-            Run(&EmbedWork.Run, &work, (long)work.Rows * work.Columns >= ParallelElements);
+            Run(&EmbedWork.Run, &work, parallel);
         }
     }
 
@@ -114,7 +134,11 @@ internal sealed unsafe class CpuOps : IOps
     /// <inheritdoc />
     public void Linear(Activation x, WeightMatrix weight, Activation output, int rows)
     {
-        if (weight.Layout == WeightLayout.Panels)
+        if (weight.Layout == WeightLayout.Quantized)
+        {
+            _quantized!.Multiply(x, weight, output, rows);
+        }
+        else if (weight.Layout == WeightLayout.Panels)
         {
             _panels!.Multiply(x, weight, output, rows);
         }
@@ -246,6 +270,7 @@ internal sealed unsafe class CpuOps : IOps
     public void Dispose()
     {
         _library?.Dispose();
+        _quantized?.Dispose();
         _panels?.Dispose();
         _pool.Dispose();
         _attention.Dispose();

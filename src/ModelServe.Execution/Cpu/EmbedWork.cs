@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 using ModelServe.Execution.Operations;
 
 namespace ModelServe.Execution.Cpu;
@@ -47,23 +46,8 @@ internal unsafe struct EmbedWork
             }
             else
             {
-                Widen((ushort*)source, target, work->Columns);
+                BFloatLanes.Widen((ushort*)source, target, work->Columns);
             }
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Widen(ushort* source, float* target, int columns)
-    {
-        var i = 0;
-        for (; i + 16 <= columns; i += 16)
-        {
-            BFloatLanes.Load(source + i).Store(target + i);
-        }
-
-        for (; i < columns; i++)
-        {
-            target[i] = BFloat.ToSingle(source[i]);
         }
     }
 }

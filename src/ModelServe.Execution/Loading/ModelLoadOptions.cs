@@ -1,3 +1,5 @@
+using ModelServe.Execution.Quantization;
+
 namespace ModelServe.Execution.Loading;
 
 /// <summary>How a model is loaded; every null or automatic value is resolved from the checkpoint and the machine.</summary>
@@ -8,6 +10,9 @@ public sealed record ModelLoadOptions
 
     /// <summary>How weights and key-value blocks are stored.</summary>
     public WeightFormat Format { get; init; } = WeightFormat.Auto;
+
+    /// <summary>How weights are quantised while they load; null keeps them as <see cref="Format"/> says.</summary>
+    public WeightQuantization? Quantization { get; init; }
 
     /// <summary>Longest sequence in tokens; null takes the model's own, shortened if the memory needs it.</summary>
     public int? MaxModelLength { get; init; }

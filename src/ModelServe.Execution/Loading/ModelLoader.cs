@@ -18,8 +18,9 @@ public static class ModelLoader
     public static (ModelConfig Config, MemoryPlan Plan) Inspect(string directory, ModelLoadOptions options)
     {
         var config = ModelConfig.Read(directory);
+        RequireQuantizable(options);
         using var checkpoint = Checkpoint.Open(directory);
-        return (config, Plan(config, checkpoint, options).Plan);
+        return (config, new WeightLoader(directory, config, checkpoint, options, null).Plan());
     }
 
     /// <summary>Loads a model.</summary>
@@ -29,15 +30,17 @@ public static class ModelLoader
     public static LoadedModel Load(string directory, ModelLoadOptions options, IProgress<LoadProgress>? progress)
     {
         var config = ModelConfig.Read(directory);
+        RequireQuantizable(options);
         using var checkpoint = Checkpoint.Open(directory);
-        var (plan, map) = Plan(config, checkpoint, options);
+        var loader = new WeightLoader(directory, config, checkpoint, options, progress);
+        loader.Plan();
         RequireCpu(options.Device);
-        ModelMemory? memory = new(config, plan);
+        var (loaded, plan, map, notes) = loader.Load();
+        ModelMemory? memory = loaded;
         IOps? ops = null;
         CausalDecoder? decoder = null;
         try
         {
-            WeightReader.Read(checkpoint, map, memory.Weights, progress);
             var weights = map.Bind(memory.Weights);
             var shape = MemoryPlan.Shape(
                 config, plan.Geometry.MaxSequences, plan.Geometry.MaxBatchedTokens, plan.Geometry.MaxModelLength);
@@ -49,7 +52,7 @@ public static class ModelLoader
             }
 
             decoder = new CausalDecoder(config, shape, ops, weights, memory.Cache, memory.Rotary.Table);
-            var model = new LoadedModel(config, plan, kind, new ModelRunner(decoder, plan.Geometry), decoder, ops, memory);
+            var model = new LoadedModel(config, plan, kind, notes, new ModelRunner(decoder, plan.Geometry), decoder, ops, memory);
             (memory, ops, decoder) = (null, null, null);
             return model;
         }
@@ -59,15 +62,6 @@ public static class ModelLoader
             ops?.Dispose();
             memory?.Dispose();
         }
-    }
-
-    private static (MemoryPlan Plan, WeightMap Map) Plan(ModelConfig config, Checkpoint checkpoint, ModelLoadOptions options)
-    {
-        var type = ResolveType(options.Format, checkpoint);
-        var map = new WeightMap(config, type);
-        map.Check(checkpoint.Tensors);
-        var budget = options.MemoryBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-        return (MemoryPlan.Make(config, type, options, budget), map);
     }
 
     /// <summary>The operations of a kind, for at most the given sizes.</summary>
@@ -103,12 +97,11 @@ public static class ModelLoader
         }
     }
 
-    private static ElementType ResolveType(WeightFormat format, Checkpoint checkpoint) => format switch
+    private static void RequireQuantizable(ModelLoadOptions options)
     {
-        WeightFormat.Float32 => ElementType.Float32,
-        WeightFormat.BFloat16 => ElementType.BFloat16,
-        _ => checkpoint.Tensors.Values.Where(tensor => tensor.Shape.Count == 2).All(tensor => tensor.Type == StoredType.BF16)
-            ? ElementType.BFloat16
-            : ElementType.Float32,
-    };
+        if (options.Quantization is not null && options.Ops == OpsKind.Torch)
+        {
+            throw new ModelLoadException("quantize: needs the operations cpu; got torch, which multiply by the checkpoint's own weights");
+        }
+    }
 }

@@ -12,15 +12,14 @@ namespace ModelServe.Execution.Loading;
 /// </remarks>
 internal static class WeightReader
 {
-    private const int ChunkBytes = 8 << 20;
+    /// <summary>Bytes of scratch.</summary>
+    public const int ChunkBytes = 8 << 20;
 
-    /// <summary>Reads every tensor that the map names; the map has been checked against the checkpoint.</summary>
+    /// <summary>Reads every tensor that the map names and does not quantise; the map has been checked against the checkpoint.</summary>
     /// <exception cref="CheckpointException">A file cannot be read.</exception>
-    public static void Read(Checkpoint checkpoint, WeightMap map, NativeBuffer memory, IProgress<LoadProgress>? progress)
+    public static void Read(Checkpoint checkpoint, WeightMap map, NativeBuffer memory, LoadMeter meter)
     {
-        var slots = map.Slots.ToDictionary(slot => slot.Name, StringComparer.Ordinal);
-        var total = checkpoint.Bytes;
-        var done = 0L;
+        var slots = map.Slots.Where(slot => slot.Quantized is null).ToDictionary(slot => slot.Name, StringComparer.Ordinal);
         var scratch = new byte[ChunkBytes];
         foreach (var file in checkpoint.Files)
         {
@@ -32,11 +31,9 @@ internal static class WeightReader
                     {
                         var count = (int)Math.Min(ChunkBytes, tensor.Bytes - start);
                         ReadChunk(file, tensor, slot, memory, start, scratch.AsSpan(0, count));
-                        progress?.Report(new LoadProgress(file.Name, done + start + count, total));
+                        meter.Add(file.Name, count);
                     }
                 }
-
-                done += tensor.Bytes;
             }
         }
     }

@@ -19,7 +19,7 @@ internal sealed class InspectCommand : Command
         : base("inspect", "Show a checkpoint's architecture, parameters and memory plan without loading it")
     {
         Arguments.Add(_directory);
-        _modelOptions.AddTo(this);
+        _modelOptions.AddTo(this, loadsWeights: false);
         SetAction(parsed =>
         {
             string directory = ShippedModels.Resolve(parsed.GetValue(_directory)!);

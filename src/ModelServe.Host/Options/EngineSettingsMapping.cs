@@ -1,5 +1,6 @@
 using ModelServe.Engine.Running;
 using ModelServe.Execution.Loading;
+using ModelServe.Execution.Quantization;
 
 namespace ModelServe.Host.Options;
 
@@ -16,9 +17,23 @@ internal static class EngineSettingsMapping
             "bfloat16" => WeightFormat.BFloat16,
             _ => WeightFormat.Auto,
         },
+        Quantization = settings.Quantize is "int8" or "int4"
+            ? new WeightQuantization
+            {
+                Format = settings.Quantize == "int8" ? QuantizedFormat.Int8 : QuantizedFormat.Int4,
+                Head = settings.QuantizeHead switch
+                {
+                    "int8" => HeadQuantization.Int8,
+                    "int4" => HeadQuantization.Int4,
+                    "none" => HeadQuantization.None,
+                    _ => HeadQuantization.Auto,
+                },
+                CacheDirectory = settings.CacheDirectory,
+            }
+            : null,
         MaxModelLength = settings.MaxModelLength,
         KvMemoryBytes = settings.KvMemoryBytes,
-        MemoryBytes = settings.ModelsSharingMemory == 1 ? null : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / settings.ModelsSharingMemory,
+        MemoryBytes = settings.MemoryBytes is { } given ? given : settings.ModelsSharingMemory == 1 ? null : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / settings.ModelsSharingMemory,
         MaxSequences = settings.MaxRunning,
         MaxBatchedTokens = Math.Max(settings.MaxBatchedTokens, settings.MaxRunning),
     };

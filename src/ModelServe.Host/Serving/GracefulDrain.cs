@@ -9,15 +9,17 @@ namespace ModelServe.Host.Serving;
 /// <summary>Turns SIGTERM, SIGINT and SIGQUIT into an orderly end: refuse new work, let running work finish, then stop listening.</summary>
 /// <remarks>
 /// The listeners stay open while running requests finish, because the web server cuts whatever stream is still open when it
-/// stops. What still runs when the drain time is over, or at a second signal, is ended with its terminal event.
+/// stops, and at least for the drain delay, so that load balancers can see that nothing is taken any more. What still runs
+/// shortly before the drain time is over, or at a second signal, is ended with its terminal event; the limit is never restarted.
 /// </remarks>
 internal sealed partial class GracefulDrain(
     IHostApplicationLifetime application,
     ServerDrain drain,
     ServeOptions options,
+    TimeProvider time,
     ILogger<GracefulDrain> logger) : IHostLifetime, IDisposable
 {
-    // How long ended requests may take to tell their clients.
+    // How long ended requests may take to tell their clients; taken off the end of the drain time.
     private static readonly TimeSpan FarewellTime = TimeSpan.FromSeconds(2);
     private readonly List<PosixSignalRegistration> _signals = [];
     private readonly CancellationTokenSource _hurry = new();
@@ -63,14 +65,18 @@ internal sealed partial class GracefulDrain(
         try
         {
             drain.Begin();
+            Task open = StayOpenAsync();
             if (!await FinishAsync())
             {
                 Log.EndingTheRest(logger, drain.EndRequests());
                 if (!await drain.WaitForRequestsAsync(FarewellTime, CancellationToken.None))
                 {
-                    Log.EnginesStuck(logger, drain.LiveRequestCount);
+                    Log.EnginesStuck(logger, drain.LiveRequestCount, drain.GiveUpStuckSteps());
+                    await drain.WaitForRequestsAsync(FarewellTime / 2, CancellationToken.None);
                 }
             }
+
+            await open;
         }
         finally
         {
@@ -82,12 +88,25 @@ internal sealed partial class GracefulDrain(
     {
         try
         {
-            return await drain.WaitForRequestsAsync(options.DrainTimeout, _hurry.Token);
+            TimeSpan farewell = FarewellTime < options.DrainTimeout / 2 ? FarewellTime : options.DrainTimeout / 2;
+            return await drain.WaitForRequestsAsync(options.DrainTimeout - farewell, _hurry.Token);
         }
         catch (OperationCanceledException)
         {
             // A second signal: whoever sent it does not want to wait.
             return false;
+        }
+    }
+
+    private async Task StayOpenAsync()
+    {
+        try
+        {
+            await Task.Delay(options.DrainDelay, time, _hurry.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // A second signal.
         }
     }
 
@@ -99,7 +118,7 @@ internal sealed partial class GracefulDrain(
         [LoggerMessage(2, LogLevel.Warning, "Ending {Count} requests that were still live")]
         public static partial void EndingTheRest(ILogger logger, int count);
 
-        [LoggerMessage(3, LogLevel.Error, "{Count} requests did not end in time; stopping all the same")]
-        public static partial void EnginesStuck(ILogger logger, int count);
+        [LoggerMessage(3, LogLevel.Error, "{Count} requests did not end in time; gave up the steps of {Engines} engines; stopping all the same")]
+        public static partial void EnginesStuck(ILogger logger, int count, int engines);
     }
 }

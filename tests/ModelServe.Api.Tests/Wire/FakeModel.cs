@@ -13,11 +13,12 @@ public sealed class FakeModel : IDisposable
     private byte[]? _script;
 
     public FakeModel(
-        int context = 512, int blocks = 256, int slots = 8, int depth = 1, EngineOptions? options = null, int logitWidth = SyntheticCheckpoint.VocabularySize)
+        int context = 512, int blocks = 256, int slots = 8, int depth = 1, EngineOptions? options = null, int logitWidth = SyntheticCheckpoint.VocabularySize,
+        TimeProvider? time = null)
     {
         var geometry = new ExecutorGeometry(logitWidth, context, 16, blocks + 1, slots, 256);
         _executor = new FakeExecutor(geometry, depth, Next) { Collecting = _ => BeforeStep() };
-        _engine = new EngineLoop(_executor, options ?? new EngineOptions(), TimeProvider.System);
+        _engine = new EngineLoop(_executor, options ?? new EngineOptions(), time ?? TimeProvider.System);
         _engine.Start();
     }
 

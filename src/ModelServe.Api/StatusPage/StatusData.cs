@@ -1,0 +1,117 @@
+using System.Buffers;
+using System.Text.Json;
+using ModelServe.Api.Health;
+using ModelServe.Api.Metrics;
+using ModelServe.Api.Services;
+using ModelServe.Engine.Admission;
+
+namespace ModelServe.Api.StatusPage;
+
+/// <summary>The numbers behind the status page: the same that the metrics show, as JSON, and the live requests by size, never by content. Thread-safe.</summary>
+/// <remarks>Counts are since start; whoever asks twice has rates, and percentiles of what happened between.</remarks>
+internal sealed class StatusData(MetricsReader reader, LiveRequests live, TimeProvider time)
+{
+    /// <summary>Requests that are listed one by one; the oldest come first.</summary>
+    private const int ListedRequests = 50;
+
+    /// <summary>Writes the numbers of this moment.</summary>
+    public void Write(IBufferWriter<byte> output)
+    {
+        using var json = new Utf8JsonWriter(output);
+        IReadOnlyList<ModelReading> models = reader.ReadModels();
+        json.WriteStartObject();
+        WriteServer(json, reader.ReadServer());
+        json.WriteStartArray("models");
+        foreach (ModelReading reading in models)
+        {
+            WriteModel(json, reading);
+        }
+
+        json.WriteEndArray();
+        WriteRequests(json);
+        json.WriteEndObject();
+    }
+
+    private static void WriteServer(Utf8JsonWriter json, ServerReading server)
+    {
+        json.WriteStartObject("server");
+        json.WriteString("name", SoftwareVersion.Name);
+        json.WriteString("version", SoftwareVersion.Version);
+        json.WriteNumber("uptime_seconds", server.UptimeSeconds);
+        json.WriteBoolean("draining", server.Draining);
+        json.WriteNumber("cpu_seconds", server.CpuSeconds);
+        json.WriteNumber("processors", Environment.ProcessorCount);
+        json.WriteNumber("resident_bytes", server.ResidentBytes);
+        json.WriteNumber("live_requests", server.LiveRequests);
+        json.WriteEndObject();
+    }
+
+    private static void WriteModel(Utf8JsonWriter json, ModelReading reading)
+    {
+        json.WriteStartObject();
+        json.WriteString("name", reading.Model.Name);
+        json.WriteString("condition", reading.Condition.ToString());
+        json.WriteBoolean("chat", reading.Model.Text.HasChatTemplate);
+        json.WriteNumber("context_tokens", reading.Model.ContextTokens);
+        json.WriteNumber("max_running", reading.Model.Engine.Geometry.MaxSequences);
+        json.WriteNumber("block_tokens", reading.Model.Engine.Geometry.BlockTokens);
+        json.WriteNumber("running", reading.Status.Running);
+        json.WriteNumber("waiting", reading.Status.Waiting);
+        json.WriteNumber("blocks_in_use", reading.Status.BlocksInUse);
+        json.WriteNumber("blocks", reading.Status.BlockCount);
+        json.WriteNumber("prompt_tokens", reading.Status.PromptTokens);
+        json.WriteNumber("generated_tokens", reading.Status.GeneratedTokens);
+        json.WriteNumber("prefix_queries", reading.Status.PrefixQueries);
+        json.WriteNumber("prefix_hits", reading.Status.PrefixHits);
+        json.WriteNumber("preemptions", reading.Status.Preemptions);
+        json.WriteNumber("steps", reading.Status.Steps);
+        json.WriteNumber("accepted", reading.Metrics.StreamsCreated);
+        json.WriteNumber("rejected", reading.Metrics.RejectedInAll);
+        json.WriteNumber("failed", reading.Metrics.Ended(FinishReason.Error));
+        WriteHistogram(json, "first_token", reading.Metrics.Of(ModelHistogram.TimeToFirstToken));
+        WriteHistogram(json, "inter_token", reading.Metrics.InterToken);
+        WriteHistogram(json, "step", new StepCounts(reading.Status.StepSeconds));
+        json.WriteEndObject();
+    }
+
+    private static void WriteHistogram(Utf8JsonWriter json, string name, IBucketCounts histogram)
+    {
+        json.WriteStartObject(name);
+        json.WriteStartArray("bounds");
+        foreach (double bound in histogram.Bounds)
+        {
+            json.WriteNumberValue(bound);
+        }
+
+        json.WriteEndArray();
+        json.WriteStartArray("counts");
+        for (int i = 0; i <= histogram.Bounds.Count; i++)
+        {
+            json.WriteNumberValue(histogram.CountIn(i));
+        }
+
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private void WriteRequests(Utf8JsonWriter json)
+    {
+        DateTimeOffset now = time.GetUtcNow();
+        json.WriteStartArray("requests");
+        foreach (AdmittedRequest request in live.All.OrderBy(request => request.Stream.Timings.Arrived).Take(ListedRequests))
+        {
+            RequestTimings timings = request.Stream.Timings;
+            json.WriteStartObject();
+            json.WriteString("id", request.Stream.RequestId);
+            json.WriteString("model", request.Read.Model.Name);
+            json.WriteString("state", timings.Scheduled is null ? "waiting" : timings.FirstToken is null ? "prefill" : "decode");
+            json.WriteNumber("age_seconds", Math.Max(0, (now - timings.Arrived).TotalSeconds));
+            json.WriteNumber("prompt_tokens", request.Read.Request.PromptTokenIds.Length);
+            json.WriteNumber("sent_tokens", request.TokensSent);
+            json.WriteNumber("max_tokens", request.Read.Request.MaxTokens);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+}
