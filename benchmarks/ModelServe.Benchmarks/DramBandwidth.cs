@@ -28,6 +28,13 @@ internal static unsafe class DramBandwidth
         }
     }
 
+    /// <summary>Gigabytes per second of the best pass over 1 GiB and of the best piece of 64 MiB.</summary>
+    public static (double Pass, double Piece) Measure(int threads)
+    {
+        using var buffer = Filled(BufferBytes);
+        return (BestPass(buffer, threads, Rounds), Best(buffer, threads, Rounds));
+    }
+
     /// <summary>A buffer whose pages are there.</summary>
     public static NativeBuffer Filled(long bytes)
     {

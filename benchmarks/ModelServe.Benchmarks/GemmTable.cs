@@ -11,6 +11,7 @@ internal static unsafe class GemmTable
 {
     private const long PoolBytes = 1L << 29;
     private static readonly int[] Counts = [1, 2, 4, 8, 12, 16, 24, 32, 64, 128];
+    private static readonly bool HasNative = NativeCpu.Load().HasFlag(NativeCpuFeatures.Avx512BFloat16);
     private static readonly (int Columns, int Rows)[] Shapes = [(2048, 3072), (2048, 2048), (2048, 16384), (8192, 2048)];
 
     /// <summary>Prints gigabytes of weights per second, best of so many rounds.</summary>
@@ -20,7 +21,7 @@ internal static unsafe class GemmTable
         using var weights = DramBandwidth.Filled(PoolBytes);
         var dram = DramBandwidth.Best(weights, threads, 10);
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"dram read, {threads} thread(s): {dram:F1} GB/s"));
-        output.WriteLine("K x N, M: GB/s of weights (GFLOP/s): own bf16, libtorch bf16, own f32");
+        output.WriteLine("K x N, M: GB/s of weights (GFLOP/s): native bf16, C# bf16, libtorch bf16, C# f32");
         foreach (var (columns, rows) in Shapes)
         {
             foreach (var count in Counts)
@@ -40,10 +41,14 @@ internal static unsafe class GemmTable
         using var ops = new CpuOps(Shape(columns, count), threads);
         using var pool = new ForkJoinPool(threads);
         using var library = new TorchProduct(pool, count, columns);
-        double own = double.MaxValue, torch = double.MaxValue, single = double.MaxValue;
+        using var panels = HasNative ? new PanelProduct(pool, count, columns) : null;
+        double native = double.MaxValue, own = double.MaxValue, torch = double.MaxValue, single = double.MaxValue;
         for (var round = 0; round < rounds; round++)
         {
-            var rounded = Weight(weights, ElementType.BFloat16, rows, columns, round);
+            // The order of the elements does not matter to the speed, so any bytes are weights in panels.
+            var rounded = Weight(weights, ElementType.BFloat16, rows, columns, round + 2);
+            native = panels is null ? double.NaN : Math.Min(native, Seconds(threads, () => panels.Multiply(x, rounded, y, count)));
+            rounded = Weight(weights, ElementType.BFloat16, rows, columns, round);
             own = Math.Min(own, Seconds(threads, () => ops.OwnLinear(x, rounded, y, count)));
             rounded = Weight(weights, ElementType.BFloat16, rows, columns, round + 1);
             torch = Math.Min(torch, Seconds(threads, () => library.Multiply(x, rounded, y, count)));
@@ -54,7 +59,7 @@ internal static unsafe class GemmTable
         var elements = (double)rows * columns;
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{columns,5} x {rows,5}, M {count,3}: {Figure(own, 2),18} {Figure(torch, 2),18} {Figure(single, 4),18}");
+            $"{columns,5} x {rows,5}, M {count,3}: {Figure(native, 2),18} {Figure(own, 2),18} {Figure(torch, 2),18} {Figure(single, 4),18}");
 
         string Figure(double seconds, int bytes) => string.Create(
             CultureInfo.InvariantCulture, $"{elements * bytes / seconds / 1e9:F1} ({elements * 2 * count / seconds / 1e9:F0})");

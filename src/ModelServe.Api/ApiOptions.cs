@@ -1,3 +1,5 @@
+using ModelServe.Api.Facades;
+using ModelServe.Api.Models;
 using ModelServe.Api.Requests;
 
 namespace ModelServe.Api;
@@ -16,6 +18,12 @@ public sealed record ApiOptions
 
     /// <summary>How long before a call's own deadline the engine ends its request, so that the ending still reaches the client.</summary>
     public TimeSpan DeadlineMargin { get; init; } = TimeSpan.FromMilliseconds(75);
+
+    /// <summary>Folders below which models may be loaded by request; none allows no loading.</summary>
+    public ModelRoots ModelRoots { get; init; } = new([]);
+
+    /// <summary>Which other projects' gRPC interfaces are answered beside the server's own.</summary>
+    public FacadeSet Facades { get; init; } = FacadeSet.All;
 
     /// <summary>Whether clients may ask for the contract by gRPC reflection.</summary>
     public bool Reflection { get; init; }

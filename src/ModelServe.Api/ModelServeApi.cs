@@ -1,13 +1,16 @@
 using Grpc.AspNetCore.HealthChecks;
+using Grpc.AspNetCore.Server.Model;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
+using ModelServe.Api.Facades;
 using ModelServe.Api.Health;
 using ModelServe.Api.Metrics;
 using ModelServe.Api.Models;
+using ModelServe.Api.OpenAi;
 using ModelServe.Api.Requests;
 using ModelServe.Api.Services;
 using ModelServe.Api.StatusPage;
@@ -49,9 +52,23 @@ public static class ModelServeApi
             provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<RequestAdmission>();
         services.AddSingleton<ModelDescription>();
+        services.AddSingleton<GenerationCall>();
         services.AddSingleton<InferenceService>();
         services.AddSingleton<ModelsService>();
         services.AddSingleton<ControlService>();
+        services.AddSingleton<EventsService>();
+        services.AddSingleton<ServerEnd>();
+        services.AddSingleton<Subscriptions>();
+        services.AddSingleton(options.ModelRoots);
+        services.AddSingleton(provider => new ModelLifecycle(
+            catalog,
+            options.ModelRoots,
+            provider.GetRequiredService<HealthReporter>(),
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<ModelLifecycle>>(),
+            provider.GetService<IModelLoader>()));
+        services.AddFacades();
+        services.AddOpenAi();
         services.AddSingleton<HealthReporter>();
         services.AddSingleton(new EngineFailure());
         services.AddHostedService(provider => provider.GetRequiredService<HealthReporter>());
@@ -62,6 +79,8 @@ public static class ModelServeApi
             grpc.EnableDetailedErrors = false;
             grpc.ResponseCompressionAlgorithm = null;
         });
+        services.RemoveAll(typeof(IServiceMethodProvider<>));
+        services.AddSingleton(typeof(IServiceMethodProvider<>), typeof(MethodProvider<>));
         // HealthReporter pushes every status itself; the package's own checks and their mapping stay empty, and calls read
         // what was pushed. What is used of the package is that watchers end when the host stops.
         services.AddGrpcHealthChecks(health => health.UseHealthChecksCache = true);
@@ -76,12 +95,14 @@ public static class ModelServeApi
         return services;
     }
 
-    /// <summary>Maps the gRPC services, grpc.health.v1, reflection if wanted, and /health, /metrics and /version.</summary>
+    /// <summary>Maps the gRPC services, grpc.health.v1, reflection if wanted, the OpenAI dialect, and /health, /metrics and /version.</summary>
     public static IEndpointRouteBuilder MapModelServeApi(this IEndpointRouteBuilder routes)
     {
         routes.MapGrpcService<InferenceService>();
         routes.MapGrpcService<ModelsService>();
         routes.MapGrpcService<ControlService>();
+        routes.MapGrpcService<EventsService>();
+        routes.MapFacades(routes.ServiceProvider.GetRequiredService<ApiOptions>().Facades);
         routes.MapGrpcHealthChecksService();
         if (routes.ServiceProvider.GetRequiredService<ApiOptions>().Reflection)
         {
@@ -100,6 +121,7 @@ public static class ModelServeApi
         routes.MapGet("/metrics", (HttpContext context, MetricsPage page) => page.AnswerAsync(context));
         routes.MapGet(
             "/version", () => Results.Json(new { software = SoftwareVersion.Name, version = SoftwareVersion.Version }));
+        routes.MapOpenAi();
         routes.MapStatusPage();
         return routes;
     }

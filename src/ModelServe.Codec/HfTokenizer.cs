@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text;
 using Microsoft.ML.Tokenizers;
 using ModelServe.Codec.Added;
+using ModelServe.Codec.Decoding;
 using ModelServe.Codec.Loading;
 using ModelServe.Codec.Merging;
 using ModelServe.Codec.Streaming;
@@ -21,6 +22,7 @@ public sealed class HfTokenizer : Tokenizer
     private readonly string?[] _texts;
     private readonly bool[] _special;
     private readonly Dictionary<string, int> _addedIds;
+    private readonly SpellingTable _spellings;
 
     private HfTokenizer(TokenizerFile file)
     {
@@ -41,6 +43,7 @@ public sealed class HfTokenizer : Tokenizer
             _special[token.Id] = token.Special;
             _addedIds[token.Content] = token.Id;
         }
+        _spellings = new SpellingTable(this, file.Decoder);
     }
 
     /// <summary>Highest id + 1, added tokens included; ids below it may be unused.</summary>
@@ -101,6 +104,16 @@ public sealed class HfTokenizer : Tokenizer
 
     /// <summary>A decoder for one stream of ids; not thread-safe.</summary>
     public IncrementalDecoder CreateDecoder(bool skipSpecialTokens) => new(this, _file.Decoder, skipSpecialTokens);
+
+    /// <summary>What one token reads like by itself, as log probabilities show it; made once a token and kept.</summary>
+    /// <param name="id">Any id; one that the vocabulary does not use reads as nothing.</param>
+    /// <param name="atStart">Whether it is the first of its text, where a SentencePiece tokenizer drops a space.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The id is negative.</exception>
+    public TokenSpelling Spell(int id, bool atStart = false) => _spellings.Get(id, atStart);
+
+    /// <summary>Follows one sequence for its log probabilities; not thread-safe.</summary>
+    /// <param name="skipSpecialTokens">Whether the text leaves special tokens out, so that they take no room in it.</param>
+    public TokenSpeller CreateSpeller(bool skipSpecialTokens) => new(this, skipSpecialTokens);
 
     /// <summary>Whether the id is a special token: skipped when decoding so, never made from user text.</summary>
     public bool IsSpecial(int id) => (uint)id < (uint)_special.Length && _special[id];

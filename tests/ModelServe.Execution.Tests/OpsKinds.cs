@@ -3,16 +3,29 @@ using ModelServe.Execution.Operations;
 
 namespace ModelServe.Execution.Tests;
 
+/// <summary>What a parity test runs on.</summary>
+public enum TestedOps
+{
+    /// <summary>Plain TorchSharp.</summary>
+    Torch,
+
+    /// <summary>Vector code with the native kernels that this machine has; the same as <see cref="Managed"/> where it has none.</summary>
+    Cpu,
+
+    /// <summary>Vector code in C# alone.</summary>
+    Managed,
+}
+
 /// <summary>The implementations that every parity test runs on.</summary>
 internal static class OpsKinds
 {
-    /// <summary>Without <see cref="OpsKind.Auto"/>, which is one of them.</summary>
-    public static IReadOnlyList<OpsKind> All { get; } = [OpsKind.Torch, OpsKind.Cpu];
+    /// <summary>Every one.</summary>
+    public static IReadOnlyList<TestedOps> All { get; } = Enum.GetValues<TestedOps>();
 
     /// <summary>Test data: each kind.</summary>
-    public static Xunit.TheoryData<OpsKind> Data()
+    public static Xunit.TheoryData<TestedOps> Data()
     {
-        var data = new Xunit.TheoryData<OpsKind>();
+        var data = new Xunit.TheoryData<TestedOps>();
         foreach (var kind in All)
         {
             data.Add(kind);
@@ -22,5 +35,12 @@ internal static class OpsKinds
     }
 
     /// <summary>An implementation for at most the given sizes.</summary>
-    public static IOps Make(OpsKind kind, OpsShape shape) => ModelLoader.MakeOps(kind, shape, threads: 2);
+    public static IOps Make(TestedOps tested, OpsShape shape) =>
+        ModelLoader.MakeOps(Kind(tested), shape, threads: 2, Kernels(tested));
+
+    /// <summary>The kind that an operator would ask for.</summary>
+    public static OpsKind Kind(TestedOps tested) => tested == TestedOps.Torch ? OpsKind.Torch : OpsKind.Cpu;
+
+    /// <summary>The kernels that an operator would ask for.</summary>
+    public static CpuKernels Kernels(TestedOps tested) => tested == TestedOps.Managed ? CpuKernels.Managed : CpuKernels.Auto;
 }

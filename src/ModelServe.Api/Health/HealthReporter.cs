@@ -26,7 +26,7 @@ internal sealed partial class HealthReporter(
 
     /// <summary>Whether no engine has failed or stands still; what a restart would cure. Looked at now.</summary>
     public bool IsProgressing =>
-        catalog.Models.All(model => Condition(model) is ModelCondition.Serving or ModelCondition.Draining);
+        catalog.Models.All(model => Condition(model) is ModelCondition.Serving or ModelCondition.Draining or ModelCondition.Paused);
 
     /// <summary>The condition of one model at this moment.</summary>
     public ModelCondition Condition(ServedModel model)
@@ -53,6 +53,7 @@ internal sealed partial class HealthReporter(
                 }
             }
 
+            ForgetUnloaded();
             service.SetStatus(string.Empty, Status(all));
         }
     }
@@ -85,6 +86,15 @@ internal sealed partial class HealthReporter(
         while (await timer.WaitForNextTickAsync(CancellationToken.None))
         {
             Refresh();
+        }
+    }
+
+    private void ForgetUnloaded()
+    {
+        foreach (string name in _told.Keys.Where(name => catalog.Find(name)?.Stage != CatalogStage.Served).ToArray())
+        {
+            _told.Remove(name);
+            service.ClearStatus(name);
         }
     }
 

@@ -9,6 +9,9 @@ internal enum ModelCondition
     /// <summary>Finishes what it has and takes nothing new.</summary>
     Draining,
 
+    /// <summary>Takes requests and stands still by an operator's order.</summary>
+    Paused,
+
     /// <summary>Failed; takes nothing any more.</summary>
     Failed,
 

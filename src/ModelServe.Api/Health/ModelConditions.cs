@@ -15,6 +15,11 @@ internal static class ModelConditions
             return ModelCondition.Failed;
         }
 
+        if (status.Pause != PauseMode.None)
+        {
+            return status.Draining ? ModelCondition.Draining : ModelCondition.Paused;
+        }
+
         if (StandsStill(status, stallLimit, now))
         {
             return ModelCondition.Stalled;

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using ModelServe.Codec;
+using ModelServe.Codec.ToolCalls;
 using ModelServe.Engine.Running;
 
 namespace ModelServe.Api.Models;
@@ -35,6 +36,15 @@ public sealed partial class ServedModel
     /// <summary>Who runs next.</summary>
     public IEngine Engine { get; }
 
+    /// <summary>The checkpoint's folder, for those who want its text files; null where there is none.</summary>
+    public string? Directory { get; init; }
+
+    /// <summary>The form in which the model writes tool calls and reasoning.</summary>
+    public AnswerFormat Answers { get; init; } = AnswerFormat.None;
+
+    /// <summary>What has to be disposed when the model is unloaded: engine first, then memory. Null where the process never unloads it.</summary>
+    public IDisposable? Resources { get; init; }
+
     /// <summary>Tokens that one sequence, prompt and output, may have.</summary>
     public int ContextTokens => Engine.Geometry.MaxModelLength;
 
@@ -43,6 +53,12 @@ public sealed partial class ServedModel
 
     /// <summary>Whether a name has the form that a served model needs.</summary>
     public static bool IsValidName(string name) => NameForm().IsMatch(name);
+
+    /// <summary>Whether a name has the form that a model loaded by request needs: as on the command line, lower case only.</summary>
+    public static bool IsLoadableName(string name) => LoadableNameForm().IsMatch(name);
+
+    [GeneratedRegex(@"\A[a-z0-9][a-z0-9._-]{0,63}\z", RegexOptions.CultureInvariant)]
+    private static partial Regex LoadableNameForm();
 
     [GeneratedRegex(@"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\z", RegexOptions.CultureInvariant)]
     private static partial Regex NameForm();

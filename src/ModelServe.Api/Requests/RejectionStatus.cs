@@ -10,8 +10,10 @@ namespace ModelServe.Api.Requests;
 
 /// <summary>The one table from a rejection to what a gRPC client is told: status code, details, retry pushback.</summary>
 /// <remarks>
-/// Pushback (gRFC A6) is set only where a retry can help: the time to wait for full queues, 0 while draining, so that a balancer
-/// goes elsewhere at once. A failed engine gives none.
+/// Every refusal carries an ErrorInfo with the reason by name and field, limit and value as metadata, and beside it the detail
+/// that google.rpc has for its kind. Pushback (gRFC A6) tells a client library whether to try again: after the time that a full
+/// queue needs, at once while draining so that a balancer goes elsewhere, and never (-1) where a retry cannot help. A failed
+/// engine gives none: elsewhere the same request may succeed.
 /// </remarks>
 internal static class RejectionStatus
 {
@@ -20,6 +22,8 @@ internal static class RejectionStatus
 
     /// <summary>Trailer in which a server tells a client library when to try again, in milliseconds.</summary>
     public const string PushbackTrailer = "grpc-retry-pushback-ms";
+
+    private const string Never = "-1";
 
     private static readonly TimeSpan DefaultRetry = TimeSpan.FromSeconds(1);
 
@@ -31,6 +35,14 @@ internal static class RejectionStatus
         RejectionReason.PromptTooLong => StatusCode.InvalidArgument,
         RejectionReason.ExceedsCache => StatusCode.InvalidArgument,
         RejectionReason.UnknownModel => StatusCode.NotFound,
+        RejectionReason.UnknownDirectory => StatusCode.NotFound,
+        RejectionReason.UnknownRequest => StatusCode.NotFound,
+        RejectionReason.ModelBusy => StatusCode.Unavailable,
+        RejectionReason.ModelUnloaded => StatusCode.FailedPrecondition,
+        RejectionReason.LoadRefused => StatusCode.FailedPrecondition,
+        RejectionReason.ModelExists => StatusCode.AlreadyExists,
+        RejectionReason.PauseEnded => StatusCode.Aborted,
+        RejectionReason.EventsLost => StatusCode.OutOfRange,
         RejectionReason.Unsupported => StatusCode.Unimplemented,
         RejectionReason.QueueFull => StatusCode.ResourceExhausted,
         RejectionReason.QueuedTokensFull => StatusCode.ResourceExhausted,
@@ -51,6 +63,8 @@ internal static class RejectionStatus
     {
         StatusCode.ResourceExhausted => rejection.RetryAfter ?? DefaultRetry,
         StatusCode.Unavailable when rejection.Reason == RejectionReason.Draining => TimeSpan.Zero,
+        StatusCode.Unavailable when rejection.Reason == RejectionReason.EngineFailed => null,
+        StatusCode.Unavailable => rejection.RetryAfter ?? DefaultRetry,
         _ => null,
     };
 
@@ -61,32 +75,32 @@ internal static class RejectionStatus
         Rejection rejection = rejected.Reason == RejectionReason.EngineFailed
             ? rejected with { Value = "one that failed" }
             : rejected;
-        var status = new Google.Rpc.Status
-        {
-            Code = (int)Code(rejection.Reason),
-            Message = rejection.Message,
-        };
+        var status = new Google.Rpc.Status { Code = (int)Code(rejection.Reason), Message = rejection.Message };
         status.Details.Add(Any.Pack(Describe(rejection)));
         if (Detail(rejection) is { } detail)
         {
             status.Details.Add(Any.Pack(detail));
         }
 
-        RpcException exception;
-        if (RetryAfter(rejection) is { } wait)
+        TimeSpan? wait = RetryAfter(rejection);
+        if (wait is { } delay)
         {
-            status.Details.Add(Any.Pack(new RetryInfo { RetryDelay = Duration.FromTimeSpan(wait) }));
-            exception = status.ToRpcException();
-            exception.Trailers.Add(
-                PushbackTrailer, ((long)wait.TotalMilliseconds).ToString(CultureInfo.InvariantCulture));
+            status.Details.Add(Any.Pack(new RetryInfo { RetryDelay = Duration.FromTimeSpan(delay) }));
         }
-        else
+
+        RpcException exception = status.ToRpcException();
+        if (Pushback(rejection.Reason, wait) is { } pushback)
         {
-            exception = status.ToRpcException();
+            exception.Trailers.Add(PushbackTrailer, pushback);
         }
 
         return exception;
     }
+
+    private static string? Pushback(RejectionReason reason, TimeSpan? wait) =>
+        wait is { } delay ? ((long)delay.TotalMilliseconds).ToString(CultureInfo.InvariantCulture)
+        : reason == RejectionReason.EngineFailed ? null
+        : Never;
 
     private static ErrorInfo Describe(Rejection rejection) => new()
     {
@@ -102,18 +116,30 @@ internal static class RejectionStatus
 
     private static IMessage? Detail(Rejection rejection) => Code(rejection.Reason) switch
     {
-        StatusCode.InvalidArgument => new BadRequest
+        StatusCode.InvalidArgument or StatusCode.OutOfRange => new BadRequest
         {
             FieldViolations =
             {
                 new BadRequest.Types.FieldViolation { Field = rejection.Field, Description = rejection.Message },
             },
         },
-        StatusCode.NotFound => new ResourceInfo
+        StatusCode.NotFound or StatusCode.AlreadyExists => new ResourceInfo
         {
             ResourceType = rejection.Field,
             ResourceName = rejection.Value,
             Description = rejection.Message,
+        },
+        StatusCode.FailedPrecondition => new PreconditionFailure
+        {
+            Violations =
+            {
+                new PreconditionFailure.Types.Violation
+                {
+                    Type = JsonNamingPolicy.SnakeCaseUpper.ConvertName(rejection.Reason.ToString()),
+                    Subject = rejection.Field,
+                    Description = rejection.Message,
+                },
+            },
         },
         StatusCode.ResourceExhausted => new QuotaFailure
         {

@@ -57,7 +57,8 @@ internal static class UnknownFields
         return null;
     }
 
-    private static Rejection? Refuse(string message, UnknownFieldSet? fields)
+    /// <summary>Refuses the first field that a message has and this server does not know.</summary>
+    internal static Rejection? Refuse(string message, UnknownFieldSet? fields)
     {
         if (fields is null || fields.CalculateSize() == 0)
         {
@@ -73,7 +74,7 @@ internal static class UnknownFields
         using var input = new CodedInputStream(bytes);
         int number = WireFormat.GetTagFieldNumber(input.ReadTag());
         return new Rejection(
-            RejectionReason.Unsupported, message, "only fields of this server's modelserve.v1", $"field number {number}");
+            RejectionReason.Unsupported, message, "only fields that this server knows", $"field number {number}");
     }
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_unknownFields")]

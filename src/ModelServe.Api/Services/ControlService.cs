@@ -1,5 +1,3 @@
-using Google.Protobuf.WellKnownTypes;
-using Google.Rpc;
 using Grpc.Core;
 using ModelServe.Api.Health;
 using ModelServe.Api.Models;
@@ -7,15 +5,20 @@ using ModelServe.Api.Requests;
 using ModelServe.Engine.Admission;
 using ModelServe.V1;
 using EndReason = ModelServe.Engine.Admission.FinishReason;
+using EngineMode = ModelServe.Engine.Running.PauseMode;
+using WireMode = ModelServe.V1.PauseMode;
 
 namespace ModelServe.Api.Services;
 
 /// <summary>The server itself, over gRPC. Thread-safe.</summary>
 internal sealed class ControlService(
-    ModelCatalog catalog, ModelDescription description, ServerDrain drain, ApiOptions options) : Control.ControlBase
+    ModelCatalog catalog, ModelDescription description, ServerDrain drain, ServerEnd end, ApiOptions options)
+    : Control.ControlBase
 {
+    private static readonly TimeSpan FarewellTime = TimeSpan.FromSeconds(2);
+
     /// <summary>Counts up with every change of the contract.</summary>
-    public const int SchemaRevision = 1;
+    public const int SchemaRevision = 2;
 
     /// <inheritdoc/>
     public override Task<ServerInfoResponse> ServerInfo(ServerInfoRequest request, ServerCallContext context)
@@ -42,7 +45,7 @@ internal sealed class ControlService(
                 StalledWriteSeconds = limits.StalledWrite.TotalSeconds,
             },
         };
-        response.Models.Add(catalog.Models.Select(description.Of));
+        response.Models.Add(catalog.Entries.Select(description.Of));
         return Task.FromResult(response);
     }
 
@@ -72,14 +75,82 @@ internal sealed class ControlService(
         return found ? Task.FromResult(new AbortResponse()) : throw NotLive(request.RequestId);
     }
 
-    private static RpcException NotLive(string requestId)
+    /// <inheritdoc/>
+    [RequiresAdmin]
+    public override async Task<DrainResponse> Drain(DrainRequest request, ServerCallContext context)
     {
-        var status = new Google.Rpc.Status
+        if (FieldCheck.Range("wait_seconds", (float)request.WaitSeconds, 0, 3600) is { } bad)
         {
-            Code = (int)StatusCode.NotFound,
-            Message = $"request_id: a live request; got {FieldCheck.Quote(requestId)}",
-        };
-        status.Details.Add(Any.Pack(new ResourceInfo { ResourceType = "request_id", ResourceName = requestId }));
-        return status.ToRpcException();
+            throw RejectionStatus.ToException(bad);
+        }
+
+        drain.Begin();
+        await end.RunAsync(
+            async token =>
+            {
+                if (!await drain.WaitForRequestsAsync(TimeSpan.FromSeconds(request.WaitSeconds), token) && request.EndRequests)
+                {
+                    drain.EndRequests();
+                    await drain.WaitForRequestsAsync(FarewellTime, token);
+                }
+            },
+            context.CancellationToken);
+        return new DrainResponse { LiveRequests = drain.LiveRequestCount };
     }
+
+    /// <inheritdoc/>
+    [RequiresAdmin]
+    public override async Task<PauseResponse> Pause(PauseRequest request, ServerCallContext context)
+    {
+        EngineMode mode = request.Mode switch
+        {
+            WireMode.Unspecified when !request.HasMode => EngineMode.Keep,
+            WireMode.Keep => EngineMode.Keep,
+            WireMode.Wait => EngineMode.Wait,
+            _ => throw RejectionStatus.ToException(FieldCheck.Invalid(
+                "mode", "PAUSE_MODE_KEEP or PAUSE_MODE_WAIT", FieldCheck.Text((int)request.Mode))),
+        };
+        ServedModel[] models = Meant(request.Model);
+        bool[] still = [];
+        await end.RunAsync(
+            async token => still = await Task.WhenAll(models.Select(model => model.Engine.PauseAsync(mode, token))),
+            context.CancellationToken);
+        int missed = Array.IndexOf(still, false);
+        if (missed >= 0)
+        {
+            throw RejectionStatus.ToException(new Rejection(
+                RejectionReason.PauseEnded, "model", "one that stands still", $"'{models[missed].Name}', which was resumed, failed or unloaded"));
+        }
+
+        return new PauseResponse
+        {
+            Running = models.Sum(model => model.Engine.Status.Running),
+            Waiting = models.Sum(model => model.Engine.Status.Waiting),
+        };
+    }
+
+    /// <inheritdoc/>
+    [RequiresAdmin]
+    public override async Task<ResumeResponse> Resume(ResumeRequest request, ServerCallContext context)
+    {
+        await Task.WhenAll(Meant(request.Model).Select(model => model.Engine.PauseAsync(EngineMode.None, context.CancellationToken)));
+        return new ResumeResponse();
+    }
+
+    /// <inheritdoc/>
+    [RequiresAdmin]
+    public override async Task<FlushPrefixCacheResponse> FlushPrefixCache(FlushPrefixCacheRequest request, ServerCallContext context)
+    {
+        int[] blocks = await Task.WhenAll(
+            Meant(request.Model).Select(model => model.Engine.FlushPrefixCacheAsync(context.CancellationToken)));
+        return new FlushPrefixCacheResponse { Blocks = blocks.Sum() };
+    }
+
+    private ServedModel[] Meant(string name) =>
+        name.Length == 0 ? [.. catalog.Models]
+        : catalog.TryFind(name, out ServedModel? model, out Rejection? rejection) ? [model]
+        : throw RejectionStatus.ToException(rejection);
+
+    private static RpcException NotLive(string requestId) => RejectionStatus.ToException(
+        new Rejection(RejectionReason.UnknownRequest, "request_id", "a live request", FieldCheck.Quote(requestId)));
 }

@@ -9,6 +9,21 @@ namespace ModelServe.Api.Services;
 /// <summary>A served model as clients see it. Thread-safe.</summary>
 internal sealed class ModelDescription(HealthReporter health)
 {
+    /// <summary>Describes whatever is known of a name.</summary>
+    public Model Of(CatalogEntry entry) => entry.Stage == CatalogStage.Served
+        ? Of(entry.Model!)
+        : new Model { Name = entry.Name, State = State(entry) };
+
+    /// <summary>How a name stands.</summary>
+    public ModelState State(CatalogEntry entry) => entry.Stage switch
+    {
+        CatalogStage.Served => State(health.Condition(entry.Model!)),
+        CatalogStage.Loading => ModelState.Loading,
+        CatalogStage.Unloading => ModelState.Unloading,
+        CatalogStage.Unloaded => ModelState.Unloaded,
+        _ => throw new ArgumentOutOfRangeException(nameof(entry), entry.Stage, "a stage without a wire name"),
+    };
+
     /// <summary>Describes a model with the counts of this moment.</summary>
     public Model Of(ServedModel model)
     {
@@ -56,6 +71,7 @@ internal sealed class ModelDescription(HealthReporter health)
         ModelCondition.Draining => ModelState.Draining,
         ModelCondition.Failed => ModelState.Failed,
         ModelCondition.Stalled => ModelState.Stalled,
+        ModelCondition.Paused => ModelState.Paused,
         _ => throw new ArgumentOutOfRangeException(nameof(condition), condition, "a condition without a wire name"),
     };
 }

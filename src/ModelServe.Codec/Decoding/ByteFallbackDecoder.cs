@@ -17,11 +17,18 @@ internal sealed class ByteFallbackDecoder(DecoderStage next) : DecoderStage(next
     /// <inheritdoc/>
     public override bool HoldsText => _count > 0 || base.HoldsText;
 
+    /// <summary>Whether a token is a byte, and which.</summary>
+    public static bool TryRead(ReadOnlySpan<char> token, out byte value)
+    {
+        value = 0;
+        return token.Length == 6 && token.StartsWith("<0x", StringComparison.Ordinal) && token[5] == '>' &&
+            byte.TryParse(token[3..5], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
+    }
+
     /// <inheritdoc/>
     public override void Push(ReadOnlySpan<char> token)
     {
-        if (token.Length == 6 && token.StartsWith("<0x", StringComparison.Ordinal) && token[5] == '>' &&
-            byte.TryParse(token[3..5], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out byte value))
+        if (TryRead(token, out byte value))
         {
             if (_count == _run.Length)
             {

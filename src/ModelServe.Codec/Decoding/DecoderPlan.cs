@@ -4,6 +4,12 @@ namespace ModelServe.Codec.Decoding;
 /// <param name="stages">From first to last: makes the stage that hands on to the given one.</param>
 internal sealed class DecoderPlan(IReadOnlyList<Func<DecoderStage, DecoderStage>> stages)
 {
+    /// <summary>Whether the only decoder is ByteLevel: each token is its bytes, wherever it stands.</summary>
+    public bool IsByteLevel { get; init; }
+
+    /// <summary>Whether tokens of the form <c>&lt;0xNN&gt;</c> are bytes.</summary>
+    public bool HasByteFallback { get; init; }
+
     /// <summary>Fresh stages that end in a sink.</summary>
     public DecoderStage Build(TextSink sink)
     {

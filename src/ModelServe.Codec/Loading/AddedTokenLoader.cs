@@ -16,12 +16,13 @@ internal static class AddedTokenLoader
     public static SortedDictionary<int, AddedToken> Load(JsonPart file, TokenizerSettings settings, BpeVocabulary vocabulary)
     {
         SortedDictionary<int, AddedToken> tokens = [];
+        Dictionary<string, int> owners = new(StringComparer.Ordinal);
         JsonPart list = file.Child("added_tokens");
         if (!list.IsNull)
         {
             foreach (JsonPart item in list.Items())
             {
-                Add(tokens, Read(item, item.Child("id").Integer()), item, vocabulary);
+                Add(tokens, Read(item, item.Child("id").Integer()), item, vocabulary, owners);
             }
         }
         if (settings.AddedTokensDecoder is { } decoder)
@@ -32,14 +33,15 @@ internal static class AddedTokenLoader
                 {
                     throw value.Wrong($"the key \"{key}\" is not a token id");
                 }
-                Add(tokens, Read(value, id), value, vocabulary);
+                Add(tokens, Read(value, id), value, vocabulary, owners);
             }
         }
         AddNamed(tokens, settings, vocabulary);
         return tokens;
     }
 
-    private static void Add(SortedDictionary<int, AddedToken> tokens, AddedToken token, JsonPart place, BpeVocabulary vocabulary)
+    private static void Add(
+        SortedDictionary<int, AddedToken> tokens, AddedToken token, JsonPart place, BpeVocabulary vocabulary, Dictionary<string, int> owners)
     {
         if (token.Id is < 0 or > LargestId)
         {
@@ -53,6 +55,10 @@ internal static class AddedTokenLoader
         if (tokens.TryGetValue(token.Id, out AddedToken? other) && other.Content != token.Content)
         {
             throw place.Wrong($"the id {token.Id} belongs to both \"{other.Content}\" and \"{token.Content}\"");
+        }
+        if (token.Content.Length > 0 && !owners.TryAdd(token.Content, token.Id) && owners[token.Content] != token.Id)
+        {
+            throw place.Wrong($"\"{token.Content}\" has both the id {owners[token.Content]} and the id {token.Id}");
         }
         if (token.Content.Length > 0)
         {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using ModelServe.Codec.Merging;
 using ModelServe.Codec.Splitting;
@@ -26,9 +27,9 @@ internal static class BpeLoader
         {
             throw part.Unsupported("byte_fallback together with an incomplete byte-level alphabet");
         }
-        HashSet<string> results = new(StringComparer.Ordinal);
-        MergeTable merges = ReadMerges(part.Child("merges"), vocabulary, results);
-        return (new BpeModel(vocabulary, merges, options), SafeCutStage.For(vocabulary, results, options));
+        var merges = new MergeReader(part.Child("merges"), vocabulary);
+        var model = new BpeModel(vocabulary, merges.Read(), options);
+        return (model, SafeCutStage.For(vocabulary, merges.Results, options));
     }
 
     private static void RefuseOtherModels(JsonPart part)
@@ -65,6 +66,7 @@ internal static class BpeLoader
     }
 
     /// <summary>The tokens and ids of a vocabulary written as an object.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static BpeVocabulary ReadVocabulary(JsonPart part)
     {
         if (!part.IsObject)
@@ -72,7 +74,7 @@ internal static class BpeLoader
             throw part.Wrong("expected an object of tokens and ids");
         }
         Dictionary<string, int> ids = new(part.Element.GetPropertyCount(), StringComparer.Ordinal);
-        Dictionary<int, string> owners = new(ids.Capacity);
+        string?[] owners = new string?[ids.Capacity];
         foreach (JsonProperty member in part.Element.EnumerateObject())
         {
             string text = Name(member, part);
@@ -80,10 +82,15 @@ internal static class BpeLoader
             {
                 throw part.Wrong($"the id {member.Value.GetRawText()} of \"{text}\" is not a whole number between 0 and {LargestId}");
             }
-            if (!owners.TryAdd(id, text))
+            if (id >= owners.Length)
             {
-                throw part.Wrong($"the id {id} belongs to both \"{owners[id]}\" and \"{text}\"");
+                Array.Resize(ref owners, Math.Max(id + 1, owners.Length * 2));
             }
+            if (owners[id] is { } other)
+            {
+                throw part.Wrong($"the id {id} belongs to both \"{other}\" and \"{text}\"");
+            }
+            owners[id] = text;
             if (!ids.TryAdd(text, id))
             {
                 throw part.Wrong($"\"{text}\" is listed twice");
@@ -102,58 +109,5 @@ internal static class BpeLoader
         {
             throw new InvalidTextModelException($"{place.Place}: a token is not valid Unicode (half a surrogate pair).", failure);
         }
-    }
-
-    private static MergeTable ReadMerges(JsonPart part, BpeVocabulary vocabulary, HashSet<string> results)
-    {
-        if (!part.IsArray)
-        {
-            throw part.Wrong("expected a list of merges");
-        }
-        var table = new MergeTable(part.Element.GetArrayLength());
-        int rank = 0;
-        foreach (JsonElement merge in part.Element.EnumerateArray())
-        {
-            if (!TryPair(merge, part, out string left, out string right))
-            {
-                throw part.Wrong($"merge {rank} is neither two tokens with a space between nor a pair: {merge.GetRawText()}");
-            }
-            int leftId = Require(vocabulary, left, part, rank);
-            int rightId = Require(vocabulary, right, part, rank);
-            string result = left + right;
-            table.Add(leftId, rightId, rank, Require(vocabulary, result, part, rank));
-            results.Add(result);
-            rank++;
-        }
-        return table;
-    }
-
-    private static bool TryPair(JsonElement merge, JsonPart place, out string left, out string right)
-    {
-        left = right = "";
-        if (merge.ValueKind == JsonValueKind.Array && merge.GetArrayLength() == 2 &&
-            merge[0].ValueKind == JsonValueKind.String && merge[1].ValueKind == JsonValueKind.String)
-        {
-            left = place.Within(merge[0]).Text();
-            right = place.Within(merge[1]).Text();
-            return true;
-        }
-        if (merge.ValueKind != JsonValueKind.String)
-        {
-            return false;
-        }
-        string[] parts = place.Within(merge).Text().Split(' ');
-        if (parts.Length != 2)
-        {
-            return false;
-        }
-        (left, right) = (parts[0], parts[1]);
-        return true;
-    }
-
-    private static int Require(BpeVocabulary vocabulary, string text, JsonPart place, int rank)
-    {
-        int id = vocabulary.Find(text);
-        return id >= 0 ? id : throw place.Wrong($"merge {rank} uses \"{text}\", which is not in the vocabulary");
     }
 }

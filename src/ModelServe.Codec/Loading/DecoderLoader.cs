@@ -10,6 +10,8 @@ internal sealed class DecoderLoader
 
     // Behind ByteLevel or Fuse the text arrives in parts of one token; what looks at whole tokens cannot stand there.
     private bool _joined;
+    private bool _byteLevel;
+    private bool _byteFallback;
 
     private DecoderLoader()
     {
@@ -27,7 +29,11 @@ internal sealed class DecoderLoader
         {
             loader.Add(part);
         }
-        return new DecoderPlan(loader._stages);
+        return new DecoderPlan(loader._stages)
+        {
+            IsByteLevel = loader._byteLevel && loader._stages.Count == 1,
+            HasByteFallback = loader._byteFallback,
+        };
     }
 
     private void Add(JsonPart part)
@@ -43,11 +49,13 @@ internal sealed class DecoderLoader
             case "ByteLevel":
                 RefuseJoined(part);
                 _stages.Add(next => new ByteLevelDecoder(next));
+                _byteLevel = true;
                 _joined = true;
                 break;
             case "ByteFallback":
                 RefuseJoined(part);
                 _stages.Add(next => new ByteFallbackDecoder(next));
+                _byteFallback = true;
                 break;
             case "Fuse":
                 _joined = true;

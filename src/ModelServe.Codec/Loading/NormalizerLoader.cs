@@ -34,16 +34,16 @@ internal static class NormalizerLoader
                 }
                 break;
             case "NFC":
-                steps.Add(Form(part, NormalizationForm.FormC));
+                steps.Add(new UnicodeFormNormalizer(NormalizationForm.FormC));
                 break;
             case "NFD":
-                steps.Add(Form(part, NormalizationForm.FormD));
+                steps.Add(new UnicodeFormNormalizer(NormalizationForm.FormD));
                 break;
             case "NFKC":
-                steps.Add(Form(part, NormalizationForm.FormKC));
+                steps.Add(new UnicodeFormNormalizer(NormalizationForm.FormKC));
                 break;
             case "NFKD":
-                steps.Add(Form(part, NormalizationForm.FormKD));
+                steps.Add(new UnicodeFormNormalizer(NormalizationForm.FormKD));
                 break;
             case "Replace":
                 AddReplacement(part, steps);
@@ -71,12 +71,6 @@ internal static class NormalizerLoader
         }
     }
 
-    private static UnicodeFormNormalizer Form(JsonPart part, NormalizationForm form)
-    {
-        UnicodeFormNormalizer.RequireUnicodeData(part.Place);
-        return new UnicodeFormNormalizer(form);
-    }
-
     private static PrecompiledNormalizer Precompiled(JsonPart table)
     {
         try
@@ -102,7 +96,7 @@ internal static class NormalizerLoader
         }
         if (part.Flag("strip_accents", absent: lowers))
         {
-            steps.Add(Form(part, NormalizationForm.FormD));
+            steps.Add(new UnicodeFormNormalizer(NormalizationForm.FormD));
             steps.Add(new NonspacingStrip());
         }
         if (lowers)

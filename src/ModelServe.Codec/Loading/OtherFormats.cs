@@ -15,6 +15,10 @@ internal static class OtherFormats
 {
     private const long LargestFile = 1L << 29;
 
+    // The Python classes that take a SentencePiece model's pieces as they are numbered, and add nothing but bos_token and eos_token.
+    private static readonly string[] PlainClasses =
+        ["LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer", "BaichuanTokenizer", "InternLMTokenizer", "InternLM2Tokenizer"];
+
     /// <summary>Reads the files of a checkpoint directory without tokenizer.json.</summary>
     public static TokenizerFile Load(string directory, TokenizerSettings settings)
     {
@@ -50,11 +54,11 @@ internal static class OtherFormats
 
     private static TokenizerFile SentencePiece(string path, byte[] content, TokenizerSettings settings)
     {
-        if (settings.TokenizerClass is not ("LlamaTokenizer" or "GemmaTokenizer") && settings.AddBos is null)
+        if (!PlainClasses.Contains(settings.TokenizerClass, StringComparer.Ordinal))
         {
             throw new UnsupportedFeatureException(
-                $"tokenizer_config.json: tokenizer.model without tokenizer.json for the class \"{settings.TokenizerClass}\" is not supported: " +
-                "it may renumber ids. LlamaTokenizer and GemmaTokenizer are, and any file that says add_bos_token.");
+                $"tokenizer_config.json: tokenizer_class: tokenizer.model without tokenizer.json for the class \"{settings.TokenizerClass}\" is not " +
+                $"supported: it may renumber ids or add others. {string.Join(", ", PlainClasses)} are.");
         }
         ModelFile file;
         try

@@ -127,12 +127,13 @@ internal sealed class PreTokenizerLoader
 
     private static RegexStage RegexStage(string pattern, string place, SplitBehavior behavior, bool invert)
     {
-        Regex translated = RegexTranslator.Compile(pattern, place);
+        Regex translated = RegexTranslator.Compile(pattern, place, often: false);
         if (translated.IsMatch(""))
         {
             throw new UnsupportedFeatureException($"{place}: a split pattern that matches the empty text (\"{pattern}\") is not supported.");
         }
-        return new RegexStage(translated, behavior, invert);
+        PatternAutomaton? automaton = PatternAutomaton.TryBuild(translated.ToString());
+        return new RegexStage(automaton is null ? RegexTranslator.Compile(pattern, place) : translated, automaton, behavior, invert);
     }
 
     private static IPieceScanner? Scanner(string pattern) => pattern switch

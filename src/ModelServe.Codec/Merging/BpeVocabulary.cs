@@ -59,6 +59,9 @@ internal sealed class BpeVocabulary
     /// <summary>The id of a token, or -1.</summary>
     public int Find(string text) => _ids.TryGetValue(text, out int id) ? id : -1;
 
+    /// <summary>The id of a token, or -1.</summary>
+    public int Find(ReadOnlySpan<char> text) => _bySpan.TryGetValue(text, out int id) ? id : -1;
+
     /// <summary>The id of a byte's character, or -1.</summary>
     public int ByteCharId(byte value) => _byteChars[value];
 

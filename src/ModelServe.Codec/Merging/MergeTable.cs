@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace ModelServe.Codec.Merging;
 
 /// <summary>The merges of a BPE model on ids: (left, right) → (rank, merged id). Open addressing; immutable once filled.</summary>
@@ -28,6 +30,7 @@ internal sealed class MergeTable
     public int Count { get; private set; }
 
     /// <summary>Adds a merge; a pair given twice keeps the later rank.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Add(int left, int right, int rank, int merged)
     {
         ulong key = Key(left, right);

@@ -8,27 +8,26 @@ internal sealed class LowerCase : ITextNormalizer
     /// <inheritdoc/>
     public string Normalize(string text)
     {
+        if (!text.AsSpan().ContainsAnyInRange('A', 'Z') && !text.AsSpan().ContainsAnyExceptInRange('\0', '\u007F'))
+        {
+            return text;
+        }
         var output = new StringBuilder(text.Length);
         foreach (Rune rune in text.EnumerateRunes())
         {
-            // U+0130, capital I with dot, is the only code point whose lower case is two.
-            if (rune.Value == 0x130)
+            if (rune.IsAscii)
+            {
+                output.Append(char.ToLowerInvariant((char)rune.Value));
+            }
+            else if (rune.Value == 0x130)
             {
                 output.Append("i\u0307");
             }
             else
             {
-                output.Append(Lower(rune));
+                output.Append(new Rune(CaseTables.Lower(rune.Value)));
             }
         }
         return output.ToString();
     }
-
-    /// <summary>Some capitals of Unicode 17 are spelled out, because the runtime's tables need not have them yet.</summary>
-    private static Rune Lower(Rune rune) => rune.Value switch
-    {
-        0xA7CE or 0xA7D2 or 0xA7D4 => new Rune(rune.Value + 1),
-        >= 0x16EA0 and <= 0x16EB8 => new Rune(rune.Value + 0x1B),
-        _ => Rune.ToLowerInvariant(rune),
-    };
 }

@@ -43,7 +43,7 @@ internal sealed class AstralShadow
         int offset = 0;
         foreach (Rune rune in text.EnumerateRunes())
         {
-            chars[index] = rune.IsBmp ? (char)rune.Value : StandIn(rune);
+            chars[index] = Seen(rune);
             offsets[index] = offset;
             offset += rune.Utf16SequenceLength;
             index++;
@@ -54,6 +54,9 @@ internal sealed class AstralShadow
 
     /// <summary>The char of the original text where the shadow's char of that index begins.</summary>
     public int Original(int index) => _offsets[index];
+
+    /// <summary>What a regular expression sees of a code point: itself, or its stand-in.</summary>
+    public static char Seen(Rune rune) => rune.IsBmp ? (char)rune.Value : StandIn(rune);
 
     /// <summary>The stand-in of a category; its own category is the same (tested).</summary>
     internal static char StandIn(UnicodeCategory category) => StandIns[(int)category];

@@ -29,13 +29,14 @@ internal sealed class RegexTranslator
     /// <summary>The .NET expression that matches what <paramref name="pattern"/> matches under Oniguruma.</summary>
     /// <param name="pattern">The expression as tokenizer.json writes it.</param>
     /// <param name="place">File and field, for complaints.</param>
+    /// <param name="often">Whether it is worth the time to compile it.</param>
     /// <exception cref="UnsupportedFeatureException">The expression uses what has no exact counterpart.</exception>
-    public static Regex Compile(string pattern, string place)
+    public static Regex Compile(string pattern, string place, bool often = true)
     {
         string translated = Translate(pattern, place);
         try
         {
-            return new Regex(translated, RegexOptions.CultureInvariant | RegexOptions.Compiled, MatchTimeout);
+            return new Regex(translated, RegexOptions.CultureInvariant | (often ? RegexOptions.Compiled : RegexOptions.None), MatchTimeout);
         }
         catch (ArgumentException failure)
         {

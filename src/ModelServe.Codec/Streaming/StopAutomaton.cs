@@ -6,7 +6,7 @@ namespace ModelServe.Codec.Streaming;
 internal sealed class StopAutomaton
 {
     private readonly Dictionary<long, int> _edges = [];
-    private readonly List<State> _states = [new State("", 0, -1)];
+    private readonly List<State> _states = [new State("", 0, -1, GoesOn: true)];
     private readonly SearchValues<char> _firstChars;
 
     /// <summary>Builds the automaton of non-empty strings.</summary>
@@ -21,7 +21,8 @@ internal sealed class StopAutomaton
                 if (!_edges.TryGetValue(edge, out int child))
                 {
                     child = _states.Count;
-                    _states.Add(new State(stops[stop][..depth], 0, -1));
+                    _states.Add(new State(stops[stop][..depth], 0, -1, GoesOn: false));
+                    _states[state] = _states[state] with { GoesOn = true };
                     _edges.Add(edge, child);
                 }
                 state = child;
@@ -52,6 +53,16 @@ internal sealed class StopAutomaton
         }
     }
 
+    /// <summary>The state that is left of this one when the stop strings that end in it do not count: the longest that may still go on.</summary>
+    public int Unfinished(int state)
+    {
+        while (!_states[state].GoesOn && state != 0)
+        {
+            state = _states[state].Fallback;
+        }
+        return state;
+    }
+
     /// <summary>The text that a state stands for.</summary>
     public string Held(int state) => _states[state].Held;
 
@@ -74,11 +85,11 @@ internal sealed class StopAutomaton
             }
             int fallback = held.Length == 1 ? 0 : Step(_states[parent].Fallback, held[^1]);
             int stop = _states[index].Stop >= 0 ? _states[index].Stop : _states[fallback].Stop;
-            _states[index] = new State(held, fallback, stop);
+            _states[index] = _states[index] with { Fallback = fallback, Stop = stop };
         }
     }
 
     private static long Edge(int state, char value) => ((long)state << 16) | value;
 
-    private sealed record State(string Held, int Fallback, int Stop);
+    private sealed record State(string Held, int Fallback, int Stop, bool GoesOn);
 }

@@ -50,7 +50,13 @@ public sealed class StopStringMatcher
     public int HeldBack => _automaton is null || IsStopped ? 0 : _automaton.Held(_state).Length;
 
     /// <summary>Takes the next delta and appends what is safe to emit; true once a stop string was met.</summary>
-    public bool Append(ReadOnlySpan<char> delta, StringBuilder output)
+    /// <param name="delta">The next text.</param>
+    /// <param name="output">Where text goes that can no longer become a stop string.</param>
+    /// <param name="mayStop">
+    /// False while the output has too few tokens to be ended (min_tokens): a stop string that ends in this delta is then ordinary
+    /// text. One that began in such a delta and ends in a later one counts.
+    /// </param>
+    public bool Append(ReadOnlySpan<char> delta, StringBuilder output, bool mayStop = true)
     {
         if (IsStopped)
         {
@@ -75,7 +81,7 @@ public sealed class StopStringMatcher
                     break;
                 }
             }
-            if (Step(_automaton, delta[position], output))
+            if (Step(_automaton, delta[position], output, mayStop))
             {
                 return true;
             }
@@ -94,11 +100,12 @@ public sealed class StopStringMatcher
         _state = 0;
     }
 
-    private bool Step(StopAutomaton automaton, char value, StringBuilder output)
+    private bool Step(StopAutomaton automaton, char value, StringBuilder output, bool mayStop)
     {
         string before = automaton.Held(_state);
         _state = automaton.Step(_state, value);
-        int stop = automaton.StopIn(_state);
+        int stop = mayStop ? automaton.StopIn(_state) : -1;
+        _state = mayStop ? _state : automaton.Unfinished(_state);
         int kept = stop >= 0 ? Stops[stop].Length : automaton.Held(_state).Length;
         int released = before.Length + 1 - kept;
         output.Append(before, 0, Math.Min(released, before.Length));

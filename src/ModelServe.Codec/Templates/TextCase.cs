@@ -1,17 +1,16 @@
 using System.Globalization;
 using System.Text;
+using ModelServe.Codec.Normalizing;
 
 namespace ModelServe.Codec.Templates;
 
 /// <summary>Python's case mappings of strings, with the few that change the length.</summary>
 internal static class TextCase
 {
-    private static readonly TextInfo Mapping = CultureInfo.InvariantCulture.TextInfo;
-
     /// <summary>Upper case.</summary>
     public static string Upper(string text)
     {
-        string upper = Mapping.ToUpper(text);
+        string upper = Map(text, static code => code < 0x80 ? char.ToUpperInvariant((char)code) : CaseTables.Upper(code));
         if (!text.AsSpan().ContainsAny('ß', 'ŉ', 'ǰ') && !text.AsSpan().ContainsAnyInRange('ﬀ', 'ﬆ'))
         {
             return upper;
@@ -41,7 +40,7 @@ internal static class TextCase
     /// <summary>Lower case; a capital sigma at the end of a word becomes the final form.</summary>
     public static string Lower(string text)
     {
-        string lower = Mapping.ToLower(text);
+        string lower = Map(text, LowerOf);
         if (!text.AsSpan().ContainsAny('Σ', 'İ'))
         {
             return lower;
@@ -71,7 +70,7 @@ internal static class TextCase
         bool inWord = false;
         foreach (char c in text)
         {
-            mapped.Append(inWord ? char.ToLowerInvariant(c).ToString() : TitleOf(c.ToString()));
+            mapped.Append(inWord ? ((char)LowerOf(c)).ToString() : TitleOf(c.ToString()));
             inWord = char.IsLower(c) || char.IsUpper(c) || CharUnicodeInfo.GetUnicodeCategory(c) == UnicodeCategory.TitlecaseLetter;
         }
 
@@ -80,10 +79,30 @@ internal static class TextCase
 
     /// <summary>Upper becomes lower and lower upper.</summary>
     public static string Swap(string text) =>
-        string.Concat(text.Select(c => char.IsUpper(c) ? char.ToLowerInvariant(c).ToString() : Upper(c.ToString())));
+        string.Concat(text.Select(c => char.IsUpper(c) ? ((char)LowerOf(c)).ToString() : Upper(c.ToString())));
 
     /// <summary>Whether the string has characters and all of them are of the kind.</summary>
     public static object All(string text, Func<char, bool> isKind) => Boxed.Of(text.Length > 0 && text.All(isKind));
+
+    private static int LowerOf(int code) => code < 0x80 ? char.ToLowerInvariant((char)code) : CaseTables.Lower(code);
+
+    /// <summary>Maps code points one by one; no mapping changes the number of UTF-16 units.</summary>
+    private static string Map(string text, Func<int, int> map) => string.Create(text.Length, (text, map), static (output, state) =>
+    {
+        for (int index = 0; index < output.Length; index++)
+        {
+            output[index] = state.text[index];
+            if (index + 1 < output.Length && char.IsSurrogatePair(state.text[index], state.text[index + 1]))
+            {
+                int mapped = state.map(char.ConvertToUtf32(state.text[index], state.text[index + 1]));
+                index += new Rune(mapped).EncodeToUtf16(output[index..]) - 1;
+            }
+            else if (!char.IsSurrogate(output[index]))
+            {
+                output[index] = (char)state.map(output[index]);
+            }
+        }
+    });
 
     private static string TitleOf(string first)
     {

@@ -18,6 +18,31 @@ public sealed record AnswerFormat(ToolFormat Tools, ReasoningMarkers? Reasoning)
         ("mistral", new(ToolFormat.Mistral, ReasoningMarkers.MistralThink)),
         ("deepseek", new(ToolFormat.DeepSeek, ReasoningMarkers.Think)),
         ("harmony", new(ToolFormat.Harmony, null)),
+        ("glm", new(ToolFormat.Glm, ReasoningMarkers.Think)),
+        ("kimi-k2", new(ToolFormat.KimiK2, ReasoningMarkers.Think)),
+        ("json-list", new(ToolFormat.JsonList, ReasoningMarkers.Think)),
+        ("command-r", new(ToolFormat.JsonList, ReasoningMarkers.CommandThink)),
+        ("seed-oss", new(ToolFormat.SeedOss, ReasoningMarkers.SeedThink)),
+        ("deepseek-markup", new(ToolFormat.DeepSeekMarkup, ReasoningMarkers.Think)),
+        ("minimax", new(ToolFormat.MiniMax, ReasoningMarkers.Think)),
+        ("gemma", new(ToolFormat.Gemma, ReasoningMarkers.GemmaThought)),
+    ];
+
+    // Texts that only one format has, the more particular ones first.
+    private static readonly (string Marker, ToolFormat Format)[] Markers =
+    [
+        ("[TOOL_CALLS]", ToolFormat.Mistral),
+        ("<｜tool▁call▁begin｜>", ToolFormat.DeepSeek),
+        ("<|tool_call_argument_begin|>", ToolFormat.KimiK2),
+        ("<seed:tool_call>", ToolFormat.SeedOss),
+        ("<minimax:tool_call>", ToolFormat.MiniMax),
+        ("<|tool_call>call:", ToolFormat.Gemma),
+        ("<|START_ACTION|>[", ToolFormat.JsonList),
+        ("<tool_calls>[", ToolFormat.JsonList),
+        ("<|tool_call|>", ToolFormat.JsonList),
+        ("<|python_start|>", ToolFormat.Pythonic),
+        ("<|tool_call_start|>", ToolFormat.Pythonic),
+        ("<|tool_list_start|>", ToolFormat.Pythonic),
     ];
 
     /// <summary>Neither calls nor reasoning: an answer is its content.</summary>
@@ -38,6 +63,9 @@ public sealed record AnswerFormat(ToolFormat Tools, ReasoningMarkers? Reasoning)
         ToolFormat tools = Tool(template);
         ReasoningMarkers? reasoning = tools == ToolFormat.Harmony ? null
             : Has(template, "[THINK]") ? ReasoningMarkers.MistralThink
+            : Has(template, "<seed:think>") ? ReasoningMarkers.SeedThink
+            : Has(template, "<|START_THINKING|>") ? ReasoningMarkers.CommandThink
+            : Has(template, "<|channel>thought") ? ReasoningMarkers.GemmaThought
             : Has(template, "<think>") || Has(template, "</think>") ? ReasoningMarkers.Think
             : null;
         return new AnswerFormat(tools, reasoning);
@@ -55,27 +83,24 @@ public sealed record AnswerFormat(ToolFormat Tools, ReasoningMarkers? Reasoning)
             return ToolFormat.Harmony;
         }
 
-        if (Has(template, "[TOOL_CALLS]"))
+        foreach ((string marker, ToolFormat format) in Markers)
         {
-            return ToolFormat.Mistral;
+            if (Has(template, marker))
+            {
+                return format;
+            }
         }
 
-        if (Has(template, "<｜tool▁call▁begin｜>"))
+        if (Has(template, "｜DSML｜") && Has(template, "invoke name="))
         {
-            return ToolFormat.DeepSeek;
+            return ToolFormat.DeepSeekMarkup;
         }
 
         if (Has(template, "<tool_call>"))
         {
-            // GLM writes <arg_key> elements and Apriel a list in <tool_calls>: neither is read.
-            return Has(template, "<arg_key>") || Has(template, "<tool_calls>") ? ToolFormat.None
+            return Has(template, "<arg_key>") ? ToolFormat.Glm
                 : Has(template, "<function=") ? ToolFormat.Qwen3Coder
                 : ToolFormat.Hermes;
-        }
-
-        if (Has(template, "<|python_start|>") || Has(template, "<|tool_call_start|>") || Has(template, "<|tool_list_start|>"))
-        {
-            return ToolFormat.Pythonic;
         }
 
         bool llama = Has(template, "<|start_header_id|>") && Has(template, "{\"name\": ") && Has(template, "\"parameters\": ");

@@ -18,8 +18,10 @@ public sealed class AnswerParser
     public AnswerParser(AnswerFormat format, AnswerOptions? options = null)
     {
         AnswerOptions given = options ?? new AnswerOptions();
-        _sink = new AnswerSink(given.NewCallId ?? (format.Tools == ToolFormat.Mistral ? MistralId : DefaultId));
-        var machine = new AnswerMachine(_sink, Scanner(format.Tools, _sink, given));
+        var schemas = new ToolSchemas(given.Tools);
+        _sink = new AnswerSink(
+            given.NewCallId ?? (format.Tools == ToolFormat.Mistral ? MistralId : DefaultId), given.KnownToolsOnly ? schemas.Names : null);
+        var machine = new AnswerMachine(_sink, Scanner(format.Tools, _sink, schemas));
         _splitter = new ReasoningSplitter(_sink, machine, format.Reasoning, given.ReasoningBegun);
     }
 
@@ -53,16 +55,23 @@ public sealed class AnswerParser
         _sink.Flush();
     }
 
-    private static CallScanner? Scanner(ToolFormat format, AnswerSink sink, AnswerOptions options) => format switch
+    private static CallScanner? Scanner(ToolFormat format, AnswerSink sink, ToolSchemas schemas) => format switch
     {
         ToolFormat.None => null,
         ToolFormat.Hermes => new HermesScanner(sink),
-        ToolFormat.Qwen3Coder => new QwenCoderScanner(sink, new ToolSchemas(options.Tools)),
+        ToolFormat.Qwen3Coder => new QwenCoderScanner(sink, schemas),
         ToolFormat.Llama3Json => new LlamaScanner(sink),
         ToolFormat.Pythonic => new PythonicScanner(sink),
         ToolFormat.Mistral => new MistralScanner(sink),
         ToolFormat.DeepSeek => new DeepSeekScanner(sink),
         ToolFormat.Harmony => new HarmonyScanner(sink),
+        ToolFormat.Glm => new GlmScanner(sink, schemas),
+        ToolFormat.KimiK2 => new KimiScanner(sink),
+        ToolFormat.JsonList => new JsonListScanner(sink),
+        ToolFormat.SeedOss => new QwenCoderScanner(sink, schemas, "seed:tool_call"),
+        ToolFormat.DeepSeekMarkup => new InvokeScanner(sink, schemas, "｜DSML｜", ["｜DSML｜function_calls", "｜DSML｜tool_calls"]),
+        ToolFormat.MiniMax => new InvokeScanner(sink, schemas, "", ["minimax:tool_call"]),
+        ToolFormat.Gemma => new GemmaScanner(sink),
         _ => throw new ArgumentOutOfRangeException(nameof(format), format, "no such tool format"),
     };
 

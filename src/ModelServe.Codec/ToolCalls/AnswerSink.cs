@@ -3,7 +3,9 @@ using System.Text;
 namespace ModelServe.Codec.ToolCalls;
 
 /// <summary>Collects what scanners find as events, neighbours of one kind put together, and keeps the text that is not settled yet.</summary>
-internal sealed class AnswerSink(Func<string> newId)
+/// <param name="newId">Makes ids of calls.</param>
+/// <param name="known">The names that a call may have; null allows any.</param>
+internal sealed class AnswerSink(Func<string> newId, IReadOnlySet<string>? known = null)
 {
     private readonly StringBuilder _text = new();
     private readonly StringBuilder _unsettled = new();
@@ -26,12 +28,18 @@ internal sealed class AnswerSink(Func<string> newId)
     /// <summary>Adds reasoning.</summary>
     public void Reasoning(StringBuilder text) => Add(AnswerEventKind.Reasoning, text);
 
-    /// <summary>Starts a call.</summary>
-    public void StartCall(string name, string? id)
+    /// <summary>Starts a call; false, and nothing is started, where no tool has that name.</summary>
+    public bool StartCall(string name, string? id)
     {
+        if (known is not null && !known.Contains(name))
+        {
+            return false;
+        }
+
         Flush();
         InCall = true;
         _output.Add(new AnswerEvent(AnswerEventKind.CallStarted, name, _calls, string.IsNullOrEmpty(id) ? newId() : id));
+        return true;
     }
 
     /// <summary>Adds a char of the arguments' JSON.</summary>

@@ -3,7 +3,7 @@ using System.Text;
 namespace ModelServe.Codec.ToolCalls;
 
 /// <summary>
-/// Reads a JSON object that holds a call: name, and arguments or parameters (an object, or its text as a string), in any order.
+/// Reads a JSON object that holds a call: name (Command-R: tool_name), and arguments or parameters (an object, or its text as a string), in any order.
 /// The arguments are reported as they come, in the model's own spelling.
 /// </summary>
 internal sealed class CallObject(AnswerSink sink)
@@ -97,7 +97,7 @@ internal sealed class CallObject(AnswerSink sink)
         _captured.Clear();
         switch (_key)
         {
-            case "name":
+            case "name" or "tool_name":
                 _part = Part.Name;
                 return value == '"' && _name is null;
             case "id" when value == '"':
@@ -159,41 +159,42 @@ internal sealed class CallObject(AnswerSink sink)
             return false;
         }
 
-        if (_hasArguments)
+        if (!_hasArguments)
         {
-            sink.StartCall(text, _id);
-            sink.ArgumentText().Append(_early);
+            return true;
         }
 
+        if (!sink.StartCall(text, _id))
+        {
+            return false;
+        }
+
+        sink.ArgumentText().Append(_early);
         return true;
     }
 
     private bool Report(char value)
     {
-        StringBuilder target = Target();
-        target.Append(value);
-        return true;
+        StringBuilder? target = Target();
+        target?.Append(value);
+        return target is not null;
     }
 
     private bool Report(string text)
     {
-        Target().Append(text);
-        return true;
+        StringBuilder? target = Target();
+        target?.Append(text);
+        return target is not null;
     }
 
-    // Arguments that come before the name wait for it.
-    private StringBuilder Target()
+    // Arguments that come before the name wait for it; a name that no tool has ends the call.
+    private StringBuilder? Target()
     {
         if (_name is null)
         {
             return _early;
         }
 
-        if (!sink.InCall)
-        {
-            sink.StartCall(_name, _id);
-        }
-
-        return sink.ArgumentText();
+        return sink.InCall || sink.StartCall(_name, _id) ? sink.ArgumentText() : null;
     }
 }

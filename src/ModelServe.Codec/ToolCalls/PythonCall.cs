@@ -109,7 +109,11 @@ internal sealed class PythonCall(AnswerSink sink)
             return ScanStatus.Failed;
         }
 
-        Start();
+        if (!Start())
+        {
+            return ScanStatus.Failed;
+        }
+
         sink.Arguments(_keys.Count == 1 ? "\"" : ", \"");
         sink.Arguments(key);
         sink.Arguments("\": ");
@@ -119,18 +123,29 @@ internal sealed class PythonCall(AnswerSink sink)
 
     private ScanStatus End()
     {
-        Start();
+        if (!Start())
+        {
+            return ScanStatus.Failed;
+        }
+
         sink.Arguments('}');
         sink.EndCall();
         return ScanStatus.Done;
     }
 
-    private void Start()
+    private bool Start()
     {
-        if (!sink.InCall)
+        if (sink.InCall)
         {
-            sink.StartCall(_name, id: null);
-            sink.Arguments('{');
+            return true;
         }
+
+        if (!sink.StartCall(_name, id: null))
+        {
+            return false;
+        }
+
+        sink.Arguments('{');
+        return true;
     }
 }

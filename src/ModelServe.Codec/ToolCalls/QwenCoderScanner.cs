@@ -1,5 +1,4 @@
 using System.Text;
-using ModelServe.Codec.Streaming;
 
 namespace ModelServe.Codec.ToolCalls;
 
@@ -8,18 +7,17 @@ namespace ModelServe.Codec.ToolCalls;
 /// element may be missing. One line break on each side of a value belongs to the markup. Values are text but where the tool's
 /// schema says otherwise.
 /// </summary>
-internal sealed class QwenCoderScanner(AnswerSink sink, ToolSchemas schemas) : CallScanner(sink)
+/// <param name="sink">Where calls are reported.</param>
+/// <param name="schemas">The types of the tools' parameters.</param>
+/// <param name="outer">The name of the outer element; Seed-OSS has one of its own.</param>
+internal sealed class QwenCoderScanner(AnswerSink sink, ToolSchemas schemas, string outer = "tool_call") : CallScanner(sink)
 {
     private readonly MarkerChoice _function = new("<function=");
     private readonly MarkerChoice _parameter = new("<parameter=", "</function>");
-    private readonly MarkerChoice _end = new("<function=", "</tool_call>");
+    private readonly MarkerChoice _end = new("<function=", $"</{outer}>");
     private readonly StringBuilder _word = new();
-    private readonly StringBuilder _value = new();
-    private readonly HashSet<string> _keys = new(StringComparer.Ordinal);
-    private StopStringMatcher? _valueEnd;
+    private readonly MarkupArguments _arguments = new(sink, "\n</parameter>", "</parameter>");
     private string _tool = "";
-    private JsonTypes _types;
-    private bool _valueBegins;
     private State _state;
 
     private enum State
@@ -33,7 +31,7 @@ internal sealed class QwenCoderScanner(AnswerSink sink, ToolSchemas schemas) : C
     }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> Openers { get; } = ["<tool_call>", "<function="];
+    public override IReadOnlyList<string> Openers { get; } = [$"<{outer}>", "<function="];
 
     /// <inheritdoc/>
     public override bool AfterCall => _state == State.Tail;
@@ -65,7 +63,7 @@ internal sealed class QwenCoderScanner(AnswerSink sink, ToolSchemas schemas) : C
     {
         if (_state == State.Value)
         {
-            InValue(value);
+            _state = _arguments.Step(value) ? State.BeforeParameter : _state;
             return ScanStatus.More;
         }
 
@@ -95,8 +93,7 @@ internal sealed class QwenCoderScanner(AnswerSink sink, ToolSchemas schemas) : C
         switch (_state)
         {
             case State.BeforeParameter when matched == 1:
-                Sink.Arguments('}');
-                Sink.EndCall();
+                _arguments.End();
                 _state = State.Tail;
                 return ScanStatus.More;
             case State.BeforeParameter:
@@ -113,56 +110,14 @@ internal sealed class QwenCoderScanner(AnswerSink sink, ToolSchemas schemas) : C
     private ScanStatus BeginCall()
     {
         _tool = _word.ToString();
-        _keys.Clear();
-        Sink.StartCall(_tool, id: null);
-        Sink.Arguments('{');
         _state = State.BeforeParameter;
-        return ScanStatus.More;
+        return _arguments.Begin(_tool) ? ScanStatus.More : ScanStatus.Failed;
     }
 
     private ScanStatus BeginValue()
     {
         string key = _word.ToString();
-        if (!_keys.Add(key))
-        {
-            return ScanStatus.Failed;
-        }
-
-        _types = schemas.TypesOf(_tool, key);
-        Sink.Arguments((_keys.Count == 1 ? "" : ", ") + JsonText.Quote(key) + (_types == JsonTypes.Text ? ": \"" : ": "));
-        _valueEnd = new StopStringMatcher(["\n</parameter>", "</parameter>"], includeStop: false);
-        _valueBegins = true;
-        _value.Clear();
         _state = State.Value;
-        return ScanStatus.More;
-    }
-
-    private void InValue(char value)
-    {
-        if (_valueBegins)
-        {
-            _valueBegins = false;
-            if (value == '\n')
-            {
-                return;
-            }
-        }
-
-        bool ended = _valueEnd!.Append([value], _value);
-        if (_types == JsonTypes.Text)
-        {
-            for (int index = 0; index < _value.Length; index++)
-            {
-                JsonText.AppendEscaped(Sink.ArgumentText(), _value[index]);
-            }
-
-            _value.Clear();
-        }
-
-        if (ended)
-        {
-            Sink.Arguments(_types == JsonTypes.Text ? "\"" : ToolSchemas.ToJson(_value.ToString(), _types));
-            _state = State.BeforeParameter;
-        }
+        return _arguments.BeginValue(key, schemas.TypesOf(_tool, key)) ? ScanStatus.More : ScanStatus.Failed;
     }
 }

@@ -25,12 +25,10 @@ internal sealed class RawArguments(AnswerSink sink)
                 return ScanStatus.More;
             }
 
-            if (value != '{' || _name.Length is 0 or > TextRules.MaxName)
+            if (value != '{' || _name.Length is 0 or > TextRules.MaxName || !sink.StartCall(_name, _id))
             {
                 return ScanStatus.Failed;
             }
-
-            sink.StartCall(_name, _id);
         }
 
         ScanStatus status = _json.Step(value);

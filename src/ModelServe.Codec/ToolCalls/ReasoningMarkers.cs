@@ -11,6 +11,15 @@ public sealed record ReasoningMarkers(string Open, string Close)
     /// <summary><c>[THINK]</c>: Mistral.</summary>
     public static ReasoningMarkers MistralThink { get; } = new("[THINK]", "[/THINK]");
 
+    /// <summary><c>&lt;seed:think&gt;</c>: Seed-OSS.</summary>
+    public static ReasoningMarkers SeedThink { get; } = new("<seed:think>", "</seed:think>");
+
+    /// <summary><c>&lt;|START_THINKING|&gt;</c>: Command-R and its successors.</summary>
+    public static ReasoningMarkers CommandThink { get; } = new("<|START_THINKING|>", "<|END_THINKING|>");
+
+    /// <summary>The thought channel of Gemma 4.</summary>
+    public static ReasoningMarkers GemmaThought { get; } = new("<|channel>thought", "<channel|>");
+
     /// <summary>Whether a rendered prompt ends inside the reasoning, so that the answer begins there.</summary>
     public bool IsOpenedBy(string prompt) => prompt.AsSpan().TrimEnd().EndsWith(Open, StringComparison.Ordinal);
 }

@@ -26,4 +26,25 @@ public enum ToolFormat
 
     /// <summary>gpt-oss: messages in channels; the analysis channel is the reasoning.</summary>
     Harmony,
+
+    /// <summary>GLM 4.5 and later: a name in <c>&lt;tool_call&gt;</c>, then <c>&lt;arg_key&gt;</c> and <c>&lt;arg_value&gt;</c> in turn.</summary>
+    Glm,
+
+    /// <summary>Kimi K2: <c>functions.name:0</c> and a JSON object between markers, in a section of calls.</summary>
+    KimiK2,
+
+    /// <summary>Granite, Phi-4-mini, Apriel, Command-R: a JSON list of calls behind a marker.</summary>
+    JsonList,
+
+    /// <summary>Seed-OSS: as Qwen3-Coder, in <c>&lt;seed:tool_call&gt;</c>.</summary>
+    SeedOss,
+
+    /// <summary>DeepSeek V3.2 and V4: <c>invoke</c> elements whose parameters say whether they are text or JSON.</summary>
+    DeepSeekMarkup,
+
+    /// <summary>MiniMax M2: <c>invoke</c> elements in <c>&lt;minimax:tool_call&gt;</c>.</summary>
+    MiniMax,
+
+    /// <summary>Gemma 4: <c>call:name{key:value}</c> between markers, strings quoted by a marker of their own.</summary>
+    Gemma,
 }

@@ -8,6 +8,7 @@ namespace ModelServe.Codec.ToolCalls;
 internal sealed class ToolSchemas
 {
     private readonly Dictionary<(string Tool, string Parameter), JsonTypes> _types = [];
+    private readonly HashSet<string> _names = new(StringComparer.Ordinal);
 
     /// <summary>Reads tool definitions in the OpenAI shape; what has another shape says nothing about types.</summary>
     public ToolSchemas(JsonArray? tools)
@@ -15,7 +16,13 @@ internal sealed class ToolSchemas
         foreach (JsonNode? tool in tools ?? [])
         {
             JsonObject? function = (tool as JsonObject)?["function"] as JsonObject ?? tool as JsonObject;
-            if (Text(function?["name"]) is { } name && (function!["parameters"] as JsonObject)?["properties"] is JsonObject properties)
+            if (Text(function?["name"]) is not { } name)
+            {
+                continue;
+            }
+
+            _names.Add(name);
+            if ((function!["parameters"] as JsonObject)?["properties"] is JsonObject properties)
             {
                 foreach ((string parameter, JsonNode? schema) in properties)
                 {
@@ -24,6 +31,9 @@ internal sealed class ToolSchemas
             }
         }
     }
+
+    /// <summary>The tools' names.</summary>
+    public IReadOnlySet<string> Names => _names;
 
     /// <summary>The types besides strings that a parameter may have; text where nothing is known.</summary>
     public JsonTypes TypesOf(string tool, string parameter) => _types.GetValueOrDefault((tool, parameter));

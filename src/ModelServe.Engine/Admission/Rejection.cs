@@ -18,6 +18,30 @@ public enum RejectionReason
     /// <summary>The named model is not served here.</summary>
     UnknownModel,
 
+    /// <summary>The named model is being loaded or unloaded.</summary>
+    ModelBusy,
+
+    /// <summary>The named model was served, and is not any more.</summary>
+    ModelUnloaded,
+
+    /// <summary>A model of that name is served already.</summary>
+    ModelExists,
+
+    /// <summary>The checkpoint cannot be served, or the server loads none by request.</summary>
+    LoadRefused,
+
+    /// <summary>No approved folder has a folder of that name.</summary>
+    UnknownDirectory,
+
+    /// <summary>No live request has that id.</summary>
+    UnknownRequest,
+
+    /// <summary>A pause ended before the standstill was reached.</summary>
+    PauseEnded,
+
+    /// <summary>Events that a client asks for are not kept any more.</summary>
+    EventsLost,
+
     /// <summary>A set field asks for something this server does not offer.</summary>
     Unsupported,
 

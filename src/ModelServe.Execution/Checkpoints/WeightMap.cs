@@ -1,6 +1,7 @@
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Models;
 using ModelServe.Execution.Operations;
+using ModelServe.Execution.Quantization;
 
 namespace ModelServe.Execution.Checkpoints;
 
@@ -12,7 +13,11 @@ namespace ModelServe.Execution.Checkpoints;
 internal sealed class WeightMap
 {
     private const long Alignment = 64;
+    private const string EmbeddingName = "model.embed_tokens";
+    private const string HeadName = "lm_head";
     private readonly ElementType _type;
+    private readonly ElementType _vectorType;
+    private readonly QuantizationChoice _choice;
     private readonly List<WeightSlot> _slots = [];
     private readonly Matrix _embedding;
     private readonly Matrix _head;
@@ -20,14 +25,17 @@ internal sealed class WeightMap
     private readonly List<Layer> _layers = [];
     private readonly ModelConfig _config;
 
-    /// <summary>The layout of a model whose matrices are stored as <paramref name="type"/>; vectors are always float32.</summary>
-    public WeightMap(ModelConfig config, ElementType type)
+    /// <summary>The layout of a model whose matrices are stored as <paramref name="type"/> or quantised, and whose vectors as <paramref name="vectorType"/>.</summary>
+    public WeightMap(
+        ModelConfig config, ElementType type, QuantizationChoice? choice = null, ElementType vectorType = ElementType.Float32)
     {
+        _vectorType = vectorType;
+        _choice = choice ?? QuantizationChoice.None;
         _config = config;
         _type = type;
         var attention = config.Attention;
         var hidden = config.HiddenSize;
-        _embedding = Fuse(hidden, false, ("model.embed_tokens", config.VocabularySize));
+        _embedding = Fuse(hidden, false, (EmbeddingName, config.VocabularySize));
         for (var i = 0; i < config.Layers; i++)
         {
             var layer = $"model.layers.{i}";
@@ -52,7 +60,7 @@ internal sealed class WeightMap
         }
 
         _finalNorm = Gain("model.norm", hidden);
-        _head = config.TiedEmbeddings ? _embedding : Fuse(hidden, false, ("lm_head", config.VocabularySize));
+        _head = config.TiedEmbeddings ? _embedding : Fuse(hidden, false, (HeadName, config.VocabularySize));
     }
 
     /// <summary>Every tensor that the model needs.</summary>
@@ -97,9 +105,15 @@ internal sealed class WeightMap
     }
 
     /// <summary>The weights as views of filled memory, which must hold <see cref="Bytes"/> and outlive them.</summary>
-    public DecoderWeights Bind(NativeBuffer memory)
+    public unsafe DecoderWeights Bind(NativeBuffer memory)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(memory.Bytes, Bytes);
+        return Bind(memory.Pointer);
+    }
+
+    /// <summary>The weights as views of <see cref="Bytes"/> filled bytes, of the host or of a device, which must outlive them.</summary>
+    public unsafe DecoderWeights Bind(byte* memory)
+    {
         var embedding = View(memory, _embedding);
         var layers = _layers
             .Select(layer => new DecoderLayer(
@@ -116,16 +130,17 @@ internal sealed class WeightMap
             embedding, layers, View(memory, _finalNorm), _config.TiedEmbeddings ? embedding : View(memory, _head));
     }
 
-    private static unsafe WeightVector View(NativeBuffer memory, Vector vector) =>
-        new((float*)(memory.Pointer + vector.Offset), vector.Length);
+    private unsafe WeightVector View(byte* memory, Vector vector) =>
+        new((float*)(memory + vector.Offset), vector.Length, _vectorType);
 
-    private unsafe WeightMatrix View(NativeBuffer memory, Matrix matrix) =>
-        new(
-            memory.Pointer + matrix.Offset,
-            _type,
-            matrix.Rows,
-            matrix.Columns,
-            matrix.Bias is { } bias ? View(memory, bias) : null);
+    private unsafe WeightMatrix View(byte* memory, Matrix matrix)
+    {
+        var start = memory + matrix.Offset;
+        var bias = matrix.Bias is { } place ? View(memory, place) : null;
+        return matrix.Quantized is { } shape
+            ? new WeightMatrix(start, shape, bias)
+            : new WeightMatrix(start, _type, matrix.Rows, matrix.Columns, bias);
+    }
 
     // Tied checkpoints sometimes store the head too; older ones store the rotary frequencies, which the config determines.
     private bool IsIgnored(string name) =>
@@ -133,36 +148,42 @@ internal sealed class WeightMap
 
     private Vector Gain(string name, int length)
     {
-        var offset = Take((long)length * sizeof(float));
-        _slots.Add(new WeightSlot($"{name}.weight", length, null, offset, ElementType.Float32));
+        var offset = Take((long)length * _vectorType.Bytes());
+        _slots.Add(new WeightSlot($"{name}.weight", length, null, offset, _vectorType));
         return new Vector(offset, length);
     }
 
     private Matrix Fuse(int columns, bool bias, params ReadOnlySpan<(string Name, int Rows)> parts)
     {
         var rows = 0;
+        var isHead = false;
+        var names = new List<string>();
         foreach (var part in parts)
         {
             rows += part.Rows;
+            isHead |= part.Name is EmbeddingName or HeadName;
+            names.Add($"{part.Name}.weight");
         }
 
-        var offset = Take((long)rows * columns * _type.Bytes());
-        var biasOffset = bias ? Take((long)rows * sizeof(float)) : 0;
+        QuantizedShape? shape = _choice.For(names, isHead) is { } format ? new QuantizedShape(format, rows, columns) : null;
+        var offset = Take(shape?.Bytes ?? ((long)rows * columns * _type.Bytes()));
+        var biasOffset = bias ? Take((long)rows * _vectorType.Bytes()) : 0;
         var row = 0;
         foreach (var part in parts)
         {
-            _slots.Add(new WeightSlot(
-                $"{part.Name}.weight", part.Rows, columns, offset + ((long)row * columns * _type.Bytes()), _type));
+            _slots.Add(shape is { } quantized
+                ? new WeightSlot($"{part.Name}.weight", part.Rows, columns, offset, _type, new QuantizedPlace(quantized, row))
+                : new WeightSlot($"{part.Name}.weight", part.Rows, columns, offset + ((long)row * columns * _type.Bytes()), _type));
             if (bias)
             {
                 _slots.Add(new WeightSlot(
-                    $"{part.Name}.bias", part.Rows, null, biasOffset + ((long)row * sizeof(float)), ElementType.Float32));
+                    $"{part.Name}.bias", part.Rows, null, biasOffset + ((long)row * _vectorType.Bytes()), _vectorType));
             }
 
             row += part.Rows;
         }
 
-        return new Matrix(offset, rows, columns, bias ? new Vector(biasOffset, rows) : null);
+        return new Matrix(offset, rows, columns, shape, bias ? new Vector(biasOffset, rows) : null);
     }
 
     private long Take(long bytes)
@@ -174,7 +195,7 @@ internal sealed class WeightMap
 
     private readonly record struct Vector(long Offset, int Length);
 
-    private readonly record struct Matrix(long Offset, int Rows, int Columns, Vector? Bias);
+    private readonly record struct Matrix(long Offset, int Rows, int Columns, QuantizedShape? Quantized, Vector? Bias);
 
     private sealed record Layer(
         Vector InputNorm, Matrix Qkv, Vector? QueryNorm, Vector? KeyNorm, Matrix Output, Vector PostNorm, Matrix GateUp, Matrix Down);

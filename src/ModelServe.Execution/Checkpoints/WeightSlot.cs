@@ -7,14 +7,12 @@ namespace ModelServe.Execution.Checkpoints;
 /// <param name="Rows">Its first size.</param>
 /// <param name="Columns">Its second size; null for a vector.</param>
 /// <param name="Offset">Where its bytes start in the weight memory.</param>
-/// <param name="Type">Type it is stored as there.</param>
-internal sealed record WeightSlot(string Name, int Rows, int? Columns, long Offset, ElementType Type)
+/// <param name="Type">Type it is stored as there, unless it is quantised.</param>
+/// <param name="Quantized">Which rows it is of the quantised matrix at the offset; null if it is not quantised.</param>
+internal sealed record WeightSlot(string Name, int Rows, int? Columns, long Offset, ElementType Type, QuantizedPlace? Quantized = null)
 {
     /// <summary>Elements of the tensor.</summary>
     public long Elements => (long)Rows * (Columns ?? 1);
-
-    /// <summary>Bytes it takes in the weight memory.</summary>
-    public long Bytes => Elements * Type.Bytes();
 
     /// <summary>The shape as people write it.</summary>
     public string ShapeText => Columns is { } columns ? $"[{Rows}, {columns}]" : $"[{Rows}]";

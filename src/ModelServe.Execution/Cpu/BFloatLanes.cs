@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using ModelServe.Execution.Operations;
 
 namespace ModelServe.Execution.Cpu;
 
@@ -43,5 +44,21 @@ internal static unsafe class BFloatLanes
         var rounded = Vector512.ShiftRightLogical(bits + Vector512.Create(0x7FFFu) + even, 16);
         var quiet = Vector512.ShiftRightLogical(bits, 16) | Vector512.Create(0x40u);
         return Vector512.ConditionalSelect(Vector512.Equals(value, value).AsUInt32(), rounded, quiet);
+    }
+
+    /// <summary>Any number of bfloat16, widened; exact.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Widen(ushort* source, float* target, int count)
+    {
+        var i = 0;
+        for (; i + 16 <= count; i += 16)
+        {
+            Load(source + i).Store(target + i);
+        }
+
+        for (; i < count; i++)
+        {
+            target[i] = BFloat.ToSingle(source[i]);
+        }
     }
 }

@@ -1,14 +1,17 @@
 using System.Runtime.Intrinsics;
 using ModelServe.Execution.Memory;
+using ModelServe.Execution.Native;
 using ModelServe.Execution.Operations;
 
 namespace ModelServe.Execution.Cpu;
 
 /// <summary>The operations in vector code over a few threads.</summary>
 /// <remarks>
-/// Small work stays on the calling thread: a small model runs without ever waking another. In float32, and in bfloat16 up to
-/// <see cref="MostOwnRows"/> rows or for small weights, a token's result is the same bit for bit whatever shares its batch.
-/// Logits are never made by libtorch: rounded to bfloat16, the best tokens of a vocabulary would often tie.
+/// Small work stays on the calling thread: a small model runs without ever waking another. Where the native library has kernels
+/// for the processor, bfloat16 weights are rearranged for them when they are adopted, and all products with them are its own.
+/// In float32, with those kernels, and in bfloat16 up to <see cref="MostOwnRows"/> rows or for small weights, a token's result is
+/// the same bit for bit whatever shares its batch. Logits are never made by libtorch: rounded to bfloat16, the best tokens of a
+/// vocabulary would often tie.
 /// </remarks>
 internal sealed unsafe class CpuOps : IOps
 {
@@ -36,17 +39,33 @@ internal sealed unsafe class CpuOps : IOps
     private readonly NativeBuffer _scratch;
     private readonly int _unitRows;
     private readonly bool _wide;
+    private readonly PanelProduct? _panels;
+    private readonly QuantizedPath _quantizedPath;
+    private QuantizedProduct? _quantized;
     private TorchProduct? _library;
+    private bool _pinsCaller;
 
-    /// <summary>Takes all scratch memory and starts the threads; <paramref name="wide"/> overrides the choice of 512-bit registers.</summary>
-    public CpuOps(OpsShape shape, int threads, bool? wide = null)
+    /// <summary>Takes all scratch memory and starts the threads.</summary>
+    /// <param name="shape">The largest sizes.</param>
+    /// <param name="threads">Threads that compute, the caller's counted.</param>
+    /// <param name="native">The features whose native kernels are used.</param>
+    /// <param name="wide">Overrides the choice of 512-bit registers in the C# kernels.</param>
+    /// <param name="pin">Whether each thread keeps to one processor; the caller's from its first step on.</param>
+    public CpuOps(OpsShape shape, int threads, NativeCpuFeatures native = NativeCpuFeatures.None, bool? wide = null, bool pin = false)
     {
         _shape = shape;
         _wide = wide ?? Vector512.IsHardwareAccelerated;
-        _pool = new ForkJoinPool(threads);
+        _quantizedPath = QuantizedProduct.Best(native, wide);
+        _pool = new ForkJoinPool(threads, pin);
+        _pinsCaller = pin;
         _attention = new AttentionPlan(shape.Attention, shape.MaxRows, threads);
         _unitRows = _attention.TokensPerItem * (shape.Attention.QueryHeads / shape.Attention.KeyValueHeads);
         var chunk = Math.Min(ChunkRows, Math.Max(shape.MaxRows, shape.MaxSequences));
+        if (native.HasFlag(NativeCpuFeatures.Avx512BFloat16))
+        {
+            _panels = new PanelProduct(_pool, Math.Max(shape.MaxRows, shape.MaxSequences), MaxColumns);
+        }
+
         _arranged = new NativeBuffer(SkinnyGemm.ArrangedFloats(chunk, MaxColumns) * sizeof(float));
         _scratch = new NativeBuffer(AttentionWork.FloatsFor(_unitRows, shape.Attention.HeadDim) * threads * sizeof(float));
     }
@@ -61,28 +80,59 @@ internal sealed unsafe class CpuOps : IOps
             throw new ArgumentException($"weight columns: at most {MaxColumns}; got {weight.Columns}", nameof(weight));
         }
 
-        if (FitsLibrary(weight) && Math.Max(_shape.MaxRows, _shape.MaxSequences) > MostOwnRows)
+        if (weight.Layout == WeightLayout.Quantized)
+        {
+            _quantized ??= new QuantizedProduct(_pool, Math.Max(_shape.MaxRows, _shape.MaxSequences), MaxColumns, _quantizedPath);
+        }
+        else if (_panels is not null && PanelProduct.Fits(weight) && weight.Layout == WeightLayout.RowMajor)
+        {
+            _panels.Pack(weight);
+        }
+        else if (FitsLibrary(weight) && Math.Max(_shape.MaxRows, _shape.MaxSequences) > MostOwnRows)
         {
             _library ??= new TorchProduct(_pool, Math.Max(_shape.MaxRows, _shape.MaxSequences), MaxColumns);
         }
     }
 
     /// <inheritdoc />
-    public void BeginStep(StepBatch batch) => _attention.Make(batch);
+    public void BeginStep(StepBatch batch)
+    {
+        if (_pinsCaller)
+        {
+            ThreadAffinity.KeepTo(0);
+            _pinsCaller = false;
+        }
+
+        _attention.Make(batch);
+    }
 
     /// <inheritdoc />
     public void Embed(StepBatch batch, WeightMatrix table, Activation output)
     {
         fixed (int* ids = batch.TokenIds)
         {
+            var parallel = (long)batch.TokenCount * table.Columns >= ParallelElements;
+            if (table.Quantized is { } shape)
+            {
+                QuantizedEmbedWork quantized;
+                quantized.TokenIds = ids;
+                quantized.Table = (byte*)table.Data;
+                quantized.Shape = shape;
+                quantized.Output = output.Data;
+                quantized.Rows = batch.TokenCount;
+                Run(&QuantizedEmbedWork.Run, &quantized, parallel);
+                return;
+            }
+
             EmbedWork work;
             work.TokenIds = ids;
             work.Table = (byte*)table.Data;
             work.Type = table.Type;
+            work.TableRows = table.Layout == WeightLayout.Panels ? table.Rows : 0;
             work.Output = output.Data;
             work.Rows = batch.TokenCount;
             work.Columns = table.Columns;
-            Run(&EmbedWork.Run, &work, (long)work.Rows * work.Columns >= ParallelElements);
+            Run(&EmbedWork.Run, &work, parallel);
         }
     }
 
@@ -97,7 +147,15 @@ internal sealed unsafe class CpuOps : IOps
     /// <inheritdoc />
     public void Linear(Activation x, WeightMatrix weight, Activation output, int rows)
     {
-        if (rows > MostOwnRows && FitsLibrary(weight) && _library is not null)
+        if (weight.Layout == WeightLayout.Quantized)
+        {
+            _quantized!.Multiply(x, weight, output, rows);
+        }
+        else if (weight.Layout == WeightLayout.Panels)
+        {
+            _panels!.Multiply(x, weight, output, rows);
+        }
+        else if (rows > MostOwnRows && FitsLibrary(weight) && _library is not null)
         {
             _library.Multiply(x, weight, output, rows);
         }
@@ -225,6 +283,8 @@ internal sealed unsafe class CpuOps : IOps
     public void Dispose()
     {
         _library?.Dispose();
+        _quantized?.Dispose();
+        _panels?.Dispose();
         _pool.Dispose();
         _attention.Dispose();
         _arranged.Dispose();

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 using ModelServe.Execution.Operations;
 
 namespace ModelServe.Execution.Cpu;
@@ -15,6 +14,9 @@ internal unsafe struct EmbedWork
 
     /// <summary>How the table is stored.</summary>
     public ElementType Type;
+
+    /// <summary>Rows of a table that lies in panels; 0 for a row-major one.</summary>
+    public int TableRows;
 
     /// <summary>[token, Columns].</summary>
     public float* Output;
@@ -34,29 +36,18 @@ internal unsafe struct EmbedWork
         {
             var source = work->Table + ((long)work->TokenIds[row] * work->Columns * work->Type.Bytes());
             var target = work->Output + ((long)row * work->Columns);
-            if (work->Type == ElementType.Float32)
+            if (work->TableRows != 0)
+            {
+                NativeCpuMethods.ms_cpu_bf16_row((ushort*)work->Table, work->TableRows, work->Columns, work->TokenIds[row], target);
+            }
+            else if (work->Type == ElementType.Float32)
             {
                 Unsafe.CopyBlockUnaligned(target, source, (uint)work->Columns * sizeof(float));
             }
             else
             {
-                Widen((ushort*)source, target, work->Columns);
+                BFloatLanes.Widen((ushort*)source, target, work->Columns);
             }
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Widen(ushort* source, float* target, int columns)
-    {
-        var i = 0;
-        for (; i + 16 <= columns; i += 16)
-        {
-            BFloatLanes.Load(source + i).Store(target + i);
-        }
-
-        for (; i < columns; i++)
-        {
-            target[i] = BFloat.ToSingle(source[i]);
         }
     }
 }

@@ -1,78 +1,99 @@
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
+using ModelServe.Execution.Native;
 
 namespace ModelServe.Execution.Cpu;
 
-/// <summary>Runs one function on a fixed set of threads and waits for all of them; the caller is the first of them.</summary>
+/// <summary>Runs the parts of one function on a fixed set of threads and waits for all of them; the caller is one of them.</summary>
 /// <remarks>
-/// Every call runs parts 0 .. <see cref="Threads"/> - 1 once each, part i always on thread i, so that work divided by part is divided
-/// alike every time. A call allocates nothing. Threads spin briefly between calls, because the next follows within microseconds
-/// while a model runs, and then sleep, because they share the machine. One caller at a time.
+/// Every call runs parts 0 .. parts - 1 once each. Threads take the next part when they are done with one, so that a thread that
+/// shares its processor with another program takes fewer. Threads spin briefly between calls, because the next follows within
+/// microseconds while a model runs, and then sleep, because they share the machine. A thread that held a call up for long, because
+/// the system gave its processor away while it was in a part, is left out for some milliseconds: <see cref="StragglerWatch"/>.
+/// A call allocates nothing. One caller at a time.
 /// </remarks>
 internal sealed unsafe class ForkJoinPool : IDisposable
 {
+    /// <summary>Most parts of one call.</summary>
+    public const int MaxParts = ushort.MaxValue;
+
     private const int SpinsPerClockRead = 16;
     private static readonly long SpinTicks = Stopwatch.Frequency * 40 / 1_000_000;
 
     private readonly Thread[] _threads;
-    private readonly Worker[] _workers;
+    private readonly PoolWorker[] _workers;
+    private readonly StragglerWatch _watch;
     private readonly AutoResetEvent _finished = new(false);
+    private readonly Lock _throwing = new();
     private delegate*<void*, int, int, void> _body;
     private void* _context;
-    private int _generation;
+    private Exception? _thrown;
+    private int _thrownPart;
+
+    // Generation, parts and next part of the call in one word, so that no thread can take a part of a call that has ended.
+    private ulong _ticket;
     private int _remaining;
     private int _callerSleeps;
     private bool _stopping;
     private bool _disposed;
 
     /// <summary>A pool of <paramref name="threads"/> threads, the caller's counted.</summary>
-    public ForkJoinPool(int threads)
+    /// <param name="threads">How many.</param>
+    /// <param name="pin">Whether thread i keeps to processor i; the caller, thread 0, is left to do so itself.</param>
+    public ForkJoinPool(int threads, bool pin = false)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(threads);
         Threads = threads;
-        _workers = new Worker[threads - 1];
+        _workers = new PoolWorker[threads - 1];
         _threads = new Thread[threads - 1];
         for (var i = 0; i < _threads.Length; i++)
         {
-            var worker = new Worker(i + 1);
+            var worker = new PoolWorker();
             _workers[i] = worker;
-            _threads[i] = new Thread(() => Loop(worker)) { IsBackground = true, Name = $"compute {i + 1}" };
+            var processor = pin ? i + 1 : (int?)null;
+            _threads[i] = new Thread(() => Loop(worker, processor)) { IsBackground = true, Name = $"compute {i + 1}" };
             _threads[i].Start();
         }
+
+        _watch = new StragglerWatch(_workers);
     }
 
     /// <summary>Threads that take part, the caller's counted.</summary>
     public int Threads { get; }
 
-    /// <summary>Calls <c>body(context, part, Threads)</c> for every part and returns when all have returned.</summary>
+    /// <summary>Threads that are left out for now because they held a call up.</summary>
+    internal int LeftOut => _watch.Count;
+
+    /// <summary>As the other <c>Run</c>, with as many parts as threads.</summary>
+    public void Run(delegate*<void*, int, int, void> body, void* context) => Run(body, context, Threads);
+
+    /// <summary>Calls <c>body(context, part, parts)</c> for every part and returns when all have returned.</summary>
     /// <exception cref="Exception">What the body threw, of the lowest part that threw; all parts have ended by then.</exception>
-    public void Run(delegate*<void*, int, int, void> body, void* context)
+    public void Run(delegate*<void*, int, int, void> body, void* context, int parts)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (_workers.Length == 0)
-        {
-            body(context, 0, 1);
-            return;
-        }
-
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(parts, MaxParts);
         _body = body;
         _context = context;
-        _remaining = _workers.Length;
-        Publish();
-        Exception? own = null;
-        try
+        _remaining = parts;
+        var start = Stopwatch.GetTimestamp();
+        _watch.Begin(start);
+        Publish(parts);
+        var own = 0;
+        while (TryTake(out var part, out _))
         {
-            body(context, 0, Threads);
-        }
-#pragma warning disable CA1031 // Whatever the body threw leaves this method, once no thread uses the context any more.
-        catch (Exception exception)
-#pragma warning restore CA1031
-        {
-            own = exception;
+            RunPart(part, parts);
+            own++;
         }
 
-        WaitForWorkers();
-        Rethrow(own);
+        var end = Stopwatch.GetTimestamp();
+        if (Volatile.Read(ref _remaining) != 0)
+        {
+            WaitForWorkers(end);
+            _watch.End(end, own == 0 ? end - start + SpinTicks : (end - start) / own);
+        }
+
+        Rethrow();
     }
 
     /// <summary>Ends the threads. Not while a call runs.</summary>
@@ -85,7 +106,12 @@ internal sealed unsafe class ForkJoinPool : IDisposable
 
         _disposed = true;
         Volatile.Write(ref _stopping, true);
-        Publish();
+        Interlocked.MemoryBarrier();
+        foreach (var worker in _workers)
+        {
+            worker.WakeIfAsleep();
+        }
+
         foreach (var thread in _threads)
         {
             thread.Join();
@@ -93,33 +119,84 @@ internal sealed unsafe class ForkJoinPool : IDisposable
 
         foreach (var worker in _workers)
         {
-            worker.Wake.Dispose();
+            worker.Dispose();
         }
 
         _finished.Dispose();
     }
 
-    private void Publish()
+    private static int Next(ulong ticket) => (int)(ticket & MaxParts);
+
+    private static int Parts(ulong ticket) => (int)((ticket >> 16) & MaxParts);
+
+    private void Publish(int parts)
     {
-        // A full fence: the job is visible before the generation, and the generation before the look at who sleeps.
-        Interlocked.Increment(ref _generation);
-        foreach (var worker in _workers)
+        // A full fence: the job is visible before the ticket, and the ticket before the look at who sleeps.
+        Interlocked.Exchange(ref _ticket, (((_ticket >> 32) + 1) << 32) | ((ulong)parts << 16));
+        var wanted = parts - 1;
+        for (var i = 0; i < _workers.Length && wanted > 0; i++)
         {
-            if (Volatile.Read(ref worker.Sleeps) != 0 && Interlocked.Exchange(ref worker.Sleeps, 0) != 0)
+            if (!_workers[i].IsLeftOut)
             {
-                worker.Wake.Set();
+                _workers[i].WakeIfAsleep();
+                wanted--;
             }
         }
     }
 
-    private void WaitForWorkers()
+    private bool TryTake(out int part, out int parts)
     {
-        var start = Stopwatch.GetTimestamp();
+        var ticket = Volatile.Read(ref _ticket);
+        while (Next(ticket) < Parts(ticket))
+        {
+            var seen = Interlocked.CompareExchange(ref _ticket, ticket + 1, ticket);
+            if (seen == ticket)
+            {
+                (part, parts) = (Next(ticket), Parts(ticket));
+                return true;
+            }
+
+            ticket = seen;
+        }
+
+        (part, parts) = (0, 0);
+        return false;
+    }
+
+    private void RunPart(int part, int parts)
+    {
+        // Body and context cannot change before this part is counted as done.
+        try
+        {
+            _body(_context, part, parts);
+        }
+#pragma warning disable CA1031 // The caller rethrows it.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            lock (_throwing)
+            {
+                if (_thrown is null || part < _thrownPart)
+                {
+                    (_thrown, _thrownPart) = (exception, part);
+                }
+            }
+        }
+
+        if (Interlocked.Decrement(ref _remaining) == 0 && Interlocked.Exchange(ref _callerSleeps, 0) != 0)
+        {
+            _finished.Set();
+        }
+    }
+
+    private void WaitForWorkers(long start)
+    {
         for (var spins = 1; Volatile.Read(ref _remaining) != 0; spins++)
         {
             Thread.SpinWait(1);
             if (spins % SpinsPerClockRead == 0 && Stopwatch.GetTimestamp() - start > SpinTicks)
             {
+                // Asleep, this thread leaves its processor to one that the system took another from.
                 Interlocked.Exchange(ref _callerSleeps, 1);
                 if (Volatile.Read(ref _remaining) != 0 || Interlocked.Exchange(ref _callerSleeps, 0) == 0)
                 {
@@ -129,80 +206,60 @@ internal sealed unsafe class ForkJoinPool : IDisposable
         }
     }
 
-    private void Rethrow(Exception? own)
+    private void Rethrow()
     {
-        var first = own;
-        foreach (var worker in _workers)
+        if (_thrown is { } thrown)
         {
-            first ??= worker.Thrown;
-            worker.Thrown = null;
-        }
-
-        if (first is not null)
-        {
-            ExceptionDispatchInfo.Throw(first);
+            _thrown = null;
+            ExceptionDispatchInfo.Throw(thrown);
         }
     }
 
-    private void Loop(Worker worker)
+    private void Loop(PoolWorker worker, int? processor)
     {
-        var seen = 0;
-        while (true)
+        if (processor is { } number)
         {
-            WaitForWork(worker, seen);
-            seen = Volatile.Read(ref _generation);
-            if (Volatile.Read(ref _stopping))
-            {
-                return;
-            }
+            ThreadAffinity.KeepTo(number);
+        }
 
-            try
+        while (!Volatile.Read(ref _stopping))
+        {
+            if (!worker.IsLeftOut && TryTake(out var part, out var parts))
             {
-                _body(_context, worker.Part, Threads);
+                worker.IsBusy = true;
+                RunPart(part, parts);
+                worker.LastEnd = Stopwatch.GetTimestamp();
+                worker.IsBusy = false;
             }
-#pragma warning disable CA1031 // The caller rethrows it.
-            catch (Exception exception)
-#pragma warning restore CA1031
+            else
             {
-                worker.Thrown = exception;
-            }
-
-            if (Interlocked.Decrement(ref _remaining) == 0 && Interlocked.Exchange(ref _callerSleeps, 0) != 0)
-            {
-                _finished.Set();
+                WaitForWork(worker);
             }
         }
     }
 
-    private void WaitForWork(Worker worker, int seen)
+    private bool HasWork(PoolWorker worker)
+    {
+        var ticket = Volatile.Read(ref _ticket);
+        return Volatile.Read(ref _stopping) || (Next(ticket) < Parts(ticket) && !worker.IsLeftOut);
+    }
+
+    private void WaitForWork(PoolWorker worker)
     {
         var start = Stopwatch.GetTimestamp();
-        for (var spins = 1; Volatile.Read(ref _generation) == seen; spins++)
+        for (var spins = 1; !HasWork(worker); spins++)
         {
             Thread.SpinWait(1);
-            if (spins % SpinsPerClockRead == 0 && Stopwatch.GetTimestamp() - start > SpinTicks)
+            if (worker.IsLeftOut || (spins % SpinsPerClockRead == 0 && Stopwatch.GetTimestamp() - start > SpinTicks))
             {
-                // Either this thread takes its flag back, or the publisher took it and a wake is on its way.
-                Interlocked.Exchange(ref worker.Sleeps, 1);
-                if (Volatile.Read(ref _generation) == seen || Interlocked.Exchange(ref worker.Sleeps, 0) == 0)
+                worker.FallAsleep();
+
+                // Either this thread takes its word back, or somebody has seen it and a wake is on its way.
+                if (!HasWork(worker) || !worker.TryStayAwake())
                 {
-                    worker.Wake.WaitOne();
+                    worker.AwaitWake();
                 }
             }
         }
-    }
-
-    /// <summary>One thread's state.</summary>
-    private sealed class Worker(int part)
-    {
-#pragma warning disable SA1401, CA1051 // Passed by reference to interlocked operations.
-        public int Sleeps;
-#pragma warning restore SA1401, CA1051
-
-        public int Part { get; } = part;
-
-        public AutoResetEvent Wake { get; } = new(false);
-
-        public Exception? Thrown { get; set; }
     }
 }

@@ -11,11 +11,14 @@ public sealed class LoadedModel : IDisposable
     private readonly IDisposable[] _parts;
 
     /// <summary>Takes over the parts of a model; they are disposed in the order given.</summary>
-    internal LoadedModel(ModelConfig config, MemoryPlan plan, OpsKind ops, IStepExecutor executor, params IDisposable[] parts)
+    internal LoadedModel(
+        ModelConfig config, MemoryPlan plan, OpsKind ops, string kernels, IReadOnlyList<string> notes, IStepExecutor executor, params IDisposable[] parts)
     {
         Config = config;
         Plan = plan;
         Ops = ops;
+        Kernels = kernels;
+        Notes = notes;
         Executor = executor;
         _parts = parts;
     }
@@ -28,6 +31,12 @@ public sealed class LoadedModel : IDisposable
 
     /// <summary>Which operations run it; never <see cref="OpsKind.Auto"/>.</summary>
     public OpsKind Ops { get; }
+
+    /// <summary>What an operator should know of the loading, a sentence each; empty for a plain one.</summary>
+    public IReadOnlyList<string> Notes { get; }
+
+    /// <summary>Which kernels multiply, and on how many threads, in a line.</summary>
+    public string Kernels { get; }
 
     /// <summary>The port through which an engine runs it.</summary>
     public IStepExecutor Executor { get; }

@@ -1,5 +1,6 @@
 using ModelServe.Execution.Checkpoints;
 using ModelServe.Execution.Cpu;
+using ModelServe.Execution.Cuda;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Models;
 using ModelServe.Execution.Operations;
@@ -18,8 +19,14 @@ public static class ModelLoader
     public static (ModelConfig Config, MemoryPlan Plan) Inspect(string directory, ModelLoadOptions options)
     {
         var config = ModelConfig.Read(directory);
+        RequireQuantizable(options);
         using var checkpoint = Checkpoint.Open(directory);
-        return (config, Plan(config, checkpoint, options).Plan);
+        if (IsCuda(options.Device))
+        {
+            return (config, CudaModelLoader.Plan(config, checkpoint, options));
+        }
+
+        return (config, new WeightLoader(directory, config, checkpoint, options, null).Plan());
     }
 
     /// <summary>Loads a model.</summary>
@@ -29,27 +36,34 @@ public static class ModelLoader
     public static LoadedModel Load(string directory, ModelLoadOptions options, IProgress<LoadProgress>? progress)
     {
         var config = ModelConfig.Read(directory);
+        RequireQuantizable(options);
         using var checkpoint = Checkpoint.Open(directory);
-        var (plan, map) = Plan(config, checkpoint, options);
-        RequireCpu(options.Device);
-        ModelMemory? memory = new(config, plan);
+        if (IsCuda(options.Device))
+        {
+            return CudaModelLoader.Load(config, checkpoint, options, progress);
+        }
+
+        RequireCpu(options);
+        var loader = new WeightLoader(directory, config, checkpoint, options, progress);
+        loader.Plan();
+        var (loaded, plan, map, notes) = loader.Load();
+        ModelMemory? memory = loaded;
         IOps? ops = null;
         CausalDecoder? decoder = null;
         try
         {
-            WeightReader.Read(checkpoint, map, memory.Weights, progress);
             var weights = map.Bind(memory.Weights);
             var shape = MemoryPlan.Shape(
                 config, plan.Geometry.MaxSequences, plan.Geometry.MaxBatchedTokens, plan.Geometry.MaxModelLength);
             var kind = options.Ops == OpsKind.Auto ? OpsKind.Cpu : options.Ops;
-            ops = MakeOps(kind, shape, options.Threads ?? Environment.ProcessorCount);
+            ops = MakeOps(kind, shape, Threads(options), options.CpuKernels, options.PinThreads);
             foreach (var matrix in weights.Matrices)
             {
                 ops.Adopt(matrix);
             }
 
             decoder = new CausalDecoder(config, shape, ops, weights, memory.Cache, memory.Rotary.Table);
-            var model = new LoadedModel(config, plan, kind, new ModelRunner(decoder, plan.Geometry), decoder, ops, memory);
+            var model = new LoadedModel(config, plan, kind, DescribeKernels(options), notes, new ModelRunner(decoder, plan.Geometry), decoder, ops, memory);
             (memory, ops, decoder) = (null, null, null);
             return model;
         }
@@ -61,17 +75,18 @@ public static class ModelLoader
         }
     }
 
-    private static (MemoryPlan Plan, WeightMap Map) Plan(ModelConfig config, Checkpoint checkpoint, ModelLoadOptions options)
+    /// <summary>Which kernels multiply, and on how many threads, in a line.</summary>
+    /// <exception cref="ModelLoadException">The native kernels were asked for and cannot run.</exception>
+    public static string DescribeKernels(ModelLoadOptions options)
     {
-        var type = ResolveType(options.Format, checkpoint);
-        var map = new WeightMap(config, type);
-        map.Check(checkpoint.Tensors);
-        var budget = options.MemoryBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-        return (MemoryPlan.Make(config, type, options, budget), map);
+        var features = options.Ops == OpsKind.Torch ? NativeCpuFeatures.None : Features(options.CpuKernels);
+        var kind = options.Ops == OpsKind.Torch ? "libtorch" : features == NativeCpuFeatures.None ? "C#" : $"native ({features}) and C#";
+        return $"{kind}, {Threads(options)} threads";
     }
 
     /// <summary>The operations of a kind, for at most the given sizes.</summary>
-    internal static IOps MakeOps(OpsKind kind, OpsShape shape, int threads)
+    internal static IOps MakeOps(
+        OpsKind kind, OpsShape shape, int threads, CpuKernels kernels = CpuKernels.Auto, bool pinThreads = false)
     {
         if (threads is < 1 or > 1024)
         {
@@ -81,25 +96,47 @@ public static class ModelLoader
         return kind switch
         {
             OpsKind.Torch => new TorchOps(threads),
-            OpsKind.Cpu => new CpuOps(shape, threads),
+            OpsKind.Cpu => new CpuOps(shape, threads, Features(kernels), pin: pinThreads),
             _ => throw new ModelLoadException($"ops: torch or cpu; got {kind}"),
         };
     }
 
-    private static void RequireCpu(string device)
+    private static int Threads(ModelLoadOptions options) => options.Threads ?? ProcessorShare.Whole();
+
+    private static NativeCpuFeatures Features(CpuKernels kernels)
     {
-        if (device is not ("auto" or "cpu"))
+        var features = kernels == CpuKernels.Managed ? NativeCpuFeatures.None : NativeCpu.Load();
+        return kernels == CpuKernels.Native && !features.HasFlag(NativeCpuFeatures.Avx512BFloat16)
+            ? throw new ModelLoadException(
+                "cpu-kernels: native needs the library libmodelserve_cpu.so beside the program and a processor with AVX-512 BF16; one of them is missing")
+            : features;
+    }
+
+    private static bool IsCuda(string device) => device == "cuda" || device.StartsWith("cuda:", StringComparison.Ordinal);
+
+    private static void RequireCpu(ModelLoadOptions options)
+    {
+        if (options.Device is not ("auto" or "cpu"))
         {
-            throw new ModelLoadException($"device: auto or cpu (this build has no kernels for another); got {device}");
+            throw new ModelLoadException($"device: auto, cpu, cuda or cuda:N; got {options.Device}");
+        }
+
+        if (options.KeyValueFormat == KeyValueFormat.Float8)
+        {
+            throw new ModelLoadException("kv-dtype: fp8 needs device cuda; got " + options.Device);
+        }
+
+        if (options.Ops == OpsKind.Cuda)
+        {
+            throw new ModelLoadException("ops: torch or cpu on device " + options.Device + "; got cuda");
         }
     }
 
-    private static ElementType ResolveType(WeightFormat format, Checkpoint checkpoint) => format switch
+    private static void RequireQuantizable(ModelLoadOptions options)
     {
-        WeightFormat.Float32 => ElementType.Float32,
-        WeightFormat.BFloat16 => ElementType.BFloat16,
-        _ => checkpoint.Tensors.Values.Where(tensor => tensor.Shape.Count == 2).All(tensor => tensor.Type == StoredType.BF16)
-            ? ElementType.BFloat16
-            : ElementType.Float32,
-    };
+        if (options.Quantization is not null && options.Ops == OpsKind.Torch)
+        {
+            throw new ModelLoadException("quantize: needs the operations cpu; got torch, which multiply by the checkpoint's own weights");
+        }
+    }
 }

@@ -12,15 +12,14 @@ namespace ModelServe.Execution.Loading;
 /// </remarks>
 internal static class WeightReader
 {
-    private const int ChunkBytes = 8 << 20;
+    /// <summary>Bytes of scratch.</summary>
+    public const int ChunkBytes = 8 << 20;
 
-    /// <summary>Reads every tensor that the map names; the map has been checked against the checkpoint.</summary>
+    /// <summary>Reads every tensor that the map names and does not quantise; the map has been checked against the checkpoint.</summary>
     /// <exception cref="CheckpointException">A file cannot be read.</exception>
-    public static void Read(Checkpoint checkpoint, WeightMap map, NativeBuffer memory, IProgress<LoadProgress>? progress)
+    public static void Read(Checkpoint checkpoint, WeightMap map, NativeBuffer memory, LoadMeter meter)
     {
-        var slots = map.Slots.ToDictionary(slot => slot.Name, StringComparer.Ordinal);
-        var total = checkpoint.Bytes;
-        var done = 0L;
+        var slots = map.Slots.Where(slot => slot.Quantized is null).ToDictionary(slot => slot.Name, StringComparer.Ordinal);
         var scratch = new byte[ChunkBytes];
         foreach (var file in checkpoint.Files)
         {
@@ -32,11 +31,9 @@ internal static class WeightReader
                     {
                         var count = (int)Math.Min(ChunkBytes, tensor.Bytes - start);
                         ReadChunk(file, tensor, slot, memory, start, scratch.AsSpan(0, count));
-                        progress?.Report(new LoadProgress(file.Name, done + start + count, total));
+                        meter.Add(file.Name, count);
                     }
                 }
-
-                done += tensor.Bytes;
             }
         }
     }
@@ -44,10 +41,17 @@ internal static class WeightReader
     private static unsafe void ReadChunk(
         SafetensorsFile file, StoredTensor tensor, WeightSlot slot, NativeBuffer memory, long start, Span<byte> scratch)
     {
-        var elementBytes = tensor.Type.Bytes();
-        var count = scratch.Length / elementBytes;
-        var target = memory.Pointer + slot.Offset + (start / elementBytes * slot.Type.Bytes());
-        switch (tensor.Type, slot.Type)
+        var target = memory.Pointer + slot.Offset + (start / tensor.Type.Bytes() * slot.Type.Bytes());
+        ReadChunk(file, tensor, slot.Type, start, scratch, target);
+    }
+
+    /// <summary>Reads bytes [<paramref name="start"/>, start + scratch.Length) of a tensor and writes its elements, as that type, at the target.</summary>
+    /// <exception cref="CheckpointException">The file cannot be read.</exception>
+    public static unsafe void ReadChunk(
+        SafetensorsFile file, StoredTensor tensor, ElementType type, long start, Span<byte> scratch, byte* target)
+    {
+        var count = scratch.Length / tensor.Type.Bytes();
+        switch (tensor.Type, type)
         {
             case (StoredType.F32, ElementType.Float32):
             case (StoredType.BF16, ElementType.BFloat16):

@@ -5,6 +5,7 @@ using ModelServe.Execution.Checkpoints;
 using ModelServe.Execution.Loading;
 using ModelServe.Execution.Models;
 using ModelServe.Execution.Operations;
+using ModelServe.Execution.Quantization;
 
 namespace ModelServe.Execution.Memory;
 
@@ -19,6 +20,27 @@ public sealed record MemoryPlan
 
     /// <summary>How weights and key-value blocks are stored.</summary>
     public required ElementType Type { get; init; }
+
+    /// <summary>How key-value blocks are stored where not as the weights.</summary>
+    public ElementType? KeyValueType { get; init; }
+
+    /// <summary>How key-value blocks are stored.</summary>
+    public ElementType CacheType => KeyValueType ?? Type;
+
+    /// <summary>The device that holds it all, in few words; empty for the host.</summary>
+    public string Device { get; init; } = "";
+
+    /// <summary>Bytes of scratch, step state and sampling on a device; the host's are among the activations.</summary>
+    public long WorkspaceBytes { get; init; }
+
+    /// <summary>Bytes set aside for captured graphs, kernels and the driver's own needs.</summary>
+    public long GraphBytes { get; init; }
+
+    /// <summary>How the weights are quantised, in few words; empty if they are not.</summary>
+    public string Quantization { get; init; } = "";
+
+    /// <summary>Bytes that the threads which read the weights use meanwhile, beside the weights.</summary>
+    public long LoadingBytes { get; init; }
 
     /// <summary>Bytes of the weights.</summary>
     public required long WeightBytes { get; init; }
@@ -42,11 +64,12 @@ public sealed record MemoryPlan
     public long CacheBytes => BlockBytes * Geometry.BlockCount;
 
     /// <summary>Bytes of everything.</summary>
-    public long TotalBytes => WeightBytes + RotaryBytes + ActivationBytes + CacheBytes;
+    public long TotalBytes => WeightBytes + RotaryBytes + ActivationBytes + WorkspaceBytes + GraphBytes + CacheBytes;
 
     /// <summary>Plans a model for a budget of memory.</summary>
     /// <exception cref="MemoryPlanException">It cannot fit, or an option is out of range.</exception>
-    public static MemoryPlan Make(ModelConfig config, ElementType type, ModelLoadOptions options, long budgetBytes)
+    internal static MemoryPlan Make(
+        ModelConfig config, ElementType type, ModelLoadOptions options, long budgetBytes, QuantizationChoice choice)
     {
         Require("max-running", options.MaxSequences, 1, 4096);
         Require("max-batched-tokens", options.MaxBatchedTokens, options.MaxSequences, 1 << 20);
@@ -56,7 +79,7 @@ public sealed record MemoryPlan
         }
 
         var longest = options.MaxModelLength ?? config.MaxPositions;
-        var weights = new WeightMap(config, type).Bytes;
+        var weights = new WeightMap(config, type, choice).Bytes;
         var activations = CausalDecoder.ArenaBytes(Shape(config, options.MaxSequences, options.MaxBatchedTokens, longest));
         var blockBytes = KvCache.BytesFor(type, config.Layers, 1, BlockTokens, config.Attention);
         var free = budgetBytes - weights - activations - RotaryMemory.BytesFor(config, longest);
@@ -87,6 +110,8 @@ public sealed record MemoryPlan
         return new MemoryPlan
         {
             Type = type,
+            Quantization = choice.Description,
+            LoadingBytes = WeightReader.ChunkBytes + (choice.IsNone ? 0 : LoadingThreads(options) * QuantizingReader.ScratchBytes(MaxColumns(config))),
             WeightBytes = weights,
             RotaryBytes = RotaryMemory.BytesFor(config, longest),
             ActivationBytes = activations,
@@ -101,11 +126,25 @@ public sealed record MemoryPlan
     public string ToTable()
     {
         var table = new StringBuilder();
-        Line("weights", WeightBytes, Type == ElementType.Float32 ? "float32" : "bfloat16");
+        var type = Type == ElementType.Float32 ? "float32" : "bfloat16";
+        Line("weights", WeightBytes, Quantization.Length == 0 ? type : $"{Quantization}, others {type}");
         Line("rotary tables", RotaryBytes, $"{Geometry.MaxModelLength} positions");
         Line("activations", ActivationBytes, $"{Geometry.MaxBatchedTokens} tokens a step");
-        Line("key-value blocks", CacheBytes, $"{Geometry.BlockCount} blocks of {BlockTokens} tokens, {BlockBytes} bytes each");
-        Line("total", TotalBytes, $"of {Mebibytes(BudgetBytes)}");
+        if (Device.Length > 0)
+        {
+            Line("workspace", WorkspaceBytes, $"attention, products and sampling of {Geometry.MaxSequences} sequences");
+            Line("graphs", GraphBytes, "captured steps, kernels, driver");
+        }
+
+        var blocks = CacheType == ElementType.Float8 ? " in fp8" : "";
+        Line("key-value blocks", CacheBytes, $"{Geometry.BlockCount} blocks of {BlockTokens} tokens{blocks}, {BlockBytes} bytes each");
+        Line("total", TotalBytes, Device.Length > 0 ? $"of {Mebibytes(BudgetBytes)} on {Device}" : $"of {Mebibytes(BudgetBytes)}");
+        if (Device.Length > 0)
+        {
+            return table.ToString();
+        }
+
+        Line("while loading", WeightBytes + RotaryBytes + LoadingBytes, $"of which {Mebibytes(LoadingBytes)} are given back");
         return table.ToString();
 
         void Line(string part, long bytes, string note) =>
@@ -115,6 +154,11 @@ public sealed record MemoryPlan
     /// <summary>The largest sizes that the operations will meet.</summary>
     internal static OpsShape Shape(ModelConfig config, int maxSequences, int maxRows, int maxContext) =>
         new(maxRows, maxSequences, maxContext, config.HiddenSize, config.IntermediateSize, config.VocabularySize, config.Attention);
+
+    private static int LoadingThreads(ModelLoadOptions options) => options.Threads ?? Environment.ProcessorCount;
+
+    private static int MaxColumns(ModelConfig config) =>
+        Math.Max(config.HiddenSize, Math.Max(config.IntermediateSize, config.Attention.QueryColumns));
 
     private static long BlocksFor(int tokens) => (tokens + BlockTokens - 1) / BlockTokens;
 

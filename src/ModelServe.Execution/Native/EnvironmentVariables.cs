@@ -9,6 +9,9 @@ internal static class EnvironmentVariables
     /// <summary>Folder that holds libtorch, when it does not lie beside the program; null when unset or empty.</summary>
     public static string? TorchFolder => Read(TorchFolderName);
 
+    /// <summary>The user's folder for what can be made again; null when unset, empty or, as its specification demands, not absolute.</summary>
+    public static string? CacheHome => Read("XDG_CACHE_HOME") is { } folder && Path.IsPathRooted(folder) ? folder : null;
+
     private static string? Read(string name)
     {
 #pragma warning disable RS0030 // This is the one place.

@@ -12,7 +12,10 @@ namespace ModelServe.Execution.Operations;
 internal interface IOps : IDisposable
 {
     /// <summary>Shows a weight to the implementation once, after it is loaded and before any step.</summary>
-    /// <remarks>It may keep what it needs in <see cref="WeightMatrix.Companion"/>; it releases that when it is disposed. It makes no copy.</remarks>
+    /// <remarks>
+    /// It may keep what it needs in <see cref="WeightMatrix.Companion"/>; it releases that when it is disposed. It makes no copy, but it
+    /// may rearrange the elements where they lie: from then on the weight is for this implementation only.
+    /// </remarks>
     void Adopt(WeightMatrix weight);
 
     /// <summary>Begins a step: what depends on the batch alone and not on a layer (division of the attention's work, say) is done here.</summary>

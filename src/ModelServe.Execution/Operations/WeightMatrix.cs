@@ -1,6 +1,8 @@
+using ModelServe.Execution.Quantization;
+
 namespace ModelServe.Execution.Operations;
 
-/// <summary>A weight [output features, input features], row-major and contiguous as a checkpoint stores it, with an optional bias.</summary>
+/// <summary>A weight [output features, input features], contiguous and, as a checkpoint stores it, row-major, with an optional bias.</summary>
 /// <remarks>
 /// Projections that read the same input are one matrix: query, key, value rows after each other; gate rows, then up rows.
 /// A view: the loaded model owns the bytes. Starts at a multiple of 64 bytes. Immutable after loading.
@@ -17,11 +19,22 @@ internal sealed unsafe class WeightMatrix
         Bias = bias;
     }
 
-    /// <summary>The first element, of <see cref="Type"/>; row r starts <c>r * Columns</c> elements later.</summary>
+    /// <summary>A view of the quantised matrix at <paramref name="data"/>.</summary>
+    public WeightMatrix(void* data, QuantizedShape shape, WeightVector? bias = null)
+        : this(data, ElementType.Float32, shape.Rows, shape.Columns, bias)
+    {
+        Quantized = shape;
+        Layout = WeightLayout.Quantized;
+    }
+
+    /// <summary>The first element, of <see cref="Type"/>; where <see cref="Layout"/> is row-major, row r starts <c>r * Columns</c> elements later.</summary>
     public void* Data { get; }
 
-    /// <summary>How the elements are stored.</summary>
+    /// <summary>How the elements are stored; of a quantised matrix, what they become.</summary>
     public ElementType Type { get; }
+
+    /// <summary>How the numbers of a quantised matrix lie; null for any other.</summary>
+    public QuantizedShape? Quantized { get; }
 
     /// <summary>Output features (for an embedding: the vocabulary).</summary>
     public int Rows { get; }
@@ -33,7 +46,10 @@ internal sealed unsafe class WeightMatrix
     public WeightVector? Bias { get; }
 
     /// <summary>Bytes of the matrix, without its bias.</summary>
-    public long Bytes => (long)Rows * Columns * Type.Bytes();
+    public long Bytes => Quantized?.Bytes ?? ((long)Rows * Columns * Type.Bytes());
+
+    /// <summary>In which order the elements lie; changed only by operations that rearrange them in <see cref="IOps.Adopt"/>.</summary>
+    public WeightLayout Layout { get; set; }
 
     /// <summary>What the operations keep beside this weight (a view for a library, say); theirs alone, set in <see cref="IOps.Adopt"/>.</summary>
     public object? Companion { get; set; }

@@ -3,17 +3,32 @@ namespace ModelServe.Host.Options;
 /// <summary>How every model of this process is loaded and scheduled. Unset values are derived from the model and the machine.</summary>
 internal sealed record EngineSettings
 {
+    /// <summary>The words that <see cref="DType"/> may be.</summary>
+    public static IReadOnlyList<string> DTypes { get; } = ["auto", "float32", "bfloat16"];
+
     /// <summary>auto, cpu, cuda or cuda:N.</summary>
     public string Device { get; init; } = "auto";
 
     /// <summary>auto (the checkpoint's own), float32 or bfloat16.</summary>
     public string DType { get; init; } = "auto";
 
+    /// <summary>none, int8 or int4: how weights are quantised while they load.</summary>
+    public string Quantize { get; init; } = "none";
+
+    /// <summary>auto, int8, int4 or none: how embeddings and output head are quantised then.</summary>
+    public string QuantizeHead { get; init; } = "auto";
+
+    /// <summary>Where quantised weights are kept for the next start; null takes the user's cache folder, none keeps nothing.</summary>
+    public string? CacheDirectory { get; init; }
+
     /// <summary>Longest sequence in tokens; null takes the checkpoint's own limit.</summary>
     public int? MaxModelLength { get; init; }
 
     /// <summary>Memory for keys and values, in bytes; null derives it.</summary>
     public long? KvMemoryBytes { get; init; }
+
+    /// <summary>Memory that one model may take; null derives it from the machine and <see cref="ModelsSharingMemory"/>.</summary>
+    public long? MemoryBytes { get; init; }
 
     /// <summary>How many models share this machine's memory; each is planned into an equal part.</summary>
     public int ModelsSharingMemory { get; init; } = 1;
@@ -23,6 +38,18 @@ internal sealed record EngineSettings
 
     /// <summary>Tokens that one step feeds at most.</summary>
     public int MaxBatchedTokens { get; init; } = 512;
+
+    /// <summary>Prompt tokens that one step feeds beside answers at most; 0 has no such limit, null takes what suits the device.</summary>
+    public int? MixedPrefillTokens { get; init; }
+
+    /// <summary>Threads that compute on a CPU; null takes one a processor that this process may use.</summary>
+    public int? CpuThreads { get; init; }
+
+    /// <summary>auto, native or managed: which kernels multiply on a CPU.</summary>
+    public string CpuKernels { get; init; } = "auto";
+
+    /// <summary>Whether each computing thread keeps to one processor.</summary>
+    public bool PinThreads { get; init; }
 
     /// <summary>Requests that wait at most.</summary>
     public int MaxQueued { get; init; } = 1024;

@@ -1,3 +1,5 @@
+using ModelServe.Api.Facades;
+
 namespace ModelServe.Host.Options;
 
 /// <summary>Everything that the serve command was told; validated, complete, never changed afterwards.</summary>
@@ -15,6 +17,12 @@ internal sealed record ServeOptions
     /// <summary>Where HTTP/1.1 (health, metrics) listens.</summary>
     public required ListenAddress Http { get; init; }
 
+    /// <summary>Folders below which models may be loaded by request.</summary>
+    public IReadOnlyList<string> ModelRoots { get; init; } = [];
+
+    /// <summary>Other projects' gRPC interfaces to answer.</summary>
+    public FacadeSet Facades { get; init; } = FacadeSet.All;
+
     /// <summary>How long running requests may finish after a stop was asked for.</summary>
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
@@ -26,6 +34,12 @@ internal sealed record ServeOptions
 
     /// <summary>How long after a model has failed the process ends; null keeps it.</summary>
     public TimeSpan? FailureGrace { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>The OpenTelemetry collector that gets a span of each request, over gRPC; null sends nothing anywhere.</summary>
+    public Uri? OtlpEndpoint { get; init; }
+
+    /// <summary>Share of the requests without a traceparent that are traced, in [0, 1].</summary>
+    public double TraceRatio { get; init; } = 1;
 
     /// <summary>Upper bound of every request's time, and the deadline of one that names none.</summary>
     public TimeSpan MaxRequestTime { get; init; } = TimeSpan.FromMinutes(10);
@@ -40,6 +54,11 @@ internal sealed record ServeOptions
         if (names.FirstOrDefault() is { } twice)
         {
             return $"--model: each name may be given once; got '{twice}' twice";
+        }
+
+        if (ModelRoots.FirstOrDefault(root => !Directory.Exists(root)) is { } missing)
+        {
+            return $"--model-root: a folder that exists; got '{missing}'";
         }
 
         ListenAddress? remote = new[] { Grpc, Http }.FirstOrDefault(address => !address.IsLoopback);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -21,34 +22,30 @@ internal static class ServerProcess
     /// <summary>Serves until a stop signal; returns the exit code.</summary>
     public static async Task<int> RunAsync(ServeOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
-        List<HostedModel> models = [];
-        try
+        using HostedModels hosted = new(options.Engine, time);
+        List<ServedModel> models = [];
+        foreach (ModelReference reference in options.Models)
         {
-            foreach (ModelReference reference in options.Models)
-            {
-                HostedModel model = HostedModel.Load(reference, options.Engine with { ModelsSharingMemory = options.Models.Count }, requireText: true, time);
-                models.Add(model);
-                await Console.Error.WriteLineAsync($"{model.Name}: memory\n{model.MemoryTable}");
-            }
+            HostedModel model = hosted.Load(reference, options.Models.Count);
+            models.Add(hosted.Serve(model));
+            await Console.Error.WriteLineAsync($"{model.Name}: memory\n{model.MemoryTable}");
+        }
 
-            await using WebApplication application = Build(options, models, time);
-            await application.StartAsync(cancellationToken);
-            await Console.Error.WriteLineAsync($"ready: {string.Join(", ", models.Select(model => model.Name))} on {Addresses(application)}");
-            await application.WaitForShutdownAsync(cancellationToken);
-            return application.Services.GetRequiredService<EngineFailure>().HasHappened ? FailureExit.Code : 0;
-        }
-        finally
-        {
-            models.ForEach(model => model.Dispose());
-        }
+        await using WebApplication application = Build(options, hosted, models, time);
+        await application.StartAsync(cancellationToken);
+        await Console.Error.WriteLineAsync($"ready: {string.Join(", ", models.Select(model => model.Name))} on {Addresses(application)}");
+        await application.WaitForShutdownAsync(cancellationToken);
+        return application.Services.GetRequiredService<EngineFailure>().HasHappened ? FailureExit.Code : 0;
     }
 
-    private static WebApplication Build(ServeOptions options, List<HostedModel> models, TimeProvider time)
+    private static WebApplication Build(ServeOptions options, HostedModels hosted, List<ServedModel> models, TimeProvider time)
     {
         ApiOptions api = new()
         {
             AllowCleartextBeyondLoopback = options.AllowInsecureRemote,
             Reflection = true,
+            Facades = options.Facades,
+            ModelRoots = new ModelRoots(options.ModelRoots),
             StepLimit = options.StepTimeout,
             Limits = new RequestLimits { Duration = options.MaxRequestTime },
         };
@@ -62,9 +59,12 @@ internal static class ServerProcess
             .AddFilter("Microsoft.Extensions.Hosting", LogLevel.Critical);
         builder.Services.AddSingleton(time);
         builder.Services.AddSingleton(options);
-        builder.Services.AddModelServeApi(new ModelCatalog(models.Select(model => new ServedModel(model.Name, model.Text, model.Engine))), api);
+        builder.Services.AddModelServeApi(new ModelCatalog(models), api);
+        builder.Services.AddSingleton<IModelLoader>(hosted);
         builder.Services.AddSingleton<IHostLifetime, GracefulDrain>();
+        builder.Services.AddSingleton(new LastResort(Process.GetCurrentProcess().Kill, time));
         builder.Services.AddHostedService<FailureExit>();
+        TraceExport.AddTo(builder.Services, options);
         // The drain has let requests finish or has ended them; whatever connection is left after it gets no more time.
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenModelServe(EndPoint(options.Grpc), EndPoint(options.Http), api));

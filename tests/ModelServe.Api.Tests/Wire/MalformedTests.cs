@@ -25,7 +25,7 @@ public sealed class MalformedTests(SyntheticCheckpoint checkpoint) : WireTest(ch
         Assert.Equal("13", await StatusAsync(server, Generate, []));
         Assert.Equal("13", await StatusAsync(server, Generate, Frame(request)[..7]));
         Assert.Equal("13", await StatusAsync(server, Generate, Frame(request, flag: 1)));
-        Assert.Equal("2", await StatusAsync(server, Generate, Frame([0xff, 0xff, 0xff, 0xff])));
+        Assert.Equal("3", await StatusAsync(server, Generate, Frame([0xff, 0xff, 0xff, 0xff])));
         Assert.Equal("2", await StatusAsync(server, Generate, [0, 0xff, 0xff, 0xff, 0xff, 1, 2, 3]));
         Assert.Equal("12", await StatusAsync(server, Generate, Frame(request, flag: 1), encoding: "zstd"));
         Assert.Equal("12", await StatusAsync(server, "/modelserve.v1.Inference/Nothing", Frame(request)));
@@ -43,7 +43,7 @@ public sealed class MalformedTests(SyntheticCheckpoint checkpoint) : WireTest(ch
         byte[] large = new GenerateRequest { Text = new string('x', 100_000) }.ToByteArray();
         Assert.Equal("8", await StatusAsync(server, Generate, Frame(Compress(large), flag: 1), encoding: "gzip"));
         GenerateRequest request = GenerateRequest.Parser.ParseFrom(large);
-        Grpc.Core.RpcException exception = await Assert.ThrowsAsync<Grpc.Core.RpcException>(
+        Grpc.Core.RpcException exception = await Assert.ThrowsAnyAsync<Grpc.Core.RpcException>(
             () => server.Client.GenerateOnceAsync(request, cancellationToken: Token));
         Assert.Equal(Grpc.Core.StatusCode.ResourceExhausted, exception.StatusCode);
     }

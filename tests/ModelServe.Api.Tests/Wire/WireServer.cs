@@ -31,7 +31,8 @@ public sealed class WireServer : IAsyncDisposable
         GrpcAddress = grpc;
         HttpAddress = http;
         Channel = GrpcChannel.ForAddress(grpc, new GrpcChannelOptions { MaxReceiveMessageSize = null });
-        Client = new ModelServeClient(Channel);
+        // Tests of refusals want to see them.
+        Client = new ModelServeClient(Channel, new ModelServeClientOptions { Retry = RetryOptions.None });
         Inference = new Inference.InferenceClient(Channel);
         Http = new HttpClient { BaseAddress = http };
     }
@@ -48,26 +49,32 @@ public sealed class WireServer : IAsyncDisposable
 
     public HttpClient Http { get; }
 
-    public IServiceProvider Services => _application.Services;
-
     public FakeModel Fake => _models[0];
 
     public EngineStatus Status => Fake.Engine.Status;
 
+    public IServiceProvider Services => _application.Services;
+
     public ServerDrain Drain => _application.Services.GetRequiredService<ServerDrain>();
 
     /// <summary>Starts a server; the first model is named "fake", a second one "other".</summary>
-    public static async Task<WireServer> StartAsync(SyntheticCheckpoint checkpoint, ApiOptions? options = null, params FakeModel[] models)
+    public static Task<WireServer> StartAsync(SyntheticCheckpoint checkpoint, ApiOptions? options = null, params FakeModel[] models) =>
+        StartAsync(checkpoint, options, null, models);
+
+    /// <summary>The same, with services of the test's own.</summary>
+    public static async Task<WireServer> StartAsync(
+        SyntheticCheckpoint checkpoint, ApiOptions? options, Action<IServiceCollection>? configure, params FakeModel[] models)
     {
         options ??= new ApiOptions();
         FakeModel[] fakes = models.Length == 0 ? [Default()] : models;
         string[] names = [Model, "other"];
-        var catalog = new ModelCatalog(fakes.Select((fake, i) => new ServedModel(names[i], checkpoint.Text, fake.Engine)));
+        var catalog = new ModelCatalog(fakes.Select((fake, i) => new ServedModel(names[i], checkpoint.Text, fake.Engine) { Directory = checkpoint.Folder, Resources = fake, Answers = fake.Answers }));
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenModelServe(
             new IPEndPoint(IPAddress.Loopback, 0), new IPEndPoint(IPAddress.Loopback, 0), options));
         builder.Services.AddModelServeApi(catalog, options);
+        configure?.Invoke(builder.Services);
         WebApplication application = builder.Build();
         application.MapModelServeApi();
         await application.StartAsync(TestContext.Current.CancellationToken);
@@ -96,6 +103,9 @@ public sealed class WireServer : IAsyncDisposable
         () => Drain.LiveRequestCount == 0
             && _models.All(model => model.Engine.Status is { Running: 0, Waiting: 0, BlocksInUse: 0 }),
         "everything given back");
+
+    /// <summary>Stops listening, as at the end of the process.</summary>
+    public Task StopAsync() => _application.StopAsync(TestContext.Current.CancellationToken);
 
     public async ValueTask DisposeAsync()
     {

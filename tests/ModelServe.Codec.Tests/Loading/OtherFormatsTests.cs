@@ -67,11 +67,13 @@ public sealed class OtherFormatsTests : IDisposable
     [Theory]
     [InlineData("T5Tokenizer")]
     [InlineData("XLMRobertaTokenizer")]
+    [InlineData("PreTrainedTokenizer")]
+    [InlineData("")]
     public void A_SentencePiece_model_of_a_class_that_may_renumber_is_refused_by_name(string tokenizerClass)
     {
         WriteModel([0x0A, 0x00]);
-        _checkpoint.Write("tokenizer_config.json", $$"""{"tokenizer_class":"{{tokenizerClass}}"}""");
-        Assert.Contains(tokenizerClass, Assert.Throws<UnsupportedFeatureException>(_checkpoint.Load).Message, StringComparison.Ordinal);
+        _checkpoint.Write("tokenizer_config.json", $$"""{"tokenizer_class":"{{tokenizerClass}}","add_bos_token":true}""");
+        Assert.Contains($"the class \"{tokenizerClass}\"", Assert.Throws<UnsupportedFeatureException>(_checkpoint.Load).Message, StringComparison.Ordinal);
     }
 
     [Theory]

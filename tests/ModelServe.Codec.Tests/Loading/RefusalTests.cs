@@ -65,6 +65,19 @@ public sealed class RefusalTests : IDisposable
     }
 
     [Fact]
+    public void A_text_that_two_added_tokens_share_is_refused_with_its_place()
+    {
+        var list = (JsonArray)_checkpoint.Root["added_tokens"]!;
+        JsonNode twice = list[1]!.DeepClone();
+        twice["id"] = _checkpoint.FirstAdded + 9;
+        list.Add(twice);
+        _checkpoint.Save();
+        string message = Assert.Throws<InvalidTextModelException>(_checkpoint.Load).Message;
+        Assert.Contains("tokenizer.json: added_tokens[4]", message, StringComparison.Ordinal);
+        Assert.Contains($"\"<|im_end|>\" has both the id {_checkpoint.FirstAdded + 1} and the id {_checkpoint.FirstAdded + 9}", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_missing_file_is_refused_by_name()
     {
         File.Delete(Path.Combine(_checkpoint.Folder, "tokenizer.json"));

@@ -49,6 +49,29 @@ public sealed class StopStringMatcherTests
     }
 
     [Fact]
+    public void A_stop_string_counts_only_if_it_ends_after_the_least_number_of_deltas()
+    {
+        Gen<string> delta = Gen.Char["ab"].Array[0, 3].Select(chars => new string(chars));
+        Gen<string[]> stops = Gen.Char["ab"].Array[1, 4].Select(chars => new string(chars)).Array[1, 3];
+        Gen.Select(delta.Array[0, 10], stops, Gen.Int[0, 6]).Sample((deltas, wanted, least) =>
+        {
+            var matcher = new StopStringMatcher(wanted, includeStop: false);
+            var output = new StringBuilder();
+            for (int index = 0; index < deltas.Length; index++)
+            {
+                matcher.Append(deltas[index], output, mayStop: index >= least);
+            }
+            matcher.Flush(output);
+            string whole = string.Concat(deltas);
+            int free = deltas.Take(least).Sum(text => text.Length);
+            int end = Enumerable.Range(free + 1, Math.Max(0, whole.Length - free)).FirstOrDefault(
+                length => wanted.Any(stop => whole.AsSpan(0, length).EndsWith(stop)), -1);
+            string? met = end < 0 ? null : wanted.Where(stop => whole.AsSpan(0, end).EndsWith(stop)).MaxBy(stop => stop.Length);
+            return output.ToString() == (met is null ? whole : whole[..(end - met.Length)]) && matcher.MatchedStop == met;
+        }, iter: 2000);
+    }
+
+    [Fact]
     public void The_stop_string_is_emitted_only_when_asked_for()
     {
         Assert.Equal("one", Run("one\n\ntwo", includeStop: false));

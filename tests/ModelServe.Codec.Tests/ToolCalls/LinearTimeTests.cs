@@ -21,6 +21,13 @@ public sealed class LinearTimeTests
     [InlineData("mistral", "[TOOL_CALLS]f[ARGS]")]
     [InlineData("deepseek", "<｜tool▁call▁begin｜>f<｜tool▁sep｜>")]
     [InlineData("harmony", "<|channel|>commentary to=functions.f<|message|>")]
+    [InlineData("glm", "<tool_call>f<arg_key>a</arg_key><arg_value>")]
+    [InlineData("kimi-k2", "<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>")]
+    [InlineData("json-list", "<|tool_call|>[{\"name\": \"f\", \"arguments\": ")]
+    [InlineData("seed-oss", "<seed:tool_call><function=f><parameter=a>")]
+    [InlineData("deepseek-markup", "<｜DSML｜tool_calls><｜DSML｜invoke name=\"f\"><｜DSML｜parameter name=\"a\">")]
+    [InlineData("minimax", "<minimax:tool_call><invoke name=\"f\"><parameter name=\"a\">")]
+    [InlineData("gemma", "<|tool_call>call:f{a:")]
     public void A_hundred_thousand_adversarial_characters_take_less_than_50_ms(string format, string begin)
     {
         double slowest = 0;

@@ -24,6 +24,17 @@ public sealed class TemplateRoundTripTests
     [InlineData("cfg-deepseek_v3", ToolFormat.DeepSeek, 2)]
     [InlineData("deepseek-ai-DeepSeek-V3.1", ToolFormat.DeepSeek, 2)]
     [InlineData("openai-gpt-oss-120b", ToolFormat.Harmony, 1)]
+    [InlineData("GLM-4.6", ToolFormat.Glm, 2)]
+    [InlineData("GLM-4.7-Flash", ToolFormat.Glm, 2)]
+    [InlineData("GLM-5.2", ToolFormat.Glm, 2)]
+    [InlineData("moonshotai-Kimi-K2", ToolFormat.KimiK2, 2)]
+    [InlineData("Apriel-1.6-15b-Thinker-fixed", ToolFormat.JsonList, 2)]
+    [InlineData("CohereForAI-c4ai-command-r7b-12-2024-tool_use", ToolFormat.JsonList, 2)]
+    [InlineData("Cohere2MoE", ToolFormat.JsonList, 2)]
+    [InlineData("ByteDance-Seed-OSS", ToolFormat.SeedOss, 2)]
+    [InlineData("deepseek-ai-DeepSeek-V3.2", ToolFormat.DeepSeekMarkup, 2)]
+    [InlineData("deepseek-ai-DeepSeek-V4", ToolFormat.DeepSeekMarkup, 2)]
+    [InlineData("google-gemma-4-31B-it", ToolFormat.Gemma, 2)]
     public void A_template_s_own_calls_are_read_back(string name, ToolFormat format, int calls)
     {
         string? folder = TestFolders.FindUpward("shared", "data", "chat-templates", "templates");
@@ -43,9 +54,13 @@ public sealed class TemplateRoundTripTests
             begin++;
         }
 
+        // The prompt may go on differently from the middle of a marker.
+        int open = whole.LastIndexOf('<', begin - 1);
+        begin = open >= 0 && whole.AsSpan(open, 2).SequenceEqual("<|") && !whole.AsSpan(open, begin - open).Contains('>') ? open : begin;
+
         string answer = whole[begin..].Replace("<eos>", "", StringComparison.Ordinal);
         ParsedAnswer parsed = AnswerParser.Parse(answer, detected, new AnswerOptions { Tools = (JsonArray)context["tools"]! });
-        Assert.Equal(calls, parsed.ToolCalls.Count);
+        Assert.True(calls == parsed.ToolCalls.Count, answer);
         for (int index = 0; index < calls; index++)
         {
             Assert.Equal("get_weather", parsed.ToolCalls[index].Name);
@@ -63,7 +78,7 @@ public sealed class TemplateRoundTripTests
     [Fact]
     public void Formats_that_are_not_read_are_left_as_content()
     {
-        Assert.Equal(ToolFormat.None, AnswerFormat.Detect("<tool_call>{name}<arg_key>").Tools);
+        Assert.Equal(ToolFormat.None, AnswerFormat.Detect("<|tools_prefix|>[").Tools);
         Assert.Equal(ToolFormat.None, AnswerFormat.Detect("<|im_start|>").Tools);
     }
 

@@ -2,7 +2,6 @@ using Microsoft.Extensions.Time.Testing;
 using ModelServe.Engine.Admission;
 using ModelServe.Engine.Running;
 using ModelServe.Engine.Simulation;
-using Xunit;
 
 namespace ModelServe.Engine.Tests.Running;
 

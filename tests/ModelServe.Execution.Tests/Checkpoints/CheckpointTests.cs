@@ -128,7 +128,7 @@ public sealed class CheckpointTests
         Rewrite(random, "F32", tensors => tensors
             .Append(("model.layers.0.self_attn.rotary_emb.inv_freq", [2], [1f, 2f]))
             .Append(("lm_head.weight", [2], [1f, 2f])));
-        using var loaded = ModelLoader.Load(random.Folder, ForwardPassTests.Options(OpsKind.Torch), null);
+        using var loaded = ModelLoader.Load(random.Folder, ForwardPassTests.Options(TestedOps.Torch), null);
         Assert.Equal(random.Weights.Values.Sum(values => (long)values.Length), loaded.Config.Parameters);
     }
 
@@ -137,7 +137,7 @@ public sealed class CheckpointTests
     {
         using var random = new RandomCheckpoint(TinyModel.Llama, shards: 2);
         var reports = new ProgressList();
-        using var loaded = ModelLoader.Load(random.Folder, ForwardPassTests.Options(OpsKind.Torch), reports);
+        using var loaded = ModelLoader.Load(random.Folder, ForwardPassTests.Options(TestedOps.Torch), reports);
         Assert.Equal(reports.Items[^1].BytesTotal, reports.Items[^1].BytesRead);
         Assert.Equal(reports.Items.Select(item => item.BytesRead).Order(), reports.Items.Select(item => item.BytesRead));
     }
@@ -167,7 +167,7 @@ public sealed class CheckpointTests
         using var random = new RandomCheckpoint(TinyModel.Llama);
         Rewrite(random, type, edit);
         var refusal = Assert.Throws<CheckpointException>(
-            () => ModelLoader.Load(random.Folder, ForwardPassTests.Options(OpsKind.Torch), null));
+            () => ModelLoader.Load(random.Folder, ForwardPassTests.Options(TestedOps.Torch), null));
         Assert.All(parts, part => Assert.Contains(part, refusal.Message, StringComparison.Ordinal));
     }
 

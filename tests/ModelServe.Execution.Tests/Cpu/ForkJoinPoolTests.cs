@@ -26,6 +26,47 @@ public sealed unsafe class ForkJoinPoolTests
         }
     }
 
+    [Theory]
+    [InlineData(1, 8)]
+    [InlineData(2, 7)]
+    [InlineData(4, 3)]
+    public void Any_number_of_parts_runs_exactly_once_each(int threads, int parts)
+    {
+        using var pool = new ForkJoinPool(threads);
+        var counts = stackalloc int[MaxThreads];
+        for (var call = 1; call <= 5000; call++)
+        {
+            pool.Run(&Count, counts, parts);
+            for (var part = 0; part < MaxThreads; part++)
+            {
+                Assert.Equal(part < parts ? call : 0, counts[part]);
+            }
+        }
+    }
+
+    [Fact]
+    public void A_thread_that_held_a_call_up_is_left_out_for_a_while_and_then_comes_back()
+    {
+        using var pool = new ForkJoinPool(2);
+        using var never = new ManualResetEventSlim(false);
+        var caller = Environment.CurrentManagedThreadId;
+        var late = new Lateness(caller, 20);
+        for (var call = 0; call < 1000 && pool.LeftOut == 0; call++)
+        {
+            pool.Run(&BeLate, &late, 4);
+        }
+
+        Assert.Equal(1, pool.LeftOut);
+        for (var call = 0; call < 1000 && pool.LeftOut == 1; call++)
+        {
+            late.Milliseconds = 0;
+            never.Wait(TimeSpan.FromMilliseconds(1), TestContext.Current.CancellationToken);
+            pool.Run(&BeLate, &late, 4);
+        }
+
+        Assert.Equal(0, pool.LeftOut);
+    }
+
     [Fact]
     public void Threads_that_fell_asleep_are_woken()
     {
@@ -98,6 +139,21 @@ public sealed unsafe class ForkJoinPoolTests
         return Assert.Throws<InvalidOperationException>(() => pool.Run(&Throw, (void*)context));
     }
 
+    // The other thread's part takes milliseconds, as if its processor had been given to another program.
+    private static void BeLate(void* context, int part, int parts)
+    {
+        var late = (Lateness*)context;
+        if (Environment.CurrentManagedThreadId != late->Caller)
+        {
+            using var never = new ManualResetEventSlim(false);
+            never.Wait(late->Milliseconds);
+        }
+        else
+        {
+            Thread.SpinWait(200);
+        }
+    }
+
     private static void Count(void* context, int part, int parts) => Interlocked.Increment(ref ((int*)context)[part]);
 
     private static void Throw(void* context, int part, int parts)
@@ -106,5 +162,11 @@ public sealed unsafe class ForkJoinPoolTests
         {
             throw new InvalidOperationException($"part {part}");
         }
+    }
+
+    private struct Lateness(int caller, int milliseconds)
+    {
+        public readonly int Caller = caller;
+        public int Milliseconds = milliseconds;
     }
 }

@@ -42,8 +42,8 @@ public sealed unsafe class LinearTests
         using var memory = new NativeFloats();
         var x = NativeFloats.Random(random, Most * Columns);
         var weight = memory.Weight(NativeFloats.Random(random, Rows * Columns), type, Rows, Columns);
-        using var alone = new CpuOps(Shape(Most, Columns), 1, wide);
-        using var shared = new CpuOps(Shape(Most, Columns), 3, wide);
+        using var alone = new CpuOps(Shape(Most, Columns), 1, wide: wide);
+        using var shared = new CpuOps(Shape(Most, Columns), 3, wide: wide);
         var expected = memory.Empty(Most, Rows);
         for (var row = 0; row < Most; row++)
         {
@@ -99,7 +99,7 @@ public sealed unsafe class LinearTests
         var x = NativeFloats.Random(random, (long)count * columns);
         var w = NativeFloats.Random(random, (long)rows * columns);
         var b = withBias ? NativeFloats.Random(random, rows) : null;
-        using var ops = new CpuOps(Shape(count, columns), threads, wide);
+        using var ops = new CpuOps(Shape(count, columns), threads, wide: wide);
         var y = memory.Empty(count, rows);
         var weight = memory.Weight(w, type, rows, columns, b is null ? null : memory.Vector(b));
         ops.Linear(memory.Activation(x, count, columns), weight, y, count);

@@ -1,5 +1,6 @@
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Operations;
+using ModelServe.Execution.Quantization;
 
 namespace ModelServe.Execution.Tests.Cpu;
 
@@ -61,6 +62,26 @@ internal sealed unsafe class NativeFloats : IDisposable
         }
 
         return new WeightMatrix(target, type, rows, columns, bias);
+    }
+
+    /// <summary>A weight, quantised.</summary>
+    public WeightMatrix Quantized(float[] values, QuantizedFormat format, int rows, int columns, WeightVector? bias = null)
+    {
+        var shape = new QuantizedShape(format, rows, columns);
+        var target = Take(shape.Bytes).Pointer;
+        new Span<byte>(target, (int)shape.Bytes).Clear();
+        var padded = Copy(new float[shape.PaddedColumns]);
+        QuantizationError error = default;
+        for (var row = 0; row < rows; row++)
+        {
+            values.AsSpan(row * columns, columns).CopyTo(new Span<float>(padded, columns));
+            if (RowQuantizer.Quantize(shape, target, row, padded, ref error) >= 0)
+            {
+                throw new ArgumentException("a weight is not finite", nameof(values));
+            }
+        }
+
+        return new WeightMatrix(target, shape, bias);
     }
 
     /// <summary>A cache whose every element is not-a-number.</summary>

@@ -11,9 +11,9 @@ public sealed class ForwardPassTests
 {
     private static readonly SamplingOptions WithLogprobs = SamplingOptions.Greedy with { TopLogprobs = 20 };
 
-    public static TheoryData<string, OpsKind> Models()
+    public static TheoryData<string, TestedOps> Models()
     {
-        var data = new TheoryData<string, OpsKind>();
+        var data = new TheoryData<string, TestedOps>();
         foreach (var name in TinyModel.All.Keys)
         {
             foreach (var ops in OpsKinds.All)
@@ -27,7 +27,7 @@ public sealed class ForwardPassTests
 
     [Theory]
     [MemberData(nameof(Models))]
-    public void Float32_logprobs_agree_with_the_reference(string name, OpsKind ops)
+    public void Float32_logprobs_agree_with_the_reference(string name, TestedOps ops)
     {
         using var checkpoint = new RandomCheckpoint(TinyModel.All[name]);
         using var loaded = ModelLoader.Load(checkpoint.Folder, Options(ops), null);
@@ -36,7 +36,7 @@ public sealed class ForwardPassTests
 
     [Theory]
     [MemberData(nameof(Models))]
-    public void Greedy_tokens_are_those_of_a_full_recompute(string name, OpsKind ops)
+    public void Greedy_tokens_are_those_of_a_full_recompute(string name, TestedOps ops)
     {
         using var checkpoint = new RandomCheckpoint(TinyModel.All[name], seed: 2);
         using var loaded = ModelLoader.Load(checkpoint.Folder, Options(ops), null);
@@ -48,7 +48,7 @@ public sealed class ForwardPassTests
 
     [Theory]
     [MemberData(nameof(Models))]
-    public void Bfloat16_logprobs_agree_within_the_rounding_of_the_cache(string name, OpsKind ops)
+    public void Bfloat16_logprobs_agree_within_the_rounding_of_the_cache(string name, TestedOps ops)
     {
         using var checkpoint = new RandomCheckpoint(TinyModel.All[name], type: "BF16");
         using var loaded = ModelLoader.Load(checkpoint.Folder, Options(ops), null);
@@ -62,7 +62,7 @@ public sealed class ForwardPassTests
     public void Narrow_checkpoints_widen_exactly_to_float32(string type)
     {
         using var checkpoint = new RandomCheckpoint(TinyModel.Llama, type: type, shards: 3);
-        using var loaded = ModelLoader.Load(checkpoint.Folder, Options(OpsKind.Torch) with { Format = WeightFormat.Float32 }, null);
+        using var loaded = ModelLoader.Load(checkpoint.Folder, Options(TestedOps.Torch) with { Format = WeightFormat.Float32 }, null);
         Compare(checkpoint, loaded, 2e-4);
     }
 
@@ -70,12 +70,12 @@ public sealed class ForwardPassTests
     public void A_float32_checkpoint_narrows_to_bfloat16()
     {
         using var checkpoint = new RandomCheckpoint(TinyModel.Qwen3);
-        using var loaded = ModelLoader.Load(checkpoint.Folder, Options(OpsKind.Torch) with { Format = WeightFormat.BFloat16 }, null);
+        using var loaded = ModelLoader.Load(checkpoint.Folder, Options(TestedOps.Torch) with { Format = WeightFormat.BFloat16 }, null);
         Compare(checkpoint, loaded, 1.5e-1);
     }
 
-    internal static ModelLoadOptions Options(OpsKind ops) =>
-        new() { Ops = ops, KvMemoryBytes = 8 << 20, MaxSequences = 8, MaxBatchedTokens = 64 };
+    internal static ModelLoadOptions Options(TestedOps ops) =>
+        new() { Ops = OpsKinds.Kind(ops), CpuKernels = OpsKinds.Kernels(ops), KvMemoryBytes = 8 << 20, MaxSequences = 8, MaxBatchedTokens = 64 };
 
     internal static int[] Prompt(TinyModel model, int length, int seed = 3)
     {

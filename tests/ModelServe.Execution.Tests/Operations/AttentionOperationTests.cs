@@ -1,4 +1,3 @@
-using ModelServe.Execution.Loading;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Operations;
 using Xunit;
@@ -10,9 +9,9 @@ public sealed class AttentionOperationTests
 {
     private static readonly (int First, int Count)[] Mixed = [(0, 19), (16, 16), (40, 1), (0, 1), (15, 1), (31, 2), (3, 7)];
 
-    public static TheoryData<OpsKind, ElementType, int, int, int, int> Shapes()
+    public static TheoryData<TestedOps, ElementType, int, int, int, int> Shapes()
     {
-        var data = new TheoryData<OpsKind, ElementType, int, int, int, int>();
+        var data = new TheoryData<TestedOps, ElementType, int, int, int, int>();
         foreach (var kind in OpsKinds.All)
         {
             foreach (var type in Enum.GetValues<ElementType>())
@@ -33,7 +32,7 @@ public sealed class AttentionOperationTests
     [Theory]
     [MemberData(nameof(Shapes))]
     public void Keys_and_values_land_in_their_slots_normalised_and_rotated(
-        OpsKind kind, ElementType type, int heads, int kvHeads, int headDim, int window)
+        TestedOps kind, ElementType type, int heads, int kvHeads, int headDim, int window)
     {
         var shape = new AttentionShape(heads, kvHeads, headDim, 1f / MathF.Sqrt(headDim), window);
         using var bench = new OpsBench(kind, shape);
@@ -83,7 +82,7 @@ public sealed class AttentionOperationTests
     [Theory]
     [MemberData(nameof(Shapes))]
     public void Attention_reads_what_each_position_may_see_and_nothing_else(
-        OpsKind kind, ElementType type, int heads, int kvHeads, int headDim, int window)
+        TestedOps kind, ElementType type, int heads, int kvHeads, int headDim, int window)
     {
         var shape = new AttentionShape(heads, kvHeads, headDim, 1f / MathF.Sqrt(headDim), window);
         using var bench = new OpsBench(kind, shape);
@@ -121,7 +120,7 @@ public sealed class AttentionOperationTests
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void Extreme_scores_do_not_overflow(OpsKind kind)
+    public void Extreme_scores_do_not_overflow(TestedOps kind)
     {
         var shape = new AttentionShape(4, 2, 16, 100f, 0);
         using var bench = new OpsBench(kind, shape);
@@ -142,7 +141,7 @@ public sealed class AttentionOperationTests
         Assert.All(output.Row(0).ToArray(), value => Assert.Equal(20f, value, 1e-4f));
     }
 
-    public static TheoryData<OpsKind> Kinds() => OpsKinds.Data();
+    public static TheoryData<TestedOps> Kinds() => OpsKinds.Data();
 
     private static int Slot(StepBatch batch, int sequence, int position) =>
         (batch.BlockTables[batch.BlockRows[sequence] + (position / 16)] * 16) + (position % 16);

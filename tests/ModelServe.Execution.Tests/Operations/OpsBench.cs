@@ -1,6 +1,5 @@
 using ModelServe.Engine.Admission;
 using ModelServe.Engine.Running;
-using ModelServe.Execution.Loading;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Operations;
 
@@ -10,9 +9,10 @@ namespace ModelServe.Execution.Tests.Operations;
 internal sealed unsafe class OpsBench : IDisposable
 {
     private readonly List<NativeBuffer> _memory = [];
+    private readonly Dictionary<WeightMatrix, float[]> _weights = [];
     private readonly Random _random;
 
-    public OpsBench(OpsKind kind, AttentionShape? attention = null, int seed = 1)
+    public OpsBench(TestedOps kind, AttentionShape? attention = null, int seed = 1)
     {
         Attention = attention ?? new AttentionShape(4, 2, 16, 0.25f, 0);
         Shape = new OpsShape(64, 8, 256, 64, 96, 199, Attention);
@@ -62,15 +62,14 @@ internal sealed unsafe class OpsBench : IDisposable
         }
 
         var matrix = new WeightMatrix(data, type, rows, columns, bias ? Vector(rows) : null);
+        _weights[matrix] = [.. Enumerable.Range(0, elements).Select(i =>
+            type == ElementType.Float32 ? ((float*)data)[i] : BFloat.ToSingle(((ushort*)data)[i]))];
         Ops.Adopt(matrix);
         return matrix;
     }
 
-    public static float Element(WeightMatrix matrix, int row, int column)
-    {
-        var i = ((long)row * matrix.Columns) + column;
-        return matrix.Type == ElementType.Float32 ? ((float*)matrix.Data)[i] : BFloat.ToSingle(((ushort*)matrix.Data)[i]);
-    }
+    /// <summary>A weight as it was before the operations took it over.</summary>
+    public float Element(WeightMatrix matrix, int row, int column) => _weights[matrix][(row * matrix.Columns) + column];
 
     public RotaryTable Rotary(int positions)
     {

@@ -1,4 +1,3 @@
-using ModelServe.Execution.Loading;
 using ModelServe.Execution.Operations;
 using Xunit;
 
@@ -7,11 +6,11 @@ namespace ModelServe.Execution.Tests.Operations;
 /// <summary>Operations on rows against their definitions in plain loops.</summary>
 public sealed class RowOperationTests
 {
-    public static TheoryData<OpsKind> Kinds() => OpsKinds.Data();
+    public static TheoryData<TestedOps> Kinds() => OpsKinds.Data();
 
-    public static TheoryData<OpsKind, ElementType, bool, int> Linears()
+    public static TheoryData<TestedOps, ElementType, bool, int> Linears()
     {
-        var data = new TheoryData<OpsKind, ElementType, bool, int>();
+        var data = new TheoryData<TestedOps, ElementType, bool, int>();
         foreach (var kind in OpsKinds.All)
         {
             foreach (var rows in new[] { 1, 2, 3, 4, 5, 8, 9, 17, 64 })
@@ -26,7 +25,7 @@ public sealed class RowOperationTests
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void Embed_copies_the_rows_of_the_tokens(OpsKind kind)
+    public void Embed_copies_the_rows_of_the_tokens(TestedOps kind)
     {
         using var bench = new OpsBench(kind);
         foreach (var type in Enum.GetValues<ElementType>())
@@ -39,7 +38,7 @@ public sealed class RowOperationTests
             {
                 for (var d = 0; d < 64; d++)
                 {
-                    Assert.Equal(OpsBench.Element(table, batch.TokenIds[t], d), output.Row(t)[d]);
+                    Assert.Equal(bench.Element(table, batch.TokenIds[t], d), output.Row(t)[d]);
                 }
             }
         }
@@ -47,7 +46,7 @@ public sealed class RowOperationTests
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void Norm_divides_by_the_root_of_the_mean_square(OpsKind kind)
+    public void Norm_divides_by_the_root_of_the_mean_square(TestedOps kind)
     {
         using var bench = new OpsBench(kind);
         var x = bench.Random(7, 64);
@@ -65,7 +64,7 @@ public sealed class RowOperationTests
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void AddNorm_adds_to_the_residual_first(OpsKind kind)
+    public void AddNorm_adds_to_the_residual_first(TestedOps kind)
     {
         using var bench = new OpsBench(kind);
         var residual = bench.Random(3, 64);
@@ -85,7 +84,7 @@ public sealed class RowOperationTests
 
     [Theory]
     [MemberData(nameof(Linears))]
-    public void Linear_is_the_product_with_each_weight_row(OpsKind kind, ElementType type, bool bias, int rows)
+    public void Linear_is_the_product_with_each_weight_row(TestedOps kind, ElementType type, bool bias, int rows)
     {
         using var bench = new OpsBench(kind);
         var x = bench.Random(64, 96);
@@ -102,7 +101,7 @@ public sealed class RowOperationTests
                 var expected = bias ? (double)weight.Bias!.Span[n] : 0;
                 for (var k = 0; k < 96; k++)
                 {
-                    expected += (double)OpsBench.Element(weight, n, k) * x.Row(row)[k];
+                    expected += (double)bench.Element(weight, n, k) * x.Row(row)[k];
                 }
 
                 Assert.Equal(expected, output.Row(row)[n], tolerance);
@@ -112,7 +111,7 @@ public sealed class RowOperationTests
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void The_gate_is_silu_of_the_first_half(OpsKind kind)
+    public void The_gate_is_silu_of_the_first_half(TestedOps kind)
     {
         using var bench = new OpsBench(kind);
         var both = bench.Random(5, 192);
@@ -132,7 +131,7 @@ public sealed class RowOperationTests
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void Only_sampled_rows_are_gathered(OpsKind kind)
+    public void Only_sampled_rows_are_gathered(TestedOps kind)
     {
         using var bench = new OpsBench(kind);
         var batch = bench.Batch((0, 5), (3, 1), (8, 2));

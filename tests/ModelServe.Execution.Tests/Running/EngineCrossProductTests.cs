@@ -18,9 +18,9 @@ public sealed class EngineCrossProductTests
 
     private static readonly ConcurrentDictionary<string, (int[] Prompt, List<int> Output)[]> Expected = new(StringComparer.Ordinal);
 
-    public static TheoryData<string, OpsKind, int, bool, bool, int, int> Product()
+    public static TheoryData<string, TestedOps, int, bool, bool, int, int> Product()
     {
-        var data = new TheoryData<string, OpsKind, int, bool, bool, int, int>();
+        var data = new TheoryData<string, TestedOps, int, bool, bool, int, int>();
         foreach (var ops in OpsKinds.All)
         {
             foreach (var model in new[] { "llama", "qwen3" })
@@ -32,7 +32,7 @@ public sealed class EngineCrossProductTests
                         foreach (var (mates, depth) in new[] { (1, 1), (1, 2), (5, 1), (5, 2) })
                         {
                             // The oracle is slow and shares everything but the operations: its share of the product is smaller.
-                            if (ops != OpsKind.Torch || (chunk == 3 && mates == 5))
+                            if (ops != TestedOps.Torch || (chunk == 3 && mates == 5))
                             {
                                 data.Add(model, ops, chunk, prefix, tight, mates, depth);
                             }
@@ -48,7 +48,7 @@ public sealed class EngineCrossProductTests
     [Theory]
     [MemberData(nameof(Product))]
     public async Task Greedy_tokens_are_those_of_a_full_recompute(
-        string name, OpsKind ops, int chunk, bool prefix, bool tight, int mates, int depth)
+        string name, TestedOps ops, int chunk, bool prefix, bool tight, int mates, int depth)
     {
         using var checkpoint = new RandomCheckpoint(TinyModel.All[name], seed: 6);
         var conversations = Expected.GetOrAdd(name, _ => Recompute(checkpoint))[..mates];
@@ -81,9 +81,17 @@ public sealed class EngineCrossProductTests
             .Select(prompt => (prompt, reference.Greedy(prompt, OutputTokens)))];
     }
 
-    private static ModelLoadOptions Options(RandomCheckpoint checkpoint, OpsKind ops, bool tight)
+    private static ModelLoadOptions Options(RandomCheckpoint checkpoint, TestedOps ops, bool tight)
     {
-        var options = new ModelLoadOptions { Ops = ops, MaxSequences = 5, MaxBatchedTokens = 48, MaxModelLength = 80, Threads = 2 };
+        var options = new ModelLoadOptions
+        {
+            Ops = OpsKinds.Kind(ops),
+            CpuKernels = OpsKinds.Kernels(ops),
+            MaxSequences = 5,
+            MaxBatchedTokens = 48,
+            MaxModelLength = 80,
+            Threads = 2,
+        };
         var blockBytes = ModelLoader.Inspect(checkpoint.Folder, options).Plan.BlockBytes;
         return options with { KvMemoryBytes = blockBytes * (tight ? TightBlocks : RoomyBlocks) };
     }

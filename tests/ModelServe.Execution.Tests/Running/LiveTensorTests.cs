@@ -14,7 +14,7 @@ public sealed class LiveTensorTests
     public void A_thousand_steps_leave_as_many_tensors_as_one()
     {
         using var checkpoint = new RandomCheckpoint(TinyModel.Qwen3 with { Layers = 1, MaxPositions = 1100 });
-        using var loaded = ModelLoader.Load(checkpoint.Folder, ForwardPassTests.Options(OpsKind.Torch), null);
+        using var loaded = ModelLoader.Load(checkpoint.Folder, ForwardPassTests.Options(TestedOps.Torch), null);
         var driver = new PlanDriver(loaded.Executor);
         driver.Admit(0, ForwardPassTests.Prompt(checkpoint.Model, 5));
         driver.Generate(0, 1);

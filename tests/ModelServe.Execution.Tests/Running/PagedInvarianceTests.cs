@@ -9,9 +9,9 @@ namespace ModelServe.Execution.Tests.Running;
 /// <summary>By hand-made plans: how a sequence is cut into steps, and who shares them, does not change its tokens.</summary>
 public sealed class PagedInvarianceTests
 {
-    public static TheoryData<string, OpsKind> Models()
+    public static TheoryData<string, TestedOps> Models()
     {
-        var data = new TheoryData<string, OpsKind>();
+        var data = new TheoryData<string, TestedOps>();
         foreach (var ops in OpsKinds.All)
         {
             data.Add("llama", ops);
@@ -24,7 +24,7 @@ public sealed class PagedInvarianceTests
 
     [Theory]
     [MemberData(nameof(Models))]
-    public void Chunks_of_any_size_give_the_tokens_of_a_full_recompute(string name, OpsKind ops)
+    public void Chunks_of_any_size_give_the_tokens_of_a_full_recompute(string name, TestedOps ops)
     {
         using var checkpoint = new RandomCheckpoint(TinyModel.All[name], seed: 4);
         using var loaded = ModelLoader.Load(checkpoint.Folder, ForwardPassTests.Options(ops), null);
@@ -40,7 +40,7 @@ public sealed class PagedInvarianceTests
 
     [Theory]
     [MemberData(nameof(Models))]
-    public void Batch_mates_and_preemption_change_nothing(string name, OpsKind ops)
+    public void Batch_mates_and_preemption_change_nothing(string name, TestedOps ops)
     {
         using var checkpoint = new RandomCheckpoint(TinyModel.All[name], seed: 5);
         using var loaded = ModelLoader.Load(checkpoint.Folder, ForwardPassTests.Options(ops), null);
@@ -74,7 +74,7 @@ public sealed class PagedInvarianceTests
     public void Seeded_draws_do_not_depend_on_batch_mates_or_preemption()
     {
         using var checkpoint = new RandomCheckpoint(TinyModel.Llama);
-        using var loaded = ModelLoader.Load(checkpoint.Folder, ForwardPassTests.Options(OpsKind.Torch), null);
+        using var loaded = ModelLoader.Load(checkpoint.Folder, ForwardPassTests.Options(TestedOps.Torch), null);
         var sampling = new SamplingOptions { Temperature = 1.2f, TopP = 0.95f, Seed = 99, RepetitionPenalty = 1.1f };
         var prompt = ForwardPassTests.Prompt(checkpoint.Model, 12);
         var alone = new PlanDriver(loaded.Executor, seed: 1);
@@ -107,7 +107,7 @@ public sealed class PagedInvarianceTests
             Path.Combine(checkpoint.Folder, "model.safetensors"),
             checkpoint.Model.Tensors().Select(tensor => (tensor.Name, tensor.Shape, checkpoint.Weights[tensor.Name])),
             "F32");
-        using var loaded = ModelLoader.Load(checkpoint.Folder, ForwardPassTests.Options(OpsKind.Torch), null);
+        using var loaded = ModelLoader.Load(checkpoint.Folder, ForwardPassTests.Options(TestedOps.Torch), null);
         int[] sound = [1, 2, 3];
         var driver = new PlanDriver(loaded.Executor);
         driver.Admit(0, [1, 7, 3]);
@@ -126,7 +126,7 @@ public sealed class PagedInvarianceTests
     public void A_token_outside_the_vocabulary_never_reaches_the_embedding()
     {
         using var checkpoint = new RandomCheckpoint(TinyModel.Llama);
-        using var loaded = ModelLoader.Load(checkpoint.Folder, ForwardPassTests.Options(OpsKind.Torch), null);
+        using var loaded = ModelLoader.Load(checkpoint.Folder, ForwardPassTests.Options(TestedOps.Torch), null);
         var driver = new PlanDriver(loaded.Executor);
         driver.Admit(0, [1, checkpoint.Model.Vocabulary]);
         var failure = Assert.Throws<ExecutorFailedException>(() => driver.Step((0, 9)));
@@ -137,7 +137,7 @@ public sealed class PagedInvarianceTests
     public void The_last_sampled_token_can_be_fed_without_being_known()
     {
         using var checkpoint = new RandomCheckpoint(TinyModel.Qwen3);
-        using var loaded = ModelLoader.Load(checkpoint.Folder, ForwardPassTests.Options(OpsKind.Torch), null);
+        using var loaded = ModelLoader.Load(checkpoint.Folder, ForwardPassTests.Options(TestedOps.Torch), null);
         var prompt = ForwardPassTests.Prompt(checkpoint.Model, 9);
         var known = new PlanDriver(loaded.Executor);
         known.Admit(0, prompt);

@@ -1,0 +1,84 @@
+/*
+ * Kernels for x86-64 processors that C# cannot express: bfloat16 and integer dot products.
+ *
+ * Plain C11 with intrinsics, no dependency but the C library, no threads and no state: the caller divides the work and calls from
+ * as many threads as it likes. Each function names the features it needs; ms_cpu_features says which of them this processor and
+ * its operating system have, and calling a function without them ends the process with an illegal instruction.
+ * Pointers are the caller's and are only used during the call. Matrices of weights start at a multiple of 64 bytes.
+ */
+#ifndef MODELSERVE_CPU_H
+#define MODELSERVE_CPU_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MS_CPU_EXPORT __attribute__((visibility("default")))
+
+/* Raised whenever a function or a struct below changes. */
+#define MS_CPU_ABI_VERSION 1
+
+/* AVX-512 F, BW, DQ and VL. */
+#define MS_CPU_AVX512 1u
+/* Dot products of bfloat16 pairs (AVX-512 BF16). */
+#define MS_CPU_AVX512_BF16 2u
+/* Dot products of four bytes (AVX-512 VNNI). */
+#define MS_CPU_AVX512_VNNI 4u
+/* AVX2 and FMA. */
+#define MS_CPU_AVX2 8u
+
+/* MS_CPU_ABI_VERSION of the library. */
+MS_CPU_EXPORT int32_t ms_cpu_abi_version(void);
+
+/* The features that this processor and its operating system have, of those above. */
+MS_CPU_EXPORT uint32_t ms_cpu_features(void);
+
+/*
+ * One product y[m, n] = sum over k of x[m, k] * weight[n, k] (+ bias[n]).
+ *
+ * Weights are packed in panels of 16 rows: panel p starts 16 * p * columns elements in and holds its pairs of columns in order,
+ * each as [row of the panel, 2]. The last panel has as many rows as are left. A packed matrix takes the bytes of a plain one.
+ * Activations are arranged in blocks of at most 12 rows, as even as they come (block b of n takes rows count * b / n to
+ * count * (b + 1) / n): block b starts columns / 2 * count * b / n elements in and holds its pairs of columns, each as [row].
+ */
+typedef struct ms_cpu_product {
+    const uint16_t *weight; /* packed bfloat16, [rows, columns] */
+    const float *bias;      /* [rows] or null */
+    const float *x;         /* [count, x_stride] */
+    int64_t x_stride;
+    uint32_t *arranged;     /* pairs of bfloat16, count * columns / 2 of them; 64-byte aligned */
+    float *y;               /* [count, y_stride] */
+    int64_t y_stride;
+    int32_t rows;
+    int32_t columns;        /* even */
+    int32_t count;          /* at least 1 */
+    int32_t reserved;
+} ms_cpu_product;
+
+/* Packs panels [first, last) of a plain row-major matrix in place; scratch holds 16 * columns elements. AVX512_BF16. */
+MS_CPU_EXPORT void ms_cpu_bf16_pack(uint16_t *weight, int32_t rows, int32_t columns, int32_t first, int32_t last, uint16_t *scratch);
+
+/* Rounds and arranges pairs of columns [first, last) of the activations. AVX512_BF16. */
+MS_CPU_EXPORT void ms_cpu_bf16_arrange(const ms_cpu_product *product, int32_t first, int32_t last);
+
+/*
+ * Computes the rows of panels [first, last). AVX512_BF16.
+ * Sums are float32. Each result has one accumulator, which starts at the bias and meets the pairs of columns in order: it is the same
+ * bit for bit whatever rows are computed beside it and however the panels are divided.
+ */
+MS_CPU_EXPORT void ms_cpu_bf16_multiply(const ms_cpu_product *product, int32_t first, int32_t last);
+
+/* Widens one row of a packed matrix to float32. */
+MS_CPU_EXPORT void ms_cpu_bf16_row(const uint16_t *weight, int32_t rows, int32_t columns, int32_t row, float *output);
+
+/* Dot products in registers alone, to measure the processor; returns the operations done, an addition or multiplication each. */
+MS_CPU_EXPORT int64_t ms_cpu_bf16_peak(int64_t iterations); /* AVX512_BF16 */
+MS_CPU_EXPORT int64_t ms_cpu_vnni_peak(int64_t iterations); /* AVX512_VNNI */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

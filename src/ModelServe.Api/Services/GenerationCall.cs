@@ -1,0 +1,96 @@
+using Grpc.Core;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Logging;
+using ModelServe.Api.Metrics;
+using ModelServe.Api.Requests;
+using ModelServe.Engine.Admission;
+using ModelServe.V1;
+using EndReason = ModelServe.Engine.Admission.FinishReason;
+
+namespace ModelServe.Api.Services;
+
+/// <summary>What every gRPC call that generates does with a request that was read: admit it, pump it, tell how it broke off.</summary>
+/// <remarks>The events are this server's own; a facade gives a writer that turns them into its messages. Thread-safe.</remarks>
+internal sealed class GenerationCall(
+    RequestAdmission admission, MetricsRegistry metrics, ApiOptions options, TimeProvider time, ILogger<GenerationCall> logger)
+{
+    /// <summary>HTTP/2's word to a client that makes the server hold too much; gRPC clients report RESOURCE_EXHAUSTED.</summary>
+    private const int EnhanceYourCalm = 0xb;
+
+    /// <summary>Refuses a request that could not be read.</summary>
+    /// <param name="model">The model it names, for the counts.</param>
+    /// <param name="rejection">Why; null lets it pass.</param>
+    public void ThrowIf(string model, Rejection? rejection)
+    {
+        if (rejection is not null)
+        {
+            metrics.CountRejected(model, rejection.Reason);
+            throw RejectionStatus.ToException(rejection);
+        }
+    }
+
+    /// <summary>Runs a request to its end, its events written in order.</summary>
+    /// <exception cref="RpcException">It was refused, or the call broke off.</exception>
+    public async Task RunAsync(ReadRequest read, IServerStreamWriter<GenerationEvent> writer, ServerCallContext context)
+    {
+        if (!admission.TryAdmit(read, context.Deadline, out AdmittedRequest? request, out Rejection? rejection))
+        {
+            throw RejectionStatus.ToException(rejection);
+        }
+
+        HttpContext http = context.GetHttpContext();
+        using (request)
+        using (var pump = new ResponsePump(
+            request, new EventWriter(writer, request.Read), options.Limits.StalledWrite, () => CutOff(http), time, logger))
+        {
+            try
+            {
+                await pump.RunAsync(context.CancellationToken);
+            }
+            catch (OperationCanceledException)
+            {
+                throw BrokenOff(request, context);
+            }
+        }
+    }
+
+    /// <summary>Runs a request to its end and answers it once; a failure after acceptance is a status.</summary>
+    public async Task<GenerationResult> CollectAsync(ReadRequest read, ServerCallContext context)
+    {
+        var collector = new ResultCollector();
+        await RunAsync(read, collector, context);
+        return collector.Result();
+    }
+
+    /// <summary>What tells one caller from another; null for one without a credential.</summary>
+    public static string? CallerOf(ServerCallContext context) => context.RequestHeaders.GetValue("authorization");
+
+    private static RpcException BrokenOff(AdmittedRequest request, ServerCallContext context)
+    {
+        if (request.Ending == EndReason.SlowReader)
+        {
+            return new RpcException(new Status(StatusCode.ResourceExhausted, "The client did not read its stream."));
+        }
+
+        if (new DateTimeOffset(context.Deadline, TimeSpan.Zero) <= TimeProvider.System.GetUtcNow())
+        {
+            request.Ending = EndReason.Deadline;
+            return new RpcException(new Status(StatusCode.DeadlineExceeded, "The deadline passed."));
+        }
+
+        return new RpcException(new Status(StatusCode.Cancelled, "The call was cancelled."));
+    }
+
+    private static void CutOff(HttpContext http)
+    {
+        if (http.Features.Get<IHttpResetFeature>() is { } reset)
+        {
+            reset.Reset(EnhanceYourCalm);
+        }
+        else
+        {
+            http.Abort();
+        }
+    }
+}

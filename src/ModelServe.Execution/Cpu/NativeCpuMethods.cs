@@ -1,0 +1,42 @@
+using System.Runtime.InteropServices;
+
+namespace ModelServe.Execution.Cpu;
+
+/// <summary>The functions of the native CPU library, as <c>modelserve_cpu.h</c> declares them.</summary>
+/// <remarks><see cref="NativeCpu.Load()"/> must have found the features that a function names.</remarks>
+internal static unsafe partial class NativeCpuMethods
+{
+    private const string Library = "modelserve_cpu";
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial int ms_cpu_abi_version();
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial uint ms_cpu_features();
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial void ms_cpu_bf16_pack(ushort* weight, int rows, int columns, int first, int last, ushort* scratch);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial void ms_cpu_bf16_arrange(PanelProductArguments* product, int first, int last);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial void ms_cpu_bf16_multiply(PanelProductArguments* product, int first, int last);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial void ms_cpu_bf16_row(ushort* weight, int rows, int columns, int row, float* output);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial long ms_cpu_bf16_peak(long iterations);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial long ms_cpu_vnni_peak(long iterations);
+}
