@@ -37,6 +37,9 @@ public sealed class FakeModel : IDisposable
     /// <summary>What the model writes next, whatever the prefix; null keeps to the rule.</summary>
     public int? ForcedToken { get; set; }
 
+    /// <summary>First letter of the prompts whose numbers are not finite.</summary>
+    public char? FailsPromptOf { get; set; }
+
     /// <summary>
     /// What the model writes after a prompt that ends with <see cref="SyntheticCheckpoint.Begin"/> or a line break, then its end
     /// token. Without a script it writes letters that depend on the whole prefix, and never ends.
@@ -61,6 +64,11 @@ public sealed class FakeModel : IDisposable
 
     private int Next(ReadOnlySpan<int> prefix)
     {
+        if (FailsPromptOf is { } letter && prefix[0] == letter)
+        {
+            return StepResult.Failed;
+        }
+
         if (ForcedToken is { } forced)
         {
             return forced;
