@@ -1,5 +1,4 @@
 using ModelServe.Api.Services;
-using ModelServe.Engine.Admission;
 using ModelServe.V1;
 using EndReason = ModelServe.Engine.Admission.FinishReason;
 

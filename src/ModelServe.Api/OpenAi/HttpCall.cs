@@ -79,7 +79,9 @@ internal sealed class HttpCall(
                     Sampling = sampling with { Seed = unchecked(sampling.Seed + (ulong)(i % shape.Choices)) },
                 },
             };
+#pragma warning disable CA2000 // The list owns it, and the caller the list.
             if (!admission.TryAdmit(choice, DateTime.MaxValue, out AdmittedRequest? request, out rejection))
+#pragma warning restore CA2000
             {
                 requests.ForEach(admitted => admitted.Dispose());
                 return null;

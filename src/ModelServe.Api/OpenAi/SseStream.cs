@@ -15,7 +15,9 @@ internal sealed class SseStream : IDisposable
     /// <summary>How long the stream may be silent; proxies and clients give up on connections that are.</summary>
     public static readonly TimeSpan Silence = TimeSpan.FromSeconds(15);
 
+#pragma warning disable CA2213 // It holds nothing to give back, and a late sign of life may still leave through it.
     private readonly SemaphoreSlim _gate = new(1, 1);
+#pragma warning restore CA2213
     private readonly HttpContext _context;
     private readonly TimeProvider _time;
     private readonly ITimer _heartbeat;

@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using ModelServe.Api.Requests;
-using ModelServe.Engine.Admission;
 
 namespace ModelServe.Api.OpenAi;
 
