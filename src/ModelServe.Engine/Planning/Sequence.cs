@@ -10,8 +10,10 @@ namespace ModelServe.Engine.Planning;
 /// Computed tokens are those fed to a submitted step, settled those whose step has retired:
 /// settled ≤ computed ≤ known + placeholders. Thread: engine thread only, except the two inbox links.
 /// </remarks>
-internal sealed class Sequence
+internal sealed class Sequence : IHeapEntry<Sequence>
 {
+    private const int RanksOfTier = 4096;
+
     private QueueBudget? _queue;
     private int _ending;
 
@@ -24,6 +26,7 @@ internal sealed class Sequence
         Stream = new RequestStream(this, inbox);
         PromptLength = request.PromptTokenIds.Length;
         StopTokenIds = [.. request.StopTokenIds];
+        Rank = ((int)request.Tier * RanksOfTier) + (request.Tenant.Length == 0 ? request.Priority : 0);
         DeadlineTicks = request.Deadline?.UtcTicks ?? long.MaxValue;
     }
 
@@ -60,8 +63,21 @@ internal sealed class Sequence
     /// <summary>Number of its present stay in a slot, never used twice; 0 without a slot. A result for another run is stale.</summary>
     public long Run { get; set; }
 
-    /// <summary>Place in the waiting heap, or -1.</summary>
+    /// <summary>Place among its tenant's waiting sequences, or -1.</summary>
     public int HeapIndex { get; set; } = -1;
+
+    /// <summary>Place in the list of all waiting sequences, or -1.</summary>
+    public int WaitingIndex { get; set; } = -1;
+
+    /// <summary>Whose it is; set when it first waits.</summary>
+    public TenantQueue? Tenant { get; set; }
+
+    /// <summary>Its tenant's share of the admission queue, while it has a place there.</summary>
+    public TenantBacklogs.Backlog? Backlog { get; set; }
+
+    /// <summary>Who keeps its blocks among those that run, higher first: the tier, and the priority where there are no tenants.</summary>
+    /// <remarks>A tenant sets its priorities itself, so they order its own requests and count for nothing against others'.</remarks>
+    public int Rank { get; }
 
     /// <summary>Tokens fed to submitted steps in this run, prefix hits included.</summary>
     public int Computed { get; set; }
@@ -120,10 +136,16 @@ internal sealed class Sequence
     {
         _queue?.Release(PromptLength);
         _queue = null;
+        Backlog?.Remove(PromptLength);
+        Backlog = null;
     }
 
-    /// <summary>Whether this one runs before <paramref name="other"/>: higher priority, then earlier arrival.</summary>
-    public bool Precedes(Sequence other) => Request.Priority != other.Request.Priority
-        ? Request.Priority > other.Request.Priority
+    /// <summary>Whether this one, running, gets tokens before <paramref name="other"/>: higher rank, then earlier arrival.</summary>
+    public bool Precedes(Sequence other) => Rank != other.Rank ? Rank > other.Rank : Arrival < other.Arrival;
+
+    /// <inheritdoc />
+    public bool ComesBefore(Sequence other) =>
+        Request.Tier != other.Request.Tier ? Request.Tier > other.Request.Tier
+        : Request.Priority != other.Request.Priority ? Request.Priority > other.Request.Priority
         : Arrival < other.Arrival;
 }

@@ -250,7 +250,7 @@ internal sealed class StepPlanner
         return true;
     }
 
-    /// <summary>Picks who gives up its blocks: always of the lowest priority that runs, so never for a lower one.</summary>
+    /// <summary>Picks who gives up its blocks: always of the lowest rank that runs, so never for a lower one.</summary>
     /// <remarks>
     /// Cheapest first: fewest tokens to compute again per block freed. One that is old or was preempted often is passed over
     /// while another can go; among such the latest arrival goes, so the oldest always reaches its end.
@@ -258,11 +258,11 @@ internal sealed class StepPlanner
     private Sequence ChooseVictim()
     {
         var all = Running.All;
-        var priority = all[^1].Request.Priority;
+        var rank = all[^1].Rank;
         Sequence? cheapest = null;
         long cheapestTokens = 0;
         long cheapestBlocks = 0;
-        for (var i = all.Length - 1; i >= 0 && all[i].Request.Priority == priority; i--)
+        for (var i = all.Length - 1; i >= 0 && all[i].Rank == rank; i--)
         {
             if (IsProtected(all[i]))
             {
@@ -298,7 +298,7 @@ internal sealed class StepPlanner
 
     private void EnterSlot(Sequence sequence)
     {
-        Waiting.Remove(sequence);
+        Waiting.Dispatch(sequence);
         Running.Add(sequence);
         sequence.Phase = SequencePhase.Running;
         sequence.Run = ++_lastRun;
@@ -312,6 +312,8 @@ internal sealed class StepPlanner
             timings.Scheduled = new DateTimeOffset(_now, TimeSpan.Zero);
             timings.CachedPromptTokens = sequence.Computed;
             _counters.CachedPromptTokens += sequence.Computed;
+            _counters.DispatchedPromptTokens += sequence.PromptLength;
+            Waiting.Charge(sequence, sequence.PromptLength - Math.Min(sequence.Computed, sequence.PromptLength));
             sequence.ReleasePlace();
         }
     }

@@ -1,111 +1,151 @@
 namespace ModelServe.Engine.Planning;
 
-/// <summary>Sequences without a slot, the next to run on top: higher priority first, then earlier arrival.</summary>
+/// <summary>Sequences without a slot. The next to run is the first of the tenant that has been served least for its weight.</summary>
 /// <remarks>
-/// A preempted sequence arrived before all of its class that never ran, so it stands in front of them by the same order.
-/// Binary heap in one array; each sequence knows its place, so that any one leaves in O(log n). Thread: engine thread only.
+/// Start-time fair queueing by tokens: every token that is computed for a tenant, prompt tokens when they leave the queue and
+/// outputs as they come, moves it back by one over its weight. Of tenants that always have something waiting each gets tokens
+/// in proportion to its weight, but for what one request and those that run may cost; nobody starves. Who was away starts at
+/// the clock, the lead of the last one served: absence saves nothing up. With one tenant this is its own order: higher
+/// tier, higher priority, earlier arrival; a preempted sequence arrived before all of its class that never ran. O(log n) a
+/// change; allocates nothing once warm. Deterministic. Thread: engine thread only.
 /// </remarks>
 internal sealed class WaitingQueue
 {
-    private Sequence[] _heap;
+    private const int TenantsKept = 1024;
+
+    private readonly Dictionary<string, TenantQueue> _tenants = new(StringComparer.Ordinal);
+    private readonly IndexedHeap<TenantQueue> _waiting = new(16);
+    private Sequence[] _all;
+    private long _clock;
+    private long _lastTenant;
 
     /// <summary>Makes an empty queue with room for that many before it grows.</summary>
-    public WaitingQueue(int capacity) => _heap = new Sequence[Math.Max(4, capacity)];
+    public WaitingQueue(int capacity) => _all = new Sequence[Math.Max(4, capacity)];
 
     /// <summary>Sequences in it.</summary>
     public int Count { get; private set; }
 
     /// <summary>The next to run, or null.</summary>
-    public Sequence? First => Count > 0 ? _heap[0] : null;
+    public Sequence? First => _waiting.First?.Waiting.First;
 
     /// <summary>All of them, in no useful order; invalid after the next change.</summary>
-    public ReadOnlySpan<Sequence> All => _heap.AsSpan(0, Count);
+    public ReadOnlySpan<Sequence> All => _all.AsSpan(0, Count);
 
     /// <summary>Adds one.</summary>
     public void Add(Sequence sequence)
     {
-        if (Count == _heap.Length)
+        if (Count == _all.Length)
         {
-            Array.Resize(ref _heap, Count * 2);
+            Array.Resize(ref _all, Count * 2);
         }
 
-        SiftUp(sequence, Count++);
+        _all[Count] = sequence;
+        sequence.WaitingIndex = Count++;
+        var tenant = sequence.Tenant ??= TenantOf(sequence.Request.Tenant);
+        tenant.Weight = Math.Max(1, sequence.Request.TenantWeight);
+        tenant.Waiting.Add(sequence);
+        if (tenant.HeapIndex < 0)
+        {
+            tenant.Served = Math.Max(tenant.Served, _clock);
+            _waiting.Add(tenant);
+        }
     }
 
     /// <summary>Removes one that is in it.</summary>
     public void Remove(Sequence sequence)
     {
-        var hole = sequence.HeapIndex;
-        sequence.HeapIndex = -1;
-        var moved = _heap[--Count];
-        _heap[Count] = null!;
-        if (hole == Count)
+        var last = _all[--Count];
+        _all[Count] = null!;
+        if (!ReferenceEquals(last, sequence))
         {
-            return;
+            _all[sequence.WaitingIndex] = last;
+            last.WaitingIndex = sequence.WaitingIndex;
         }
 
-        SiftDown(moved, hole);
-        if (moved.HeapIndex == hole)
+        sequence.WaitingIndex = -1;
+        var tenant = sequence.Tenant!;
+        tenant.Waiting.Remove(sequence);
+        if (tenant.Waiting.Count == 0)
         {
-            SiftUp(moved, hole);
+            _waiting.Remove(tenant);
         }
     }
 
-    /// <summary>Empties the queue.</summary>
+    /// <summary>Removes one because it runs now; its tenant's turn is over.</summary>
+    public void Dispatch(Sequence sequence)
+    {
+        _clock = Math.Max(_clock, sequence.Tenant!.Served);
+        Remove(sequence);
+    }
+
+    /// <summary>Counts tokens that were computed for a sequence's tenant.</summary>
+    public void Charge(Sequence sequence, int tokens)
+    {
+        var tenant = sequence.Tenant!;
+        tenant.Served += tokens * TenantQueue.TokenCost / tenant.Weight;
+        if (tenant.HeapIndex >= 0)
+        {
+            _waiting.Reorder(tenant);
+        }
+    }
+
+    /// <summary>Empties the queue and forgets the tenants.</summary>
     public void Clear()
     {
-        Array.Clear(_heap);
+        Array.Clear(_all);
         Count = 0;
+        _waiting.Clear();
+        _tenants.Clear();
     }
 
-    /// <summary>Whether each knows its place and none precedes its parent.</summary>
+    /// <summary>Whether every sequence and every tenant stands where it must, and nobody is counted twice or not at all.</summary>
     public bool IsOrdered()
     {
-        for (var i = 0; i < Count; i++)
+        var counted = 0;
+        foreach (var tenant in _waiting.All)
         {
-            if (_heap[i].HeapIndex != i || (i > 0 && _heap[i].Precedes(_heap[(i - 1) / 2])))
+            counted += tenant.Waiting.Count;
+            if (tenant.Waiting.Count == 0 || !tenant.Waiting.IsOrdered())
             {
                 return false;
             }
         }
 
-        return true;
-    }
-
-    private void SiftUp(Sequence sequence, int index)
-    {
-        for (; index > 0 && sequence.Precedes(_heap[(index - 1) / 2]); index = (index - 1) / 2)
+        for (var i = 0; i < Count; i++)
         {
-            Place(_heap[(index - 1) / 2], index);
+            if (_all[i].WaitingIndex != i || _all[i].Tenant is not { HeapIndex: >= 0 })
+            {
+                return false;
+            }
         }
 
-        Place(sequence, index);
+        return counted == Count && _waiting.IsOrdered();
     }
 
-    private void SiftDown(Sequence sequence, int index)
+    private TenantQueue TenantOf(string name)
     {
-        for (var child = (2 * index) + 1; child < Count; child = (2 * index) + 1)
+        if (_tenants.TryGetValue(name, out var tenant))
         {
-            if (child + 1 < Count && _heap[child + 1].Precedes(_heap[child]))
-            {
-                child++;
-            }
-
-            if (!_heap[child].Precedes(sequence))
-            {
-                break;
-            }
-
-            Place(_heap[child], index);
-            index = child;
+            return tenant;
         }
 
-        Place(sequence, index);
+        if (_tenants.Count >= TenantsKept)
+        {
+            ForgetAbsent();
+        }
+
+        return _tenants[name] = new TenantQueue(++_lastTenant) { Served = _clock };
     }
 
-    private void Place(Sequence sequence, int index)
+    /// <summary>Forgets tenants that wait for nothing and are owed nothing: a new start at the clock is the same for them.</summary>
+    private void ForgetAbsent()
     {
-        _heap[index] = sequence;
-        sequence.HeapIndex = index;
+        foreach (var (name, tenant) in _tenants)
+        {
+            if (tenant.HeapIndex < 0 && tenant.Served <= _clock)
+            {
+                _tenants.Remove(name);
+            }
+        }
     }
 }

@@ -12,10 +12,12 @@ internal sealed class AdmissionDesk
     private readonly Inbox _inbox;
     private readonly TimeProvider _time;
     private readonly int _maxModelLength;
+    private readonly QueueRate _rate;
 
     /// <summary>Makes the desk of one engine.</summary>
-    public AdmissionDesk(ExecutorGeometry geometry, LiveRequests live, Inbox inbox, TimeProvider time)
+    public AdmissionDesk(ExecutorGeometry geometry, LiveRequests live, Inbox inbox, QueueRate rate, TimeProvider time)
     {
+        _rate = rate;
         _gate = new AdmissionGate(geometry, time);
         _live = live;
         _inbox = inbox;
@@ -56,6 +58,11 @@ internal sealed class AdmissionDesk
             {
                 return refused;
             }
+        }
+
+        if (WaitForecast.Refusal(requests[0], _live.TokensAhead(requests[0]), _rate.TokensPerSecond, _time.GetUtcNow()) is { } hopeless)
+        {
+            return hopeless;
         }
 
         if (_live.TryEnter(requests, sequences, _maxModelLength, _inbox) is { } rejection)

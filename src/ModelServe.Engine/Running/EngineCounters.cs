@@ -12,6 +12,9 @@ internal sealed class EngineCounters
     /// <summary>Prompt tokens of arrivals.</summary>
     public long PromptTokens { get; set; }
 
+    /// <summary>Prompt tokens that have left the queue for a first slot.</summary>
+    public long DispatchedPromptTokens { get; set; }
+
     /// <summary>Prompt tokens found in the prefix cache at first admission.</summary>
     public long CachedPromptTokens { get; set; }
 

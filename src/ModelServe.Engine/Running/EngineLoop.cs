@@ -18,6 +18,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     private readonly EngineOptions _options;
     private readonly Action<string>? _reportHealing;
     private readonly AdmissionDesk _desk;
+    private readonly QueueRate _queueRate;
     private readonly LiveRequests _live;
     private readonly Inbox _inbox = new();
     private readonly StepCustody _custody = new();
@@ -51,7 +52,7 @@ public sealed class EngineLoop : IEngine, IDisposable
         _time = time;
         _reportHealing = reportHealing;
         _live = new LiveRequests(options);
-        _desk = new AdmissionDesk(executor.Geometry, _live, _inbox, time);
+        _desk = new AdmissionDesk(executor.Geometry, _live, _inbox, _queueRate = new QueueRate(time), time);
         _planner = new StepPlanner(executor.Geometry, options, _counters);
         _settlement = new StepSettlement(executor.Geometry, _planner, _counters);
         _endings = new RequestEndings(_planner, _live);
@@ -291,6 +292,7 @@ public sealed class EngineLoop : IEngine, IDisposable
         _now = _time.GetUtcNow();
         var step = StepOf(_lastStepId - _inFlight + 1);
         _settlement.Settle(step, result, _now);
+        _queueRate.Observe(_counters.DispatchedPromptTokens, _planner.Waiting.Count > 0);
         _counters.CountStep(step.Plan.TokenCount, _time.GetElapsedTime(step.SubmittedAt));
         _inFlight--;
     }

@@ -15,6 +15,7 @@ internal sealed class LiveRequests
     private readonly ConcurrentDictionary<string, Sequence> _byId = new(StringComparer.Ordinal);
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly QueueBudget _queue;
+    private readonly TenantBacklogs _backlogs = new();
     private readonly EngineOptions _options;
     private int _count;
     private int _draining;
@@ -45,6 +46,9 @@ internal sealed class LiveRequests
     /// <summary>Requests that wait for their first slot.</summary>
     public int QueuedRequests => _queue.Requests;
 
+    /// <summary>Prompt tokens that leave the queue before a new request.</summary>
+    public long TokensAhead(GenerationRequest request) => _backlogs.Ahead(request.Tenant, request.TenantWeight, QueuedTokens);
+
     /// <summary>All of them at about this moment.</summary>
     public IEnumerable<Sequence> All => _byId.Values;
 
@@ -66,7 +70,11 @@ internal sealed class LiveRequests
 
         for (var i = 0; i < requests.Length; i++)
         {
-            sequences[i] = new Sequence(requests[i], maxModelLength, inbox, _queue);
+            var request = requests[i];
+            sequences[i] = new Sequence(request, maxModelLength, inbox, _queue)
+            {
+                Backlog = _backlogs.Enter(request.Tenant, request.TenantWeight, request.PromptTokenIds.Length),
+            };
         }
 
         for (var i = 0; i < requests.Length; i++)

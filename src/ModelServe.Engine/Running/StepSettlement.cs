@@ -92,6 +92,7 @@ internal sealed class StepSettlement
             sequence.Output.Append(result, row);
             sequence.Stream.Timings.FirstToken ??= now;
             _counters.GeneratedTokens++;
+            _planner.Waiting.Charge(sequence, 1);
             reason = EndingAfter(sequence, token);
         }
 

@@ -63,7 +63,7 @@ public sealed class KeyTests(SyntheticCheckpoint checkpoint) : WireTest(checkpoi
         await WireServer.EventuallyAsync(() => server.Status.Running == 1, "one runs");
         keys.Write("{ not a key");
         keys.Write(KeyFile.Line("fresh", "a-fresh-key"));
-        await UntilAsync(async () => (await RefusedOrNullAsync(server, KeyFile.User))?.StatusCode == StatusCode.Unauthenticated);
+        await UntilAsync(async () => await ModelsAsync(server, KeyFile.User) == HttpStatusCode.Unauthorized);
         server.Fake.Release();
         Assert.Equal(16, (await running).Output.TokenIds.Count);
         Assert.Equal(16, (await GenerateAsync(server, "a-fresh-key")).Output.TokenIds.Count);
@@ -215,6 +215,14 @@ public sealed class KeyTests(SyntheticCheckpoint checkpoint) : WireTest(checkpoi
         {
             return refused;
         }
+    }
+
+    private static async Task<HttpStatusCode> ModelsAsync(WireServer server, string key)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri("/v1/models", UriKind.Relative));
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        using HttpResponseMessage answer = await server.Http.SendAsync(request, Token);
+        return answer.StatusCode;
     }
 
     private static async Task UntilAsync(Func<Task<bool>> condition)

@@ -78,6 +78,9 @@ public sealed class RandomScheduleTests
                     $"r{scenario.Conversations.Count}", EngineScenario.Prompt(action.Length, action.Family), action.MaxTokens) with
                 {
                     Priority = action.Priority,
+                    Tier = (ServiceTier)((action.Length % 3) - 1),
+                    Tenant = action.Family == 0 ? "" : $"tenant {action.Family}",
+                    TenantWeight = action.Family + 1,
                     CacheSalt = (ulong)(action.Family % 2),
                     StopTokenIds = action.Family == 3 ? [1, 2, 3] : [],
                     BypassPrefixCache = action.Family == 2 && action.Priority == 1,
