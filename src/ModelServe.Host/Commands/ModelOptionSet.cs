@@ -17,7 +17,7 @@ internal sealed class ModelOptionSet
     private readonly Option<int?> _maxRunning = new("--max-running") { Description = "sequences that run at once (default 64)" };
     private readonly Option<int?> _maxBatchedTokens = new("--max-batched-tokens") { Description = "tokens that one step feeds at most (default 512)" };
 
-    private readonly Option<int?> _mixedPrefillTokens = new("--mixed-prefill-tokens") { Description = "prompt tokens that one step feeds while others are answered; 0 for no such limit (default on a CPU: 32)" };
+    private readonly Option<int?> _mixedPrefillTokens = new("--mixed-prefill-tokens") { Description = "prompt tokens that one step feeds while others are answered; 0 for no such limit (default on a CPU: 32, more for a small model)" };
     private readonly Option<int?> _cpuThreads = new("--cpu-threads") { Description = "threads that compute on a CPU (default: one a processor, whole ones of a container's quota)" };
     private readonly Option<string> _cpuKernels = new("--cpu-kernels") { Description = "auto, native (the C library's) or managed (C# alone)", DefaultValueFactory = _ => "auto" };
     private readonly Option<bool> _pinThreads = new("--pin-threads") { Description = "keep each computing thread on one processor; only where nothing else runs" };
