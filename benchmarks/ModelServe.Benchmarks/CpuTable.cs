@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using ModelServe.Engine.Running;
 using ModelServe.Execution.Loading;
+using ModelServe.Execution.Quantization;
 
 namespace ModelServe.Benchmarks;
 
@@ -10,9 +11,17 @@ internal static class CpuTable
 {
     private const int PrefillTokens = 512;
     private static readonly int[] Streams = [1, 4, 8, 16, 32];
+    private static readonly WeightQuantization?[] Quantizations =
+    [
+        null,
+        new() { Format = QuantizedFormat.Int8, CacheDirectory = WeightQuantization.NoCache },
+        new() { Format = QuantizedFormat.Int4, CacheDirectory = WeightQuantization.NoCache },
+        new() { Format = QuantizedFormat.Int4, Head = HeadQuantization.Int4, CacheDirectory = WeightQuantization.NoCache },
+    ];
+
     private static readonly string[] DefaultShapes = ["llama-125m", "llama-3.2-1b"];
 
-    /// <summary>Prints the ceilings and one line a shape.</summary>
+    /// <summary>Prints the ceilings and a line for each shape and kind of weights.</summary>
     /// <param name="writer">Where the table goes.</param>
     /// <param name="shapes">Names of <see cref="RandomCheckpoint.Shapes"/>; none for the standard two.</param>
     public static async Task PrintAsync(TextWriter writer, IReadOnlyList<string> shapes)
@@ -27,7 +36,10 @@ internal static class CpuTable
             try
             {
                 RandomCheckpoint.Write(directory, RandomCheckpoint.Shapes[name], seed: 1);
-                await RowAsync(writer, name, directory, ceilings);
+                foreach (WeightQuantization? quantization in Quantizations)
+                {
+                    await RowAsync(writer, name, directory, ceilings, quantization);
+                }
             }
             finally
             {
@@ -36,9 +48,9 @@ internal static class CpuTable
         }
     }
 
-    private static async Task RowAsync(TextWriter writer, string name, string directory, Ceilings ceilings)
+    private static async Task RowAsync(TextWriter writer, string name, string directory, Ceilings ceilings, WeightQuantization? quantization)
     {
-        ModelLoadOptions options = new() { MaxSequences = Streams[^1], MaxModelLength = PrefillTokens + 16 };
+        ModelLoadOptions options = new() { MaxSequences = Streams[^1], MaxModelLength = PrefillTokens + 16, Quantization = quantization };
         Stopwatch watch = Stopwatch.StartNew();
         using LoadedModel model = ModelLoader.Load(directory, options, progress: null);
         double loading = watch.Elapsed.TotalSeconds;
@@ -58,6 +70,6 @@ internal static class CpuTable
         double read = rates[0] * model.Plan.WeightBytes / 1e9;
         await writer.WriteLineAsync(string.Create(
             CultureInfo.InvariantCulture,
-            $"| {name} | {model.Plan.Type}, {model.Plan.WeightBytes / 1e9:0.00} GB, loaded in {loading:0.0} s | {prefill:0} | {rates[0]:0.0} | {read / ceilings.ReadPass:P0} | {string.Join(" | ", rates.Skip(1).Select(rate => rate.ToString("0.0", CultureInfo.InvariantCulture)))} |"));
+            $"| {name} | {(model.Plan.Quantization.Length > 0 ? model.Plan.Quantization : model.Plan.Type)}, {model.Plan.WeightBytes / 1e9:0.00} GB, loaded in {loading:0.0} s | {prefill:0} | {rates[0]:0.0} | {read / ceilings.ReadPass:P0} | {string.Join(" | ", rates.Skip(1).Select(rate => rate.ToString("0.0", CultureInfo.InvariantCulture)))} |"));
     }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using BenchmarkDotNet.Running;
 using ModelServe.Benchmarks;
+using ModelServe.Execution.Quantization;
 
 // The named tables need no harness; everything else goes to BenchmarkDotNet.
 switch (args)
@@ -17,6 +18,11 @@ switch (args)
 
         await CpuTable.PrintAsync(Console.Out, shapes);
         return 0;
+    case ["wire", .. var rows]:
+        await WireTable.PrintAsync(Console.Out, Path.Combine(AppContext.BaseDirectory, "models", "tiny-mini"), rows, TimeSpan.FromSeconds(10));
+        return 0;
+    case ["wire-server", var folder, ..]:
+        return await WireServerProcess.RunAsync(folder, Number(args, 2, 1024));
     case ["gemm", ..]:
         GemmTable.Print(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));
         return 0;
@@ -35,8 +41,18 @@ switch (args)
         return 0;
     case ["tokenizers", var vocabularies, var texts]:
         return TokenizerTable.Print(Console.Out, vocabularies, texts) ? 0 : 2;
+    case ["grammars", var directory, var schemas, ..]:
+        GrammarTable.Print(Console.Out, directory, schemas, Number(args, 3, int.MaxValue));
+        return 0;
     case ["quantized-gemm", ..]:
         QuantizedTable.PrintProducts(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));
+        return 0;
+    case ["near-ties", var directory, var format, ..]:
+        await NearTies.PrintAsync(
+            Console.Out,
+            directory,
+            new() { Format = Enum.Parse<QuantizedFormat>(format, ignoreCase: true), Head = Enum.Parse<HeadQuantization>(Word(args, 3, "auto"), ignoreCase: true), CacheDirectory = "none" },
+            Number(args, 4, 4));
         return 0;
     case ["quantized", var directory, ..]:
         await QuantizedTable.PrintRatesAsync(Console.Out, directory, Word(args, 2, "int8"), Word(args, 3, "auto"), Word(args, 4, "auto"), Word(args, 5, "none"));

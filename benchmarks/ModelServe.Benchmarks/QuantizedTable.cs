@@ -10,7 +10,7 @@ using ModelServe.Execution.Quantization;
 namespace ModelServe.Benchmarks;
 
 /// <summary>Products with quantised weights, and whole steps of a quantised checkpoint, beside the memory's read bandwidth.</summary>
-internal static unsafe class QuantizedTable
+internal static class QuantizedTable
 {
     private const long PoolBytes = 1L << 29;
     private const int PrefillTokens = 512;
@@ -83,7 +83,7 @@ internal static unsafe class QuantizedTable
         await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"  prefill {prefill:0}, {string.Join(", ", rates)} tokens/s"));
     }
 
-    private static string Figure(NativeBuffer weights, QuantizedShape shape, int count, int threads, int rounds, QuantizedPath path)
+    private static unsafe string Figure(NativeBuffer weights, QuantizedShape shape, int count, int threads, int rounds, QuantizedPath path)
     {
         using ActivationArena arena = new(ActivationArena.BytesFor(count, shape.Columns) + ActivationArena.BytesFor(count, shape.Rows));
         Activation x = arena.Carve(count, shape.Columns);

@@ -1,48 +1,70 @@
 using System.Runtime.CompilerServices;
 using Grpc.Core;
+using Grpc.Net.Client;
 using ModelServe.V1;
 
 namespace ModelServe.Client;
 
-/// <summary>A typed client of one ModelServe server. Thread-safe; the channel stays the caller's.</summary>
+/// <summary>A typed client of one ModelServe server. Thread-safe.</summary>
 /// <remarks>
-/// Streams are the server's events in order: Accepted, then Tokens, then Finished. A terminal Error is thrown as
-/// <see cref="ModelServeException"/>, a refused request as <see cref="RpcException"/>, whose details say field and limit.
-/// Leaving the enumeration early cancels the request on the server.
+/// Streams are the server's events in order: Accepted, then Tokens, then Finished. A refused request throws
+/// <see cref="RequestRefusedException"/>, a request that fails after it was accepted <see cref="ModelServeException"/>, one whose
+/// token is cancelled <see cref="OperationCanceledException"/>, and any other failure <see cref="RpcException"/>.
+/// Leaving the enumeration early cancels the request on the server. Refused requests are tried again as
+/// <see cref="ModelServeClientOptions.Retry"/> says.
 /// </remarks>
-public sealed class ModelServeClient
+public sealed class ModelServeClient : IDisposable
 {
     private readonly Inference.InferenceClient _inference;
     private readonly Models.ModelsClient _models;
     private readonly Control.ControlClient _control;
+    private readonly Calls _calls;
+    private readonly GrpcChannel? _owned;
 
-    /// <summary>A client over a channel, for example GrpcChannel.ForAddress("http://127.0.0.1:8001").</summary>
-    public ModelServeClient(ChannelBase channel)
-        : this(channel.CreateCallInvoker())
+    /// <summary>A client over a channel, for example GrpcChannel.ForAddress("http://127.0.0.1:8001"); the channel stays the caller's.</summary>
+    public ModelServeClient(ChannelBase channel, ModelServeClientOptions? options = null)
+        : this(channel.CreateCallInvoker(), options)
     {
     }
 
     /// <summary>A client over an invoker, for callers with interceptors.</summary>
-    public ModelServeClient(CallInvoker invoker)
+    public ModelServeClient(CallInvoker invoker, ModelServeClientOptions? options = null)
     {
         _inference = new Inference.InferenceClient(invoker);
         _models = new Models.ModelsClient(invoker);
         _control = new Control.ControlClient(invoker);
+        _calls = new Calls(options ?? new ModelServeClientOptions());
+        Admin = new ModelServeAdmin(invoker, _calls);
+    }
+
+    private ModelServeClient(GrpcChannel channel, ModelServeClientOptions options)
+        : this(channel.CreateCallInvoker(), options) => _owned = channel;
+
+    /// <summary>What needs the admin right.</summary>
+    public ModelServeAdmin Admin { get; }
+
+    /// <summary>A client with connections of its own, which end when it is disposed.</summary>
+    /// <param name="address">For example http://127.0.0.1:8001.</param>
+    /// <param name="options">How it behaves.</param>
+    public static ModelServeClient Connect(Uri address, ModelServeClientOptions? options = null)
+    {
+        ModelServeClientOptions settings = options ?? new ModelServeClientOptions();
+        return new ModelServeClient(settings.Open(address), settings);
     }
 
     /// <summary>Continues a prompt.</summary>
     /// <param name="request">Prompt and options.</param>
-    /// <param name="deadline">When the server ends the request, in UTC; null leaves it to the server's maximum.</param>
+    /// <param name="deadline">When the server ends the request, in UTC; null takes the options' timeout.</param>
     /// <param name="cancellationToken">Cancels the request on the server.</param>
     public IAsyncEnumerable<GenerationEvent> GenerateAsync(
         GenerateRequest request, DateTime? deadline = null, CancellationToken cancellationToken = default) =>
-        ReadAsync(token => _inference.Generate(request, Options(deadline, token)), cancellationToken);
+        EventsAsync(_calls.StreamAsync(call => _inference.Generate(request, call), deadline, cancellationToken), cancellationToken);
 
     /// <summary>Answers a conversation.</summary>
     /// <inheritdoc cref="GenerateAsync"/>
     public IAsyncEnumerable<GenerationEvent> ChatAsync(
         ChatRequest request, DateTime? deadline = null, CancellationToken cancellationToken = default) =>
-        ReadAsync(token => _inference.Chat(request, Options(deadline, token)), cancellationToken);
+        EventsAsync(_calls.StreamAsync(call => _inference.Chat(request, call), deadline, cancellationToken), cancellationToken);
 
     /// <summary>The text alone of a continued prompt, as it is generated.</summary>
     /// <inheritdoc cref="GenerateAsync"/>
@@ -58,32 +80,30 @@ public sealed class ModelServeClient
 
     /// <summary>Continues a prompt, answered once.</summary>
     /// <inheritdoc cref="GenerateAsync"/>
-    public async Task<GenerationResult> GenerateOnceAsync(
+    public Task<GenerationResult> GenerateOnceAsync(
         GenerateRequest request, DateTime? deadline = null, CancellationToken cancellationToken = default) =>
-        await _inference.GenerateUnaryAsync(request, Options(deadline, cancellationToken));
+        _calls.OnceAsync(call => _inference.GenerateUnaryAsync(request, call), deadline, cancellationToken);
 
     /// <summary>Answers a conversation, once.</summary>
     /// <inheritdoc cref="GenerateAsync"/>
-    public async Task<GenerationResult> ChatOnceAsync(
+    public Task<GenerationResult> ChatOnceAsync(
         ChatRequest request, DateTime? deadline = null, CancellationToken cancellationToken = default) =>
-        await _inference.ChatUnaryAsync(request, Options(deadline, cancellationToken));
+        _calls.OnceAsync(call => _inference.ChatUnaryAsync(request, call), deadline, cancellationToken);
 
     /// <summary>Token ids of a text or a conversation.</summary>
-    public async Task<TokenizeResponse> TokenizeAsync(
-        TokenizeRequest request, CancellationToken cancellationToken = default) =>
-        await _inference.TokenizeAsync(request, Options(null, cancellationToken));
+    public Task<TokenizeResponse> TokenizeAsync(TokenizeRequest request, CancellationToken cancellationToken = default) =>
+        _calls.OnceAsync(call => _inference.TokenizeAsync(request, call), null, cancellationToken);
 
     /// <summary>Text of token ids.</summary>
-    public async Task<string> DetokenizeAsync(
-        DetokenizeRequest request, CancellationToken cancellationToken = default) =>
-        (await _inference.DetokenizeAsync(request, Options(null, cancellationToken))).Text;
+    public async Task<string> DetokenizeAsync(DetokenizeRequest request, CancellationToken cancellationToken = default) =>
+        (await _calls.OnceAsync(call => _inference.DetokenizeAsync(request, call), null, cancellationToken)).Text;
 
-    /// <summary>The served models.</summary>
+    /// <summary>Every known model.</summary>
     public async Task<IReadOnlyList<Model>> ListModelsAsync(CancellationToken cancellationToken = default) =>
-        (await _models.ListAsync(new ListModelsRequest(), Options(null, cancellationToken))).Models;
+        (await _calls.OnceAsync(call => _models.ListAsync(new ListModelsRequest(), call), null, cancellationToken)).Models;
 
     /// <summary>One model; with no name, the only one that the server serves.</summary>
-    public async Task<Model> GetModelAsync(string? name = null, CancellationToken cancellationToken = default)
+    public Task<Model> GetModelAsync(string? name = null, CancellationToken cancellationToken = default)
     {
         var request = new GetModelRequest();
         if (name is not null)
@@ -91,16 +111,16 @@ public sealed class ModelServeClient
             request.Model = name;
         }
 
-        return await _models.GetAsync(request, Options(null, cancellationToken));
+        return _calls.OnceAsync(call => _models.GetAsync(request, call), null, cancellationToken);
     }
 
     /// <summary>The server itself.</summary>
-    public async Task<ServerInfoResponse> ServerInfoAsync(CancellationToken cancellationToken = default) =>
-        await _control.ServerInfoAsync(new ServerInfoRequest(), Options(null, cancellationToken));
+    public Task<ServerInfoResponse> ServerInfoAsync(CancellationToken cancellationToken = default) =>
+        _calls.OnceAsync(call => _control.ServerInfoAsync(new ServerInfoRequest(), call), null, cancellationToken);
 
     /// <summary>Ends a live request of any caller.</summary>
-    /// <exception cref="RpcException">No live request has that id (NOT_FOUND).</exception>
-    public async Task AbortAsync(string requestId, string? model = null, CancellationToken cancellationToken = default)
+    /// <exception cref="RequestRefusedException">No live request has that id.</exception>
+    public Task AbortAsync(string requestId, string? model = null, CancellationToken cancellationToken = default)
     {
         var request = new AbortRequest { RequestId = requestId };
         if (model is not null)
@@ -108,19 +128,16 @@ public sealed class ModelServeClient
             request.Model = model;
         }
 
-        await _control.AbortAsync(request, Options(null, cancellationToken));
+        return _calls.OnceAsync(call => _control.AbortAsync(request, call), null, cancellationToken);
     }
 
-    private static CallOptions Options(DateTime? deadline, CancellationToken cancellationToken) =>
-        new(deadline: deadline, cancellationToken: cancellationToken);
+    /// <inheritdoc/>
+    public void Dispose() => _owned?.Dispose();
 
-    private static async IAsyncEnumerable<GenerationEvent> ReadAsync(
-        Func<CancellationToken, AsyncServerStreamingCall<GenerationEvent>> start,
-        [EnumeratorCancellation] CancellationToken cancellationToken)
+    private static async IAsyncEnumerable<GenerationEvent> EventsAsync(
+        IAsyncEnumerable<GenerationEvent> events, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        // Disposing the call, which an early end of the enumeration does, resets its stream, and the server cancels.
-        using AsyncServerStreamingCall<GenerationEvent> call = start(cancellationToken);
-        await foreach (GenerationEvent message in call.ResponseStream.ReadAllAsync(cancellationToken))
+        await foreach (GenerationEvent message in events.WithCancellation(cancellationToken))
         {
             if (message.EventCase == GenerationEvent.EventOneofCase.Error)
             {

@@ -3,7 +3,7 @@ using ModelServe.V1;
 namespace ModelServe.Client;
 
 /// <summary>A request that was accepted and then failed: the terminal Error event of its stream.</summary>
-/// <remarks>A request that was not accepted fails with <see cref="Grpc.Core.RpcException"/> instead.</remarks>
+/// <remarks>A request that was not accepted fails with <see cref="RequestRefusedException"/> instead.</remarks>
 public sealed class ModelServeException : Exception
 {
     /// <summary>Without a message.</summary>

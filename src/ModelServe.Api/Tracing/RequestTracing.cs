@@ -14,10 +14,7 @@ namespace ModelServe.Api.Tracing;
 /// </remarks>
 internal sealed class RequestTracing(IHttpContextAccessor calls)
 {
-    /// <summary>Name of the activity source, for those who listen.</summary>
-    public const string SourceName = "ModelServe";
-
-    private static readonly ActivitySource Source = new(SourceName, SoftwareVersion.Version);
+    private static readonly ActivitySource Source = new(RequestSpans.SourceName, SoftwareVersion.Version);
 
     /// <summary>Starts the span of a request that has been read.</summary>
     /// <returns>Null when nobody listens, or when it is not sampled.</returns>

@@ -6,7 +6,7 @@ namespace ModelServe.Codec.Merging;
 /// <summary>Byte-pair encoding of one pre-token. Immutable but for its cache; thread-safe.</summary>
 internal sealed class BpeModel : ITokenModel
 {
-    private const int CacheSlots = 1 << 15;
+    private const int CacheSlots = 1 << 16;
 
     private readonly BpeVocabulary _vocabulary;
     private readonly MergeTable _merges;

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Numerics;
 
 namespace ModelServe.Codec.Merging;
 
@@ -27,20 +28,12 @@ internal static class SymbolMerger
         }
         while (count > 1)
         {
-            int best = 0;
-            long least = pairs[0];
-            for (int index = 1; index + 1 < count; index++)
-            {
-                if (pairs[index] < least)
-                {
-                    least = pairs[index];
-                    best = index;
-                }
-            }
+            long least = Least(pairs[..(count - 1)]);
             if (least == MergeTable.None)
             {
                 break;
             }
+            int best = pairs.IndexOf(least);
             ids[best] = (int)least;
             ids[(best + 2)..count].CopyTo(ids[(best + 1)..]);
             pairs[(best + 1)..(count - 1)].CopyTo(pairs[best..]);
@@ -55,6 +48,30 @@ internal static class SymbolMerger
             }
         }
         return count;
+    }
+
+    /// <summary>The least of some pairs.</summary>
+    private static long Least(ReadOnlySpan<long> pairs)
+    {
+        long least = pairs[0];
+        int index = 1;
+        if (pairs.Length >= Vector<long>.Count)
+        {
+            var lanes = new Vector<long>(pairs);
+            for (index = Vector<long>.Count; index + Vector<long>.Count <= pairs.Length; index += Vector<long>.Count)
+            {
+                lanes = Vector.Min(lanes, new Vector<long>(pairs[index..]));
+            }
+            for (int lane = 0; lane < Vector<long>.Count; lane++)
+            {
+                least = Math.Min(least, lanes[lane]);
+            }
+        }
+        for (; index < pairs.Length; index++)
+        {
+            least = Math.Min(least, pairs[index]);
+        }
+        return least;
     }
 
     /// <summary>O(n log n); for runs of any length.</summary>

@@ -10,7 +10,7 @@ namespace ModelServe.Codec.Merging;
 internal sealed class WordCache(int slots)
 {
     /// <summary>Longest word that is remembered, in chars.</summary>
-    public const int LongestWord = 48;
+    public const int LongestWord = 64;
 
     private readonly Entry?[] _entries = new Entry?[slots];
 

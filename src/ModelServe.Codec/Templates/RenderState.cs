@@ -65,11 +65,13 @@ internal sealed class RenderState(TemplateDict context, TemplateLimits limits, T
     /// <summary>Counts as many steps as elements are made or looked at.</summary>
     public void Charge(long steps)
     {
-        _steps += steps;
-        if (_steps > limits.MaxSteps)
+        // Compared with what is left, as the sum might not fit.
+        if (steps > limits.MaxSteps - _steps)
         {
             throw TooMuch("takes more than", nameof(TemplateLimits.MaxSteps), limits.MaxSteps);
         }
+
+        _steps += steps;
 
         if (_steps >= _nextTimeCheck)
         {

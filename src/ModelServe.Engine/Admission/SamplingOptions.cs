@@ -3,7 +3,7 @@ namespace ModelServe.Engine.Admission;
 /// <summary>How the next token of one sequence is chosen from its logits. Immutable; every value is resolved, none is "default".</summary>
 /// <remarks>
 /// Order of application (that of vLLM's sampler, which users compare with): raw logprobs are taken from the unmodified
-/// logits; then logit bias, minimum tokens (stop ids masked), repetition, frequency, presence penalty, temperature,
+/// logits; then logit bias, minimum tokens (stop ids masked), repetition, frequency, presence penalty, constraint, temperature,
 /// min-p, top-k, top-p, draw. Repetition covers prompt and output; frequency and presence cover the output only.
 /// The draw depends on (seed, position) alone, never on batch mates.
 /// </remarks>
@@ -47,6 +47,9 @@ public sealed record SamplingOptions
 
     /// <summary>The ids that end the sequence; used here only to mask them before <see cref="MinTokens"/>.</summary>
     public IReadOnlyList<int> StopTokenIds { get; init; } = [];
+
+    /// <summary>What the output must consist of; null for anything. Its mask is applied to the logits after everything else that changes them.</summary>
+    public ITokenConstraint? Constraint { get; init; }
 
     /// <summary>Whether the most likely token is taken instead of a draw.</summary>
     public bool IsGreedy => Temperature < 1e-5f;

@@ -6,7 +6,8 @@ namespace ModelServe.Engine.Planning;
 /// <summary>Decides which sequences feed how many tokens in the next step, and who gives up its blocks when they run out.</summary>
 /// <remarks>
 /// One rule without phases: a sequence feeds the tokens that are known or promised and not yet computed, clipped by its
-/// chunk limit and by what is left of the step's budget. Running sequences are served first, then waiting ones; nobody enters
+/// chunk limit and by what is left of the step's budget; beside sequences that generate, prompts share a budget of their own, so
+/// that they neither starve those nor hold them up. Running sequences are served first, then waiting ones; nobody enters
 /// in a step in which somebody was preempted or waits for quarantined blocks. A waiting sequence enters only with blocks for
 /// all its known tokens. Prefill, chunked prefill, prefix hits and decode are all this rule (after vLLM V1).
 /// A pure function of its state and the time it is told: equal arrivals give equal plans. Allocates nothing once warm.
@@ -22,6 +23,7 @@ internal sealed class StepPlanner
     private readonly long _ageLimitTicks;
     private long _lastRun;
     private int _budget;
+    private int _promptBudget;
     private int _cursor;
     private int _awaitedBlocks;
     private bool _preempted;
@@ -91,6 +93,7 @@ internal sealed class StepPlanner
     {
         _now = nowTicks;
         _budget = _geometry.MaxBatchedTokens;
+        _promptBudget = PromptBudget();
         _awaitedBlocks = 0;
         _preempted = false;
         if (Pause == PauseMode.Keep)
@@ -155,18 +158,17 @@ internal sealed class StepPlanner
                 continue;
             }
 
-            var tokens = Math.Min(Math.Min(sequence.Pending, _chunkTokens), _budget);
+            var tokens = Allowed(sequence);
             if (tokens > 0 && Secure(sequence, sequence.Computed + tokens))
             {
-                sequence.Planned = tokens;
-                _budget -= tokens;
+                Spend(sequence, tokens);
             }
         }
     }
 
     private void PlanWaiting()
     {
-        while (_budget > 0 && Running.FreeSlots > 0 && Waiting.First is { } sequence)
+        while (_budget > 0 && _promptBudget > 0 && Running.FreeSlots > 0 && Waiting.First is { } sequence)
         {
             // Looking the same prompt up again at every step is wasted while no block has come free.
             if (Running.Count > 0 && ReferenceEquals(sequence, _blockedHead) && Ledger.Pool.FreeCount <= _blockedFreeCount)
@@ -191,9 +193,38 @@ internal sealed class StepPlanner
 
             _blockedHead = null;
             EnterSlot(sequence);
-            sequence.Planned = Math.Min(Math.Min(sequence.Pending, _chunkTokens), _budget);
-            _budget -= sequence.Planned;
+            Spend(sequence, Allowed(sequence));
         }
+    }
+
+    // What all prompts together may feed: with nobody generating, everything.
+    private int PromptBudget()
+    {
+        if (_options.MixedPrefillTokens == 0)
+        {
+            return int.MaxValue;
+        }
+
+        var generating = 0;
+        foreach (var sequence in Running.All)
+        {
+            generating += sequence.Pending == 1 && !sequence.EndsInFlight(_geometry.MaxModelLength) ? 1 : 0;
+        }
+
+        return generating == 0 ? int.MaxValue : Math.Max(1, Math.Min(_options.MixedPrefillTokens, _geometry.MaxBatchedTokens - generating));
+    }
+
+    private int Allowed(Sequence sequence)
+    {
+        var tokens = Math.Min(Math.Min(sequence.Pending, _chunkTokens), _budget);
+        return sequence.Pending == 1 ? tokens : Math.Min(tokens, _promptBudget);
+    }
+
+    private void Spend(Sequence sequence, int tokens)
+    {
+        sequence.Planned = tokens;
+        _budget -= tokens;
+        _promptBudget -= sequence.Pending == 1 ? 0 : tokens;
     }
 
     private bool Secure(Sequence sequence, int positions)
@@ -257,6 +288,7 @@ internal sealed class StepPlanner
     {
         _preempted = true;
         _budget += victim.Planned;
+        _promptBudget += victim.Pending == 1 ? 0 : victim.Planned;
         victim.LostTokens = victim.Settled;
         LeaveSlot(victim);
         victim.Stream.Timings.Preemptions++;

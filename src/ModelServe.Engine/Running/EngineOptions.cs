@@ -24,6 +24,10 @@ public sealed record EngineOptions
     /// <summary>Most tokens that one sequence feeds in a step, so that a long prompt does not hold up the others; 0 has no such limit.</summary>
     public int ChunkTokens { get; init; }
 
+    /// <summary>Most prompt tokens that a step feeds, over all sequences, while one of them generates; 0 has no such limit.</summary>
+    /// <remarks>It bounds how much a prompt that arrives stretches the time between the tokens of those that are being answered.</remarks>
+    public int MixedPrefillTokens { get; init; }
+
     /// <summary>Preemptions after which a sequence is passed over while another can go, at least 1.</summary>
     public int MaxPreemptions { get; init; } = 4;
 
@@ -47,6 +51,7 @@ public sealed record EngineOptions
         Require(QueueRetryAfter > TimeSpan.Zero, nameof(QueueRetryAfter), "more than zero", QueueRetryAfter);
         Require(KvEventCapacity is >= 0 and <= 1 << 24, nameof(KvEventCapacity), "0..16777216", KvEventCapacity);
         Require(ChunkTokens >= 0 && ChunkTokens <= geometry.MaxBatchedTokens, nameof(ChunkTokens), $"0..{geometry.MaxBatchedTokens}", ChunkTokens);
+        Require(MixedPrefillTokens >= 0, nameof(MixedPrefillTokens), "at least 0", MixedPrefillTokens);
         Require(MaxPreemptions >= 1, nameof(MaxPreemptions), "at least 1", MaxPreemptions);
         Require(PreemptionAgeLimit > TimeSpan.Zero, nameof(PreemptionAgeLimit), "more than zero", PreemptionAgeLimit);
         Require(geometry.VocabularySize >= 1, nameof(geometry.VocabularySize), "at least 1", geometry.VocabularySize);

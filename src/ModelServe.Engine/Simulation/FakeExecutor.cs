@@ -20,6 +20,7 @@ public sealed class FakeExecutor : IStepExecutor
     private readonly int[][] _tokens;
     private readonly int[] _lengths;
     private readonly SamplingOptions[] _sampling;
+    private readonly ITokenConstraintFollower?[] _followers;
     private readonly Queue<(StepPlan Plan, ulong Checksum)> _inFlight = new();
     private readonly StepResult _result;
 
@@ -38,6 +39,7 @@ public sealed class FakeExecutor : IStepExecutor
         _tokens = new int[geometry.MaxSequences][];
         _lengths = new int[geometry.MaxSequences];
         _sampling = new SamplingOptions[geometry.MaxSequences];
+        _followers = new ITokenConstraintFollower?[geometry.MaxSequences];
         _result = new StepResult(geometry);
         for (var slot = 0; slot < geometry.MaxSequences; slot++)
         {
@@ -203,6 +205,11 @@ public sealed class FakeExecutor : IStepExecutor
         assignment.TokenIds.Span.CopyTo(_tokens[assignment.Slot]);
         _lengths[assignment.Slot] = assignment.TokenIds.Length;
         _sampling[assignment.Slot] = assignment.Sampling;
+        _followers[assignment.Slot] = assignment.Sampling.Constraint?.Follow();
+        foreach (var token in assignment.TokenIds.Span[assignment.PromptLength..])
+        {
+            _followers[assignment.Slot]?.Advance(token);
+        }
     }
 
     private void RunRow(StepPlan plan, int row)
@@ -257,7 +264,7 @@ public sealed class FakeExecutor : IStepExecutor
             return;
         }
 
-        var token = _nextToken(_tokens[slot].AsSpan(0, length));
+        var token = Constrained(slot, _nextToken(_tokens[slot].AsSpan(0, length)));
         _result.TokenIds[row] = token;
         _tokens[slot][length] = Math.Max(token, 0);
         _lengths[slot] = length + 1;
@@ -265,6 +272,29 @@ public sealed class FakeExecutor : IStepExecutor
         {
             FillLogprobs(row, token, top);
         }
+    }
+
+    // The token itself if it is allowed, else the next one up that is.
+    private int Constrained(int slot, int token)
+    {
+        if (_followers[slot] is not { } follower || token < 0)
+        {
+            return token;
+        }
+
+        var allowed = new uint[(Geometry.VocabularySize + 31) / 32];
+        if (!follower.FillMask(allowed))
+        {
+            return StepResult.Failed;
+        }
+
+        while ((allowed[token >> 5] >> (token & 31) & 1) == 0)
+        {
+            token = (token + 1) % Geometry.VocabularySize;
+        }
+
+        follower.Advance(token);
+        return token;
     }
 
     private void FillLogprobs(int row, int token, int top)

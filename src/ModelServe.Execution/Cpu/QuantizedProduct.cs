@@ -19,8 +19,8 @@ internal sealed unsafe class QuantizedProduct : IDisposable
     // Weights that all activations of a chunk pass over before the next come in: they stay in the second-level cache.
     private const int PassBytes = 256 << 10;
 
-    // How far ahead weights are fetched: what a thread reads in some hundred nanoseconds.
-    private const int AheadBytes = 2048;
+    // How far ahead weights are fetched: what a thread reads in some fifty nanoseconds. Twice as far is a fifth slower for small weights.
+    private const int AheadBytes = 1024;
 
     // A part's work, in the processor's cycles: bytes from memory at 5 a cycle, products at 48. Handing one over costs about 1,000.
     private const long PartCycles = 16_000;

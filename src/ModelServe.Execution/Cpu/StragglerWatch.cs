@@ -6,13 +6,12 @@ namespace ModelServe.Execution.Cpu;
 /// <remarks>
 /// When another program takes a processor, the thread on it stands still for whole time slices, milliseconds each, and every call
 /// that waits for its part stands still with it: a model makes a hundred calls a step, so it would run at a tenth of its speed on
-/// the processors that are left. Without that thread it runs at their full speed. The thread is tried again after a time that
-/// doubles while it goes on to hold calls up. Called by the pool's caller.
+/// the processors that are left. Without that thread it runs at their full speed. The thread is tried again after twice the time
+/// that it cost, and after a time that doubles while it goes on to hold calls up. Called by the pool's caller.
 /// </remarks>
 internal sealed class StragglerWatch(PoolWorker[] workers)
 {
     private static readonly long Patience = Stopwatch.Frequency / 1_000_000 * 300;
-    private static readonly long FirstAbsence = Stopwatch.Frequency / 1_000 * 10;
     private static readonly long LongestAbsence = Stopwatch.Frequency / 1_000 * 320;
 
     private readonly long[] _until = new long[workers.Length];
@@ -50,18 +49,19 @@ internal sealed class StragglerWatch(PoolWorker[] workers)
             // Who has counted its part as done but not yet noted the time is late too: nobody else is busy now.
             if (!workers[i].IsLeftOut && (workers[i].LastEnd > late || workers[i].IsBusy))
             {
-                LeaveOut(i);
+                LeaveOut(i, waitedFrom);
             }
         }
     }
 
-    private void LeaveOut(int i)
+    private void LeaveOut(int i, long waitedFrom)
     {
         var now = Stopwatch.GetTimestamp();
+        var first = 2 * (now - waitedFrom);
 
         // Good for as long as it was away: its lateness counts as the first again.
-        var relapsed = now - _until[i] < Math.Max(FirstAbsence, _absence[i]);
-        _absence[i] = relapsed ? Math.Clamp(2 * _absence[i], FirstAbsence, LongestAbsence) : FirstAbsence;
+        var relapsed = now - _until[i] < _absence[i];
+        _absence[i] = Math.Min(LongestAbsence, relapsed ? Math.Max(first, 2 * _absence[i]) : first);
         _until[i] = now + _absence[i];
         workers[i].IsLeftOut = true;
         Count++;

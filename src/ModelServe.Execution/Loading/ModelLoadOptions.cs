@@ -50,8 +50,11 @@ public sealed record ModelLoadOptions
     /// <summary>Which kernels multiply on a CPU.</summary>
     public CpuKernels CpuKernels { get; init; } = CpuKernels.Auto;
 
-    /// <summary>Threads that compute; null takes one a processor.</summary>
+    /// <summary>Threads that compute; null takes one a processor, and of a container's quota the whole ones.</summary>
     public int? Threads { get; init; }
+
+    /// <summary>Whether each computing thread keeps to one processor.</summary>
+    public bool PinThreads { get; init; }
 
     /// <summary>Bytes that the process may use; null takes what the system or its container allows.</summary>
     public long? MemoryBytes { get; init; }

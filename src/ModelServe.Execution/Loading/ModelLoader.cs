@@ -56,14 +56,14 @@ public static class ModelLoader
             var shape = MemoryPlan.Shape(
                 config, plan.Geometry.MaxSequences, plan.Geometry.MaxBatchedTokens, plan.Geometry.MaxModelLength);
             var kind = options.Ops == OpsKind.Auto ? OpsKind.Cpu : options.Ops;
-            ops = MakeOps(kind, shape, options.Threads ?? Environment.ProcessorCount, options.CpuKernels);
+            ops = MakeOps(kind, shape, Threads(options), options.CpuKernels, options.PinThreads);
             foreach (var matrix in weights.Matrices)
             {
                 ops.Adopt(matrix);
             }
 
             decoder = new CausalDecoder(config, shape, ops, weights, memory.Cache, memory.Rotary.Table);
-            var model = new LoadedModel(config, plan, kind, notes, new ModelRunner(decoder, plan.Geometry), decoder, ops, memory);
+            var model = new LoadedModel(config, plan, kind, DescribeKernels(options), notes, new ModelRunner(decoder, plan.Geometry), decoder, ops, memory);
             (memory, ops, decoder) = (null, null, null);
             return model;
         }
@@ -75,8 +75,18 @@ public static class ModelLoader
         }
     }
 
+    /// <summary>Which kernels multiply, and on how many threads, in a line.</summary>
+    /// <exception cref="ModelLoadException">The native kernels were asked for and cannot run.</exception>
+    public static string DescribeKernels(ModelLoadOptions options)
+    {
+        var features = options.Ops == OpsKind.Torch ? NativeCpuFeatures.None : Features(options.CpuKernels);
+        var kind = options.Ops == OpsKind.Torch ? "libtorch" : features == NativeCpuFeatures.None ? "C#" : $"native ({features}) and C#";
+        return $"{kind}, {Threads(options)} threads";
+    }
+
     /// <summary>The operations of a kind, for at most the given sizes.</summary>
-    internal static IOps MakeOps(OpsKind kind, OpsShape shape, int threads, CpuKernels kernels = CpuKernels.Auto)
+    internal static IOps MakeOps(
+        OpsKind kind, OpsShape shape, int threads, CpuKernels kernels = CpuKernels.Auto, bool pinThreads = false)
     {
         if (threads is < 1 or > 1024)
         {
@@ -86,10 +96,12 @@ public static class ModelLoader
         return kind switch
         {
             OpsKind.Torch => new TorchOps(threads),
-            OpsKind.Cpu => new CpuOps(shape, threads, Features(kernels)),
+            OpsKind.Cpu => new CpuOps(shape, threads, Features(kernels), pin: pinThreads),
             _ => throw new ModelLoadException($"ops: torch or cpu; got {kind}"),
         };
     }
+
+    private static int Threads(ModelLoadOptions options) => options.Threads ?? ProcessorShare.Whole();
 
     private static NativeCpuFeatures Features(CpuKernels kernels)
     {

@@ -2,7 +2,6 @@ using System.Runtime.InteropServices;
 using ModelServe.Execution.Checkpoints;
 using ModelServe.Execution.Cpu;
 using ModelServe.Execution.Memory;
-using ModelServe.Execution.Operations;
 using ModelServe.Execution.Quantization;
 
 namespace ModelServe.Execution.Loading;

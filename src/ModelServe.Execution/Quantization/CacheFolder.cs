@@ -1,4 +1,3 @@
-using ModelServe.Execution.Checkpoints;
 using ModelServe.Execution.Loading;
 using ModelServe.Execution.Native;
 
@@ -41,16 +40,19 @@ internal static class CacheFolder
             throw new ModelLoadException($"cache-dir: a folder that can be made; got {folder}: {exception.Message}", exception);
         }
 
-        var status = FileStatus.Of(folder, follow: false);
-        return status switch
-        {
-            null or { IsFolder: false } => throw new ModelLoadException($"cache-dir: a folder, and not a link to one; got {folder}"),
-            { IsOwn: false } => throw new ModelLoadException($"cache-dir: a folder of the user that runs this process; got {folder} of user {status.Owner}"),
-            { IsWritableByOthers: true } => throw new ModelLoadException(
-                $"cache-dir: a folder that only its owner may write (mode 0700); got {folder} with mode 0{Convert.ToString(status.Mode & 0xFFF, 8)}"),
-            _ => folder,
-        };
+        return Refusal(FileStatus.Of(folder, follow: false)) is { } refusal
+            ? throw new ModelLoadException($"cache-dir: {refusal}; got {folder}")
+            : folder;
     }
+
+    /// <summary>What is wrong with a folder of this status; null if nothing is.</summary>
+    internal static string? Refusal(FileStatus? status) => status switch
+    {
+        null or { IsFolder: false } => "a folder, and not a link to one",
+        { IsOwn: false } => $"a folder of the user that runs this process, not of user {status.Owner}",
+        { IsWritableByOthers: true } => $"a folder that only its owner may write (mode 0700, not 0{Convert.ToString(status.Mode & 0xFFF, 8)})",
+        _ => null,
+    };
 
     private static string Default()
     {

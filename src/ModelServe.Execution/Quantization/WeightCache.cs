@@ -63,18 +63,24 @@ internal sealed class WeightCache
         var unfinished = _path + ".unfinished";
         try
         {
-            using (var file = new FileStream(unfinished, new FileStreamOptions
+            var options = new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 0 };
+            if (!OperatingSystem.IsWindows())
             {
-                Mode = FileMode.OpenOrCreate,
-                Access = FileAccess.Write,
-                Share = FileShare.None,
-                BufferSize = 0,
-                UnixCreateMode = OwnerReadsAndWrites,
-            }))
+                options.UnixCreateMode = OwnerReadsAndWrites;
+            }
+
+            using var file = new FileStream(unfinished, options);
+            try
             {
                 file.SetLength(0);
                 WeightCacheFile.Write(file.SafeFileHandle, new WeightCacheHeader(_key, memory.Bytes, [], kept, losses), memory, threads);
                 File.Move(unfinished, _path, overwrite: true);
+            }
+            catch (IOException)
+            {
+                // A full disk gets its space back.
+                File.Delete(unfinished);
+                throw;
             }
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)

@@ -8,6 +8,8 @@ namespace ModelServe.Execution.Sampling;
 internal sealed class SlotSampling
 {
     private readonly Dictionary<int, int> _outputCounts = [];
+    private ITokenConstraintFollower? _follower;
+    private uint[] _allowed = [];
 
     /// <summary>How tokens are chosen.</summary>
     public SamplingOptions Options { get; private set; } = SamplingOptions.Greedy;
@@ -25,8 +27,18 @@ internal sealed class SlotSampling
     {
         Options = assignment.Sampling;
         PromptLength = assignment.PromptLength;
-        ChangesLogits = Options.HasPenalties || Options.LogitBias.Count > 0 || (Options.MinTokens > 0 && Options.StopTokenIds.Count > 0);
+        ChangesLogits = Options.HasPenalties || Options.LogitBias.Count > 0 || (Options.MinTokens > 0 && Options.StopTokenIds.Count > 0)
+            || Options.Constraint is not null;
         _outputCounts.Clear();
+        _follower = Options.Constraint?.Follow();
+        if (_follower is not null)
+        {
+            foreach (var id in assignment.TokenIds.Span[assignment.PromptLength..])
+            {
+                _follower.Advance(id);
+            }
+        }
+
         if (!Options.HasPenalties)
         {
             return;
@@ -41,12 +53,18 @@ internal sealed class SlotSampling
 
         foreach (var id in tokens[assignment.PromptLength..])
         {
-            Record(id);
+            Count(id);
         }
     }
 
     /// <summary>A token joined the output.</summary>
     public void Record(int id)
+    {
+        _follower?.Advance(id);
+        Count(id);
+    }
+
+    private void Count(int id)
     {
         if (Options.HasPenalties)
         {
@@ -77,6 +95,45 @@ internal sealed class SlotSampling
             var logit = logits[id];
             logit = logit > 0 ? logit / Options.RepetitionPenalty : logit * Options.RepetitionPenalty;
             logits[id] = count == 0 ? logit : logit - (count * Options.FrequencyPenalty) - Options.PresencePenalty;
+        }
+
+        if (_follower is not null)
+        {
+            Mask(_follower, logits);
+        }
+    }
+
+    // Where nothing is allowed every logit becomes minus infinity, which fails this sequence alone.
+    private void Mask(ITokenConstraintFollower follower, Span<float> logits)
+    {
+        if (_allowed.Length * 32 < logits.Length)
+        {
+            _allowed = new uint[(logits.Length + 31) / 32];
+        }
+
+        if (!follower.FillMask(_allowed))
+        {
+            logits.Fill(float.NegativeInfinity);
+            return;
+        }
+
+        for (var word = 0; word * 32 < logits.Length; word++)
+        {
+            var bits = _allowed[word];
+            var part = logits[(word * 32)..Math.Min((word * 32) + 32, logits.Length)];
+            if (bits == 0)
+            {
+                part.Fill(float.NegativeInfinity);
+                continue;
+            }
+
+            for (var i = 0; i < part.Length && bits != uint.MaxValue; i++)
+            {
+                if ((bits >> i & 1) == 0)
+                {
+                    part[i] = float.NegativeInfinity;
+                }
+            }
         }
     }
 }

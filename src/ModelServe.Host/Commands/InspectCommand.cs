@@ -19,12 +19,14 @@ internal sealed class InspectCommand : Command
         : base("inspect", "Show a checkpoint's architecture, parameters and memory plan without loading it")
     {
         Arguments.Add(_directory);
-        _modelOptions.AddTo(this);
+        _modelOptions.AddTo(this, loadsWeights: false);
         SetAction(parsed =>
         {
             string directory = ShippedModels.Resolve(parsed.GetValue(_directory)!);
-            (ModelConfig config, MemoryPlan plan) = ModelLoader.Inspect(directory, _modelOptions.Read(parsed).ToLoadOptions());
+            ModelLoadOptions options = _modelOptions.Read(parsed).ToLoadOptions();
+            (ModelConfig config, MemoryPlan plan) = ModelLoader.Inspect(directory, options);
             Write(Console.Out, config, plan);
+            Console.Out.WriteLine($"{"kernels",-18}{ModelLoader.DescribeKernels(options)}");
             return 0;
         });
     }

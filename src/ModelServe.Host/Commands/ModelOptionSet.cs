@@ -20,8 +20,13 @@ internal sealed class ModelOptionSet
     private readonly Option<int?> _maxRunning = new("--max-running") { Description = "sequences that run at once (default 64, on a GPU 256)" };
     private readonly Option<int?> _maxBatchedTokens = new("--max-batched-tokens") { Description = "tokens that one step feeds at most (default 512, on a GPU 8192)" };
 
-    /// <summary>Adds the options to a command.</summary>
-    public void AddTo(Command command)
+    private readonly Option<int?> _mixedPrefillTokens = new("--mixed-prefill-tokens") { Description = "prompt tokens that one step feeds while others are answered; 0 for no such limit (default on a CPU: 32)" };
+    private readonly Option<int?> _cpuThreads = new("--cpu-threads") { Description = "threads that compute on a CPU (default: one a processor, whole ones of a container's quota)" };
+    private readonly Option<string> _cpuKernels = new("--cpu-kernels") { Description = "auto, native (the C library's) or managed (C# alone)", DefaultValueFactory = _ => "auto" };
+    private readonly Option<bool> _pinThreads = new("--pin-threads") { Description = "keep each computing thread on one processor; only where nothing else runs" };
+
+    /// <summary>Adds the options to a command; to one that loads no weights, all but the cache's.</summary>
+    public void AddTo(Command command, bool loadsWeights = true)
     {
         _device.Validators.Add(result => Require(result, _device, IsDevice, "auto, cpu, cuda or cuda:N"));
         _dtype.Validators.Add(result => Require(result, _dtype, value => value is "auto" or "float32" or "bfloat16", "auto, float32 or bfloat16"));
@@ -36,9 +41,23 @@ internal sealed class ModelOptionSet
         AddRange(_maxModelLength, 2, 1 << 20);
         AddRange(_maxRunning, 1, 4096);
         AddRange(_maxBatchedTokens, 1, 1 << 16);
-        foreach (Option option in new Option[] { _device, _dtype, _kvDType, _gpuMemory, _kernelLibrary, _quantize, _quantizeHead, _cacheDirectory, _maxModelLength, _kvMemory, _maxRunning, _maxBatchedTokens })
+        AddRange(_mixedPrefillTokens, 0, 1 << 16);
+        AddRange(_cpuThreads, 1, 1024);
+        _cpuKernels.Validators.Add(result => Require(result, _cpuKernels, value => value is "auto" or "native" or "managed", "auto, native or managed"));
+        Option[] cpu = [_mixedPrefillTokens, _cpuThreads, _cpuKernels, _pinThreads];
+        foreach (Option option in cpu)
         {
             command.Options.Add(option);
+        }
+
+        foreach (Option option in new Option[] { _device, _dtype, _kvDType, _gpuMemory, _kernelLibrary, _quantize, _quantizeHead, _maxModelLength, _kvMemory, _maxRunning, _maxBatchedTokens })
+        {
+            command.Options.Add(option);
+        }
+
+        if (loadsWeights)
+        {
+            command.Options.Add(_cacheDirectory);
         }
     }
 
@@ -67,6 +86,10 @@ internal sealed class ModelOptionSet
             KvMemoryBytes = parsed.GetValue(_kvMemory),
             MaxRunning = parsed.GetValue(_maxRunning) ?? maxRunning ?? defaults.MaxRunning,
             MaxBatchedTokens = parsed.GetValue(_maxBatchedTokens) ?? defaults.MaxBatchedTokens,
+            MixedPrefillTokens = parsed.GetValue(_mixedPrefillTokens),
+            CpuThreads = parsed.GetValue(_cpuThreads),
+            CpuKernels = parsed.GetValue(_cpuKernels) ?? defaults.CpuKernels,
+            PinThreads = parsed.GetValue(_pinThreads),
         };
     }
 

@@ -21,6 +21,8 @@ internal sealed class ServeCommand : Command
     private readonly Option<double?> _stepTimeout = new("--step-timeout") { Description = "seconds after which a step that has not returned is given up, and its model with it; 0 never (default 300)" };
     private readonly Option<double?> _failureGrace = new("--failure-grace") { Description = "seconds after which the process ends, with exit code 3, once a model has failed (default 5)" };
     private readonly Option<bool> _stayOnFailure = new("--stay-on-failure") { Description = "do not end the process when a model has failed" };
+    private readonly Option<Uri?> _otlpEndpoint = new("--otlp-endpoint") { Description = "http(s) address of an OpenTelemetry collector that gets a span of each request over gRPC (default: none, nothing is sent)", CustomParser = ParseCollector };
+    private readonly Option<double?> _traceRatio = new("--trace-ratio") { Description = "share of the requests without a traceparent that are traced, 0 to 1 (default 1)" };
     private readonly Option<double?> _maxRequestTime = new("--max-request-time") { Description = "seconds after which any request ends (default 600)" };
     private readonly Option<bool> _allowInsecureRemote = new("--allow-insecure-remote") { Description = "listen beyond loopback although nothing encrypts or authenticates" };
     private readonly Option<string[]> _modelRoots = new("--model-root") { Description = "DIR below which models may be loaded by request; repeatable" };
@@ -43,8 +45,9 @@ internal sealed class ServeCommand : Command
         ModelOptionSet.AddRange(_drainDelay, 0.0, 3_600.0);
         ModelOptionSet.AddRange(_stepTimeout, 0.0, 86_400.0);
         ModelOptionSet.AddRange(_failureGrace, 0.0, 3_600.0);
+        ModelOptionSet.AddRange(_traceRatio, 0.0, 1.0);
         ModelOptionSet.AddRange(_maxRequestTime, 0.001, 604_800.0);
-        foreach (Option option in new Option[] { _models, _grpc, _http, _maxQueued, _maxQueuedTokens, _drainTimeout, _drainDelay, _stepTimeout, _failureGrace, _stayOnFailure, _maxRequestTime, _allowInsecureRemote, _modelRoots, _facades })
+        foreach (Option option in new Option[] { _models, _grpc, _http, _maxQueued, _maxQueuedTokens, _drainTimeout, _drainDelay, _stepTimeout, _failureGrace, _stayOnFailure, _otlpEndpoint, _traceRatio, _maxRequestTime, _allowInsecureRemote, _modelRoots, _facades })
         {
             Options.Add(option);
         }
@@ -101,6 +104,8 @@ internal sealed class ServeCommand : Command
             DrainDelay = TimeSpan.FromSeconds(parsed.GetValue(_drainDelay) ?? 0),
             StepTimeout = (parsed.GetValue(_stepTimeout) ?? 300) is > 0 and var seconds ? TimeSpan.FromSeconds(seconds) : Timeout.InfiniteTimeSpan,
             FailureGrace = parsed.GetValue(_stayOnFailure) ? null : TimeSpan.FromSeconds(parsed.GetValue(_failureGrace) ?? 5),
+            OtlpEndpoint = parsed.GetValue(_otlpEndpoint),
+            TraceRatio = parsed.GetValue(_traceRatio) ?? 1,
             MaxRequestTime = TimeSpan.FromSeconds(parsed.GetValue(_maxRequestTime) ?? 600),
             AllowInsecureRemote = parsed.GetValue(_allowInsecureRemote),
             ModelRoots = parsed.GetValue(_modelRoots) ?? [],
@@ -139,6 +144,18 @@ internal sealed class ServeCommand : Command
         DefaultValueFactory = _ => ListenAddress.TryParse(standard, out ListenAddress? address) ? address! : throw new FormatException(standard),
         CustomParser = result => Parse(name, result),
     };
+
+    private static Uri? ParseCollector(ArgumentResult result)
+    {
+        string text = result.Tokens.Count > 0 ? result.Tokens[0].Value : "";
+        if (Uri.TryCreate(text, UriKind.Absolute, out Uri? address) && (address.Scheme == "http" || address.Scheme == "https"))
+        {
+            return address;
+        }
+
+        result.AddError($"--otlp-endpoint: expected an address such as http://127.0.0.1:4317; got '{text}'");
+        return null;
+    }
 
     private static ListenAddress? Parse(string name, ArgumentResult result)
     {

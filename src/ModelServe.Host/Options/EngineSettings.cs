@@ -48,6 +48,18 @@ internal sealed record EngineSettings
     /// <summary>Tokens that one step feeds at most.</summary>
     public int MaxBatchedTokens { get; init; } = 512;
 
+    /// <summary>Prompt tokens that one step feeds beside answers at most; 0 has no such limit, null takes what suits the device.</summary>
+    public int? MixedPrefillTokens { get; init; }
+
+    /// <summary>Threads that compute on a CPU; null takes one a processor that this process may use.</summary>
+    public int? CpuThreads { get; init; }
+
+    /// <summary>auto, native or managed: which kernels multiply on a CPU.</summary>
+    public string CpuKernels { get; init; } = "auto";
+
+    /// <summary>Whether each computing thread keeps to one processor.</summary>
+    public bool PinThreads { get; init; }
+
     /// <summary>Requests that wait at most.</summary>
     public int MaxQueued { get; init; } = 1024;
 

@@ -7,6 +7,10 @@ namespace ModelServe.Host.Options;
 /// <summary>What the settings mean to the loader and to the scheduler.</summary>
 internal static class EngineSettingsMapping
 {
+    // From so many rows on a CPU is bound by arithmetic and no longer by memory: larger portions of a prompt are hardly faster and
+    // only stretch the time between the tokens of answers.
+    private const int CpuMixedPrefillTokens = 32;
+
     /// <summary>For <see cref="ModelLoader"/>.</summary>
     public static ModelLoadOptions ToLoadOptions(this EngineSettings settings) => new()
     {
@@ -42,13 +46,22 @@ internal static class EngineSettingsMapping
         MaxModelLength = settings.MaxModelLength,
         KvMemoryBytes = settings.KvMemoryBytes,
         MemoryBytes = settings.MemoryBytes is { } given ? given : settings.ModelsSharingMemory == 1 ? null : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / settings.ModelsSharingMemory,
+        Threads = settings.CpuThreads,
+        PinThreads = settings.PinThreads,
+        CpuKernels = settings.CpuKernels switch
+        {
+            "native" => CpuKernels.Native,
+            "managed" => CpuKernels.Managed,
+            _ => CpuKernels.Auto,
+        },
         MaxSequences = settings.MaxRunning,
         MaxBatchedTokens = Math.Max(settings.MaxBatchedTokens, settings.MaxRunning),
     };
 
-    /// <summary>For <see cref="EngineLoop"/>.</summary>
-    public static EngineOptions ToEngineOptions(this EngineSettings settings) => new()
+    /// <summary>For <see cref="EngineLoop"/>, with a model whose operations are of that kind.</summary>
+    public static EngineOptions ToEngineOptions(this EngineSettings settings, OpsKind ops) => new()
     {
+        MixedPrefillTokens = settings.MixedPrefillTokens ?? (ops is OpsKind.Cpu or OpsKind.Torch ? CpuMixedPrefillTokens : 0),
         MaxQueuedRequests = settings.MaxQueued,
         MaxQueuedTokens = settings.MaxQueuedTokens,
     };

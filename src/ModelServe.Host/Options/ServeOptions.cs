@@ -35,6 +35,12 @@ internal sealed record ServeOptions
     /// <summary>How long after a model has failed the process ends; null keeps it.</summary>
     public TimeSpan? FailureGrace { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>The OpenTelemetry collector that gets a span of each request, over gRPC; null sends nothing anywhere.</summary>
+    public Uri? OtlpEndpoint { get; init; }
+
+    /// <summary>Share of the requests without a traceparent that are traced, in [0, 1].</summary>
+    public double TraceRatio { get; init; } = 1;
+
     /// <summary>Upper bound of every request's time, and the deadline of one that names none.</summary>
     public TimeSpan MaxRequestTime { get; init; } = TimeSpan.FromMinutes(10);
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using ModelServe.Api.Health;
@@ -12,7 +11,7 @@ namespace ModelServe.Host.Serving;
 /// their terminal events and health watchers their change. If the orderly end itself hangs, the process is killed.
 /// </remarks>
 internal sealed partial class FailureExit(
-    EngineFailure failure, ServerDrain drain, IHostApplicationLifetime application, ServeOptions options, TimeProvider time, ILogger<FailureExit> logger)
+    EngineFailure failure, ServerDrain drain, IHostApplicationLifetime application, ServeOptions options, LastResort last, TimeProvider time, ILogger<FailureExit> logger)
     : BackgroundService
 {
     /// <summary>What the process returns after a failure.</summary>
@@ -41,8 +40,7 @@ internal sealed partial class FailureExit(
             return;
         }
 
-        ITimer last = time.CreateTimer(static _ => Process.GetCurrentProcess().Kill(), null, OrderlyEnd, Timeout.InfiniteTimeSpan);
-        application.ApplicationStopped.Register(static state => GC.KeepAlive(state), last);
+        last.Arm(OrderlyEnd);
         // Requests of the other models end with their terminal event, not with a broken connection.
         drain.Begin();
         drain.EndRequests();

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -61,7 +62,9 @@ internal static class ServerProcess
         builder.Services.AddModelServeApi(new ModelCatalog(models), api);
         builder.Services.AddSingleton<IModelLoader>(hosted);
         builder.Services.AddSingleton<IHostLifetime, GracefulDrain>();
+        builder.Services.AddSingleton(new LastResort(Process.GetCurrentProcess().Kill, time));
         builder.Services.AddHostedService<FailureExit>();
+        TraceExport.AddTo(builder.Services, options);
         // The drain has let requests finish or has ended them; whatever connection is left after it gets no more time.
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenModelServe(EndPoint(options.Grpc), EndPoint(options.Http), api));

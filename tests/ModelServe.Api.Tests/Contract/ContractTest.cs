@@ -23,8 +23,14 @@ public abstract class ContractTest : WireTest, IDisposable
 
     public void Dispose()
     {
-        Directory.Delete(Root, recursive: true);
+        Dispose(true);
         GC.SuppressFinalize(this);
+    }
+
+    protected virtual void Dispose(bool disposing)
+    {
+        Loader.Dispose();
+        Directory.Delete(Root, recursive: true);
     }
 
     protected Task<WireServer> StartLoadingAsync(params FakeModel[] models) => WireServer.StartAsync(
@@ -55,7 +61,7 @@ public abstract class ContractTest : WireTest, IDisposable
 
     protected static async Task<RpcException> FailsAsync<T>(AsyncServerStreamingCall<T> call, StatusCode code)
     {
-        RpcException exception = await Assert.ThrowsAsync<RpcException>(() => ReadAllAsync(call));
+        RpcException exception = await Assert.ThrowsAnyAsync<RpcException>(() => ReadAllAsync(call));
         Assert.Equal(code, exception.StatusCode);
         return exception;
     }

@@ -78,7 +78,7 @@ public sealed class KServeFacadeTests(SyntheticCheckpoint checkpoint) : WireTest
         {
             ModelInferRequest request = Request(raw: false);
             set(request);
-            RpcException refused = await Assert.ThrowsAsync<RpcException>(
+            RpcException refused = await Assert.ThrowsAnyAsync<RpcException>(
                 () => Client(server).ModelInferAsync(request, cancellationToken: Token).ResponseAsync);
             Assert.Equal((field, StatusCode.InvalidArgument), (field, refused.StatusCode));
             Assert.Equal(field, Assert.Single(refused.GetRpcStatus()!.GetDetail<BadRequest>()!.FieldViolations).Field);
@@ -114,5 +114,5 @@ public sealed class KServeFacadeTests(SyntheticCheckpoint checkpoint) : WireTest
     }
 
     private static async Task<StatusCode> CodeAsync<T>(AsyncUnaryCall<T> call) =>
-        (await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync)).StatusCode;
+        (await Assert.ThrowsAnyAsync<RpcException>(() => call.ResponseAsync)).StatusCode;
 }

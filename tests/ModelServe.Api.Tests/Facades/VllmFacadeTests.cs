@@ -82,7 +82,7 @@ public sealed class VllmFacadeTests(SyntheticCheckpoint checkpoint) : WireTest(c
             Assert.Contains(field, refused.Status.Detail, StringComparison.Ordinal);
         }
 
-        RpcException embed = await Assert.ThrowsAsync<RpcException>(
+        RpcException embed = await Assert.ThrowsAnyAsync<RpcException>(
             () => Client(server).EmbedAsync(new EmbedRequest(), cancellationToken: Token).ResponseAsync);
         Assert.Equal(StatusCode.Unimplemented, embed.StatusCode);
     }
@@ -165,7 +165,7 @@ public sealed class VllmFacadeTests(SyntheticCheckpoint checkpoint) : WireTest(c
         Assert.Equal(
             ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"], zip.Entries.Select(entry => entry.Name));
         ZipArchiveEntry tokenizer = zip.GetEntry("tokenizer.json")!;
-        using var reader = new StreamReader(tokenizer.Open());
+        using var reader = new StreamReader(await tokenizer.OpenAsync(Token));
         Assert.Equal(await File.ReadAllTextAsync(Path.Combine(Checkpoint.Folder, "tokenizer.json"), Token), await reader.ReadToEndAsync(Token));
     }
 
@@ -200,7 +200,7 @@ public sealed class VllmFacadeTests(SyntheticCheckpoint checkpoint) : WireTest(c
         using var first = new FakeModel();
         using var second = new FakeModel(context: 64);
         await using WireServer server = await StartAsync(null, first, second);
-        RpcException refused = await Assert.ThrowsAsync<RpcException>(
+        RpcException refused = await Assert.ThrowsAnyAsync<RpcException>(
             () => Client(server).GetModelInfoAsync(new GetModelInfoRequest(), cancellationToken: Token).ResponseAsync);
         Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
         GetModelInfoResponse named = await Client(server).GetModelInfoAsync(
@@ -212,7 +212,7 @@ public sealed class VllmFacadeTests(SyntheticCheckpoint checkpoint) : WireTest(c
     public async Task A_facade_that_is_switched_off_is_unimplemented()
     {
         await using WireServer server = await StartAsync(new ApiOptions { Facades = FacadeSet.KServe });
-        RpcException refused = await Assert.ThrowsAsync<RpcException>(
+        RpcException refused = await Assert.ThrowsAnyAsync<RpcException>(
             () => Client(server).HealthCheckAsync(new HealthCheckRequest(), cancellationToken: Token).ResponseAsync);
         Assert.Equal(StatusCode.Unimplemented, refused.StatusCode);
     }
@@ -247,5 +247,5 @@ public sealed class VllmFacadeTests(SyntheticCheckpoint checkpoint) : WireTest(c
     }
 
     private static Task<RpcException> FailsAsync<T>(AsyncServerStreamingCall<T> call) =>
-        Assert.ThrowsAsync<RpcException>(() => ReadAllAsync(call));
+        Assert.ThrowsAnyAsync<RpcException>(() => ReadAllAsync(call));
 }

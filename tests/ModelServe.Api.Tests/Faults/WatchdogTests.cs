@@ -73,12 +73,12 @@ public sealed class WatchdogTests(SyntheticCheckpoint checkpoint) : WireTest(che
         await using WireServer server = await StartAsync(Strict, fake);
         Task<GenerationResult> call = server.Client.GenerateOnceAsync(Prompt(500), cancellationToken: Token);
         await WireServer.EventuallyAsync(() => server.Status.GeneratedTokens > 5, "it runs");
-        await fake.Engine.PauseAsync(PauseMode.Keep, Token);
+        await fake.Engine.PauseAsync(Engine.Running.PauseMode.Keep, Token);
         long steps = server.Status.Steps;
         await Task.Delay(TimeSpan.FromMilliseconds(500), TimeProvider.System, Token);
         Assert.Equal(steps, server.Status.Steps);
         Assert.Equal(HttpStatusCode.OK, await HttpAsync(server, "/health/progress"));
-        await fake.Engine.PauseAsync(PauseMode.None, Token);
+        await fake.Engine.PauseAsync(Engine.Running.PauseMode.None, Token);
         Assert.Equal(500, (await call).Output.TokenIds.Count);
     }
 

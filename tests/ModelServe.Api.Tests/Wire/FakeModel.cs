@@ -1,4 +1,5 @@
 using System.Text;
+using ModelServe.Codec.ToolCalls;
 using ModelServe.Engine.Running;
 using ModelServe.Engine.Simulation;
 
@@ -13,15 +14,19 @@ public sealed class FakeModel : IDisposable
     private byte[]? _script;
 
     public FakeModel(
-        int context = 512, int blocks = 256, int slots = 8, int depth = 1, EngineOptions? options = null, int logitWidth = SyntheticCheckpoint.VocabularySize)
+        int context = 512, int blocks = 256, int slots = 8, int depth = 1, EngineOptions? options = null, int logitWidth = SyntheticCheckpoint.VocabularySize,
+        TimeProvider? time = null)
     {
         var geometry = new ExecutorGeometry(logitWidth, context, 16, blocks + 1, slots, 256);
         _executor = new FakeExecutor(geometry, depth, Next) { Collecting = _ => BeforeStep() };
-        _engine = new EngineLoop(_executor, options ?? new EngineOptions(), TimeProvider.System);
+        _engine = new EngineLoop(_executor, options ?? new EngineOptions(), time ?? TimeProvider.System);
         _engine.Start();
     }
 
     public IEngine Engine => _engine;
+
+    /// <summary>The form in which the model is said to write calls and reasoning.</summary>
+    public AnswerFormat Answers { get; init; } = AnswerFormat.None;
 
     /// <summary>Fails the next step with that message.</summary>
     public string? Failure { get; set; }
@@ -31,6 +36,9 @@ public sealed class FakeModel : IDisposable
 
     /// <summary>What the model writes next, whatever the prefix; null keeps to the rule.</summary>
     public int? ForcedToken { get; set; }
+
+    /// <summary>First letter of the prompts whose numbers are not finite.</summary>
+    public char? FailsPromptOf { get; set; }
 
     /// <summary>
     /// What the model writes after a prompt that ends with <see cref="SyntheticCheckpoint.Begin"/> or a line break, then its end
@@ -56,6 +64,11 @@ public sealed class FakeModel : IDisposable
 
     private int Next(ReadOnlySpan<int> prefix)
     {
+        if (FailsPromptOf is { } letter && prefix[0] == letter)
+        {
+            return StepResult.Failed;
+        }
+
         if (ForcedToken is { } forced)
         {
             return forced;

@@ -23,7 +23,7 @@ public sealed class OverloadTests(SyntheticCheckpoint checkpoint) : WireTest(che
         using AsyncServerStreamingCall<GenerationEvent> waiting = server.Inference.Generate(Prompt(), cancellationToken: Token);
         Assert.True(await waiting.ResponseStream.MoveNext(Token));
 
-        RpcException exception = await Assert.ThrowsAsync<RpcException>(
+        RpcException exception = await Assert.ThrowsAnyAsync<RpcException>(
             () => server.Client.GenerateOnceAsync(Prompt(), cancellationToken: Token));
         Assert.Equal(StatusCode.ResourceExhausted, exception.StatusCode);
         Assert.Equal("1000", exception.Trailers.GetValue("grpc-retry-pushback-ms"));
@@ -42,7 +42,7 @@ public sealed class OverloadTests(SyntheticCheckpoint checkpoint) : WireTest(che
         using AsyncServerStreamingCall<GenerationEvent> waiting = server.Inference.Generate(Prompt(), cancellationToken: Token);
         Assert.True(await waiting.ResponseStream.MoveNext(Token));
 
-        RpcException exception = await Assert.ThrowsAsync<RpcException>(
+        RpcException exception = await Assert.ThrowsAnyAsync<RpcException>(
             () => server.Client.GenerateOnceAsync(Prompt(text: new string('p', 30)), cancellationToken: Token));
         Assert.Equal(StatusCode.ResourceExhausted, exception.StatusCode);
         Assert.Equal("QUEUED_TOKENS_FULL", exception.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Reason);
@@ -88,7 +88,7 @@ public sealed class OverloadTests(SyntheticCheckpoint checkpoint) : WireTest(che
         await WireServer.EventuallyAsync(() => server.Drain.LiveRequestCount == 1, "one runs");
         server.Drain.Begin();
 
-        RpcException exception = await Assert.ThrowsAsync<RpcException>(
+        RpcException exception = await Assert.ThrowsAnyAsync<RpcException>(
             () => server.Client.GenerateOnceAsync(Prompt(), cancellationToken: Token));
         Assert.Equal(StatusCode.Unavailable, exception.StatusCode);
         Assert.Equal("0", exception.Trailers.GetValue("grpc-retry-pushback-ms"));
@@ -145,7 +145,7 @@ public sealed class OverloadTests(SyntheticCheckpoint checkpoint) : WireTest(che
 
         Assert.True(await watch.ResponseStream.MoveNext(Token));
         Assert.Equal(ServingStatus.NotServing, watch.ResponseStream.Current.Status);
-        RpcException exception = await Assert.ThrowsAsync<RpcException>(
+        RpcException exception = await Assert.ThrowsAnyAsync<RpcException>(
             () => server.Client.GenerateOnceAsync(Prompt(), cancellationToken: Token));
         Assert.Equal(StatusCode.Unavailable, exception.StatusCode);
         Assert.DoesNotContain("secret", exception.ToString(), StringComparison.Ordinal);
@@ -162,7 +162,7 @@ public sealed class OverloadTests(SyntheticCheckpoint checkpoint) : WireTest(che
         server.Fake.ForcedToken = StepResult.Failed;
         Error error = Assert.Single(await ErrorsAsync(server));
         Assert.Equal(ErrorCode.Internal, error.Code);
-        RpcException exception = await Assert.ThrowsAsync<RpcException>(
+        RpcException exception = await Assert.ThrowsAnyAsync<RpcException>(
             () => server.Client.GenerateOnceAsync(Prompt(), cancellationToken: Token));
         Assert.Equal(StatusCode.Internal, exception.StatusCode);
 
@@ -177,7 +177,7 @@ public sealed class OverloadTests(SyntheticCheckpoint checkpoint) : WireTest(che
         await using WireServer server = await StartAsync();
         Assert.Equal(ServingStatus.Serving, await HealthAsync(server, string.Empty));
         Assert.Equal(ServingStatus.Serving, await HealthAsync(server, WireServer.Model));
-        RpcException exception = await Assert.ThrowsAsync<RpcException>(() => HealthAsync(server, "nothing"));
+        RpcException exception = await Assert.ThrowsAnyAsync<RpcException>(() => HealthAsync(server, "nothing"));
         Assert.Equal(StatusCode.NotFound, exception.StatusCode);
         Assert.Equal(HttpStatusCode.OK, await HttpAsync(server, "/health"));
     }

@@ -58,6 +58,19 @@ public sealed class StopTests(SyntheticCheckpoint checkpoint) : WireTest(checkpo
         Assert.Equal("xx yyy ", result.Output.Text);
     }
 
+    [Theory]
+    [InlineData(1, "")]
+    [InlineData(2, "xx yyy ")]
+    public async Task A_stop_string_counts_if_it_ends_behind_the_minimum_wherever_it_begins(int minimum, string expected)
+    {
+        GenerationResult result = await AnswerAsync("xx yyy xx zzz", options =>
+        {
+            options.Stop.Strings.Add("xx");
+            options.Stop.MinTokens = minimum;
+        });
+        Assert.Equal(expected, result.Output.Text);
+    }
+
     [Fact]
     public async Task A_stop_token_of_the_request_ends_the_output_and_hides()
     {

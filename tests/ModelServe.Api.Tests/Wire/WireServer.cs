@@ -31,7 +31,8 @@ public sealed class WireServer : IAsyncDisposable
         GrpcAddress = grpc;
         HttpAddress = http;
         Channel = GrpcChannel.ForAddress(grpc, new GrpcChannelOptions { MaxReceiveMessageSize = null });
-        Client = new ModelServeClient(Channel);
+        // Tests of refusals want to see them.
+        Client = new ModelServeClient(Channel, new ModelServeClientOptions { Retry = RetryOptions.None });
         Inference = new Inference.InferenceClient(Channel);
         Http = new HttpClient { BaseAddress = http };
     }
@@ -47,8 +48,6 @@ public sealed class WireServer : IAsyncDisposable
     public Inference.InferenceClient Inference { get; }
 
     public HttpClient Http { get; }
-
-    public IServiceProvider Services => _application.Services;
 
     public FakeModel Fake => _models[0];
 
@@ -69,7 +68,7 @@ public sealed class WireServer : IAsyncDisposable
         options ??= new ApiOptions();
         FakeModel[] fakes = models.Length == 0 ? [Default()] : models;
         string[] names = [Model, "other"];
-        var catalog = new ModelCatalog(fakes.Select((fake, i) => new ServedModel(names[i], checkpoint.Text, fake.Engine) { Directory = checkpoint.Folder, Resources = fake }));
+        var catalog = new ModelCatalog(fakes.Select((fake, i) => new ServedModel(names[i], checkpoint.Text, fake.Engine) { Directory = checkpoint.Folder, Resources = fake, Answers = fake.Answers }));
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenModelServe(

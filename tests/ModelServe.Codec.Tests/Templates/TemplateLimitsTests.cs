@@ -17,6 +17,8 @@ public sealed class TemplateLimitsTests
     [InlineData("{{ 'a' * 999999999999 }}", "MaxOutputLength")]
     [InlineData("{% set ns = namespace(s='abcdefgh') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}", "MaxOutputLength")]
     [InlineData("{% set ns = namespace(l=[1, 2]) %}{% for i in range(60) %}{% set ns.l = ns.l + ns.l %}{% endfor %}", "MaxSteps")]
+    [InlineData("{{ [1, 'a', none] * 99999999999999999999 }}", "MaxSteps")]
+    [InlineData("{{ (1, 2) * 4611686018427387904 }}", "MaxSteps")]
     [InlineData("{{ '%999999999d' % 1 }}", "MaxOutputLength")]
     [InlineData("{{ 'a'.center(999999999) }}{{ 'a' | indent(999999999) }}", "MaxOutputLength")]
     [InlineData("{% for i in range(100000) %}{{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' }}{% endfor %}", "MaxOutputLength")]

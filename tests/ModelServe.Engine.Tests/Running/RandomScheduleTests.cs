@@ -34,6 +34,7 @@ public sealed class RandomScheduleTests
             PrefixHashKey = 7,
             EnablePrefixCaching = setting.Caching,
             ChunkTokens = setting.Chunk,
+            MixedPrefillTokens = setting.Chunk % 4,
             MaxPreemptions = 2,
         };
         using var scenario = new EngineScenario(geometry, options, setting.Depth);

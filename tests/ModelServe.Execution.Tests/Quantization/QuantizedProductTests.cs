@@ -128,6 +128,31 @@ public sealed unsafe class QuantizedProductTests
         }
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(40)]
+    public void A_product_allocates_nothing(int count)
+    {
+        using var memory = new NativeFloats();
+        var x = memory.Activation(new float[count * 1024], count, 1024);
+        var weight = memory.Quantized(new float[1024 * 1024], QuantizedFormat.Int4, 1024, 1024);
+        var y = memory.Empty(count, 1024);
+        foreach (var path in Paths())
+        {
+            using var product = new Product(count, 1024, 2, path);
+
+            // The runtime itself allocates now and then while it compiles a method again; what a product allocates shows in every round.
+            Assert.Equal(0, Enumerable.Range(0, 10).Min(_ => Allocated(() => product.Multiply(x, weight, y, count))));
+        }
+
+        static long Allocated(Action action)
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            action();
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+    }
+
     private static QuantizedFormat Format(bool four) => four ? QuantizedFormat.Int4 : QuantizedFormat.Int8;
 
     private static IEnumerable<QuantizedPath> Paths()

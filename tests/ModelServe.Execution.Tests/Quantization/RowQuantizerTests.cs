@@ -1,5 +1,4 @@
 using CsCheck;
-using ModelServe.Execution.Operations;
 using ModelServe.Execution.Quantization;
 using ModelServe.Execution.Tests.Cpu;
 using Xunit;

@@ -13,10 +13,23 @@ public sealed class AccuracyGateTests
     [InlineData("tiny-nano", "easy", 0.956)]
     [InlineData("tiny-mini", "easy", 0.979)]
     [InlineData("tiny-mini", "hard", 0.954)]
-    public async Task A_shipped_model_answers_as_well_as_when_it_was_made(string name, string file, double floor)
+    public async Task A_shipped_model_answers_as_well_as_when_it_was_made(string name, string file, double floor) =>
+        await AnswersAsync(name, file, new EngineSettings(), floor);
+
+    [Theory]
+    [InlineData("tiny-nano", "easy", "int8", 0.956)]
+    [InlineData("tiny-nano", "easy", "int4", 0.956)]
+    [InlineData("tiny-mini", "easy", "int8", 0.979)]
+    [InlineData("tiny-mini", "easy", "int4", 0.979)]
+    [InlineData("tiny-mini", "hard", "int8", 0.954)]
+    [InlineData("tiny-mini", "hard", "int4", 0.954)]
+    public async Task A_quantised_model_answers_within_a_point_of_the_one_it_was_made_from(string name, string file, string format, double floor) =>
+        await AnswersAsync(name, file, new EngineSettings { Quantize = format, CacheDirectory = "none" }, floor);
+
+    private static async Task AnswersAsync(string name, string file, EngineSettings settings, double floor)
     {
         using HostedModel model = HostedModel.Load(
-            new ModelReference(name, ShippedModels.Resolve(name)), new EngineSettings(), requireText: true, TimeProvider.System);
+            new ModelReference(name, ShippedModels.Resolve(name)), settings, requireText: true, TimeProvider.System);
         EvalReport report = await new EvalRunner(model, maxTokens: 96)
             .RunAsync(EvalQuestion.ReadFile(EvalFile(file)), TextWriter.Null, TestContext.Current.CancellationToken);
         using StringWriter table = new();

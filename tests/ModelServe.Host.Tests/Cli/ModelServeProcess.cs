@@ -83,9 +83,14 @@ internal sealed partial class ModelServeProcess : IDisposable
     }
 
     /// <summary>Sends SIGTERM.</summary>
-    public void Terminate()
+    public void Terminate() => Signal(15);
+
+    /// <summary>Sends SIGKILL.</summary>
+    public void Kill() => Signal(9);
+
+    private void Signal(int signal)
     {
-        if (Kill(_process.Id, 15) != 0)
+        if (Kill(_process.Id, signal) != 0)
         {
             throw new InvalidOperationException("kill: errno " + Marshal.GetLastPInvokeError());
         }

@@ -1,0 +1,91 @@
+using System.Text;
+using System.Text.Json;
+
+namespace ModelServe.Codec.Grammars;
+
+/// <summary>Turns what a client asks of an output's form into grammars over one vocabulary. Thread-safe.</summary>
+/// <remarks>Compiling is bounded work of milliseconds; do it off the engine's thread.</remarks>
+public sealed class GrammarCompiler
+{
+    private readonly TokenTrie _trie;
+    private readonly GrammarLimits _limits;
+
+    /// <summary>A compiler for one vocabulary.</summary>
+    public GrammarCompiler(TokenTrie trie, GrammarLimits? limits = null)
+    {
+        _trie = trie;
+        _limits = limits ?? new GrammarLimits();
+    }
+
+    /// <summary>Any JSON object.</summary>
+    public CompiledGrammar JsonObject()
+    {
+        var builder = new GrammarBuilder(_limits);
+        var json = new JsonRules(builder);
+        return builder.Build(builder.Add("object", json.Object), _trie);
+    }
+
+    /// <summary>JSON text that a JSON Schema admits.</summary>
+    /// <exception cref="InvalidGrammarException">The schema is malformed, too large, admits nothing, or asks for what is not supported.</exception>
+    public CompiledGrammar JsonSchema(string schema)
+    {
+        CheckLength(schema);
+        JsonDocument document;
+        try
+        {
+            document = JsonDocument.Parse(schema, new JsonDocumentOptions { MaxDepth = _limits.Depth });
+        }
+        catch (JsonException exception)
+        {
+            throw new InvalidGrammarException("#", $"not JSON, or nested deeper than {_limits.Depth}: byte {exception.BytePositionInLine} of line {exception.LineNumber + 1}");
+        }
+
+        using (document)
+        {
+            var builder = new GrammarBuilder(_limits);
+            int root = new SchemaCompiler(builder, new JsonRules(builder), document.RootElement).Compile(document.RootElement);
+            return builder.Build(root, _trie);
+        }
+    }
+
+    /// <summary>Text that a regular expression matches as a whole.</summary>
+    /// <exception cref="InvalidGrammarException">The expression is malformed, too large, or not regular.</exception>
+    public CompiledGrammar Regex(string pattern)
+    {
+        CheckLength(pattern);
+        var builder = new GrammarBuilder(_limits);
+        return builder.Build(
+            builder.Add("pattern", RegexParser.Parse(pattern, isSearch: false, set => RuleNode.Characters(set), _limits, "pattern")), _trie);
+    }
+
+    /// <summary>One of given texts.</summary>
+    /// <exception cref="InvalidGrammarException">There is none, or they are too long together.</exception>
+    public CompiledGrammar Choice(IReadOnlyCollection<string> texts)
+    {
+        int length = texts.Sum(text => text.Length);
+        if (texts.Count == 0 || length > _limits.SourceCharacters)
+        {
+            throw new InvalidGrammarException("", $"1 or more texts of at most {_limits.SourceCharacters} characters together; got {texts.Count} of {length}");
+        }
+
+        var builder = new GrammarBuilder(_limits);
+        return builder.Build(builder.Add("choice", RuleNode.Either([.. texts.Select(RuleNode.Text)])), _trie);
+    }
+
+    private void CheckLength(string source)
+    {
+        if (source.Length > _limits.SourceCharacters)
+        {
+            throw new InvalidGrammarException("", $"at most {_limits.SourceCharacters} characters; got {source.Length}");
+        }
+
+        try
+        {
+            _ = new UTF8Encoding(false, throwOnInvalidBytes: true).GetByteCount(source);
+        }
+        catch (EncoderFallbackException exception)
+        {
+            throw new InvalidGrammarException("", $"text without lone surrogates; there is one at character {exception.Index}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+namespace ModelServe.Codec.Grammars;
+
+/// <summary>Bounds on what one grammar may cost to compile and to follow. A grammar is a program that a stranger wrote. Immutable.</summary>
+public sealed record GrammarLimits
+{
+    /// <summary>Characters of a schema, regular expression or grammar text.</summary>
+    public int SourceCharacters { get; init; } = 64 * 1024;
+
+    /// <summary>Nested schemas, groups of a regular expression, or brackets of a grammar.</summary>
+    public int Depth { get; init; } = 64;
+
+    /// <summary>Schemas inside one schema, after references were followed and combinations merged.</summary>
+    public int Schemas { get; init; } = 4096;
+
+    /// <summary>States of one rule while it is built, before and after it is made deterministic.</summary>
+    public int RuleStates { get; init; } = 50_000;
+
+    /// <summary>States of the whole grammar.</summary>
+    public int States { get; init; } = 100_000;
+
+    /// <summary>Rules that may be open inside each other while text is followed; what would open more is not allowed as a next token.</summary>
+    public int OpenRules { get; init; } = 600;
+
+    /// <summary>Ways in which the text so far may be read at once.</summary>
+    public int Readings { get; init; } = 256;
+}

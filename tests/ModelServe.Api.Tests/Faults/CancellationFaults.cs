@@ -1,0 +1,157 @@
+using System.Net.Sockets;
+using Grpc.Core;
+using Grpc.Net.Client;
+using ModelServe.Api.Points;
+using ModelServe.Api.Tests.Wire;
+using ModelServe.V1;
+using Xunit;
+
+namespace ModelServe.Api.Tests.Faults;
+
+/// <summary>Faults 1 to 4: clients that cancel, break off or die, at any moment of a request's life.</summary>
+public sealed class CancellationFaults(SyntheticCheckpoint checkpoint) : FaultTest(checkpoint)
+{
+    [Fact]
+    public Task Clients_cancel_at_random_moments() => CancelAtRandomAsync(120);
+
+    [Fact(Explicit = true)]
+    public Task Clients_cancel_at_random_moments_in_full() => CancelAtRandomAsync(1_000);
+
+    [Fact]
+    public Task Connections_are_reset() => ResetAsync(20);
+
+    [Fact(Explicit = true)]
+    public Task Connections_are_reset_in_full() => ResetAsync(200);
+
+    [Fact]
+    public Task A_storm_of_calls_is_cancelled_as_soon_as_it_starts() => StormAsync(1_000);
+
+    [Fact(Explicit = true)]
+    public Task A_storm_of_calls_is_cancelled_as_soon_as_it_starts_in_full() => StormAsync(50_000);
+
+    [Theory]
+    [InlineData(PipelinePoint.Admitting)]
+    [InlineData(PipelinePoint.Admitted)]
+    [InlineData(PipelinePoint.Reading)]
+    [InlineData(PipelinePoint.Taken)]
+    [InlineData(PipelinePoint.Ended)]
+    [InlineData(PipelinePoint.Cancelling)]
+    [InlineData(PipelinePoint.Releasing)]
+    [InlineData(PipelinePoint.Released)]
+    public async Task A_cancel_at_a_named_point_releases_exactly_once(PipelinePoint point)
+    {
+        GenerateRequest request = Prompt(8, options => options.RequestId = "held");
+        var points = new HeldPoints(point, "held");
+        using var fake = new FakeModel { StepTime = TimeSpan.FromMilliseconds(2) };
+        await using WireServer server = await StartHeldAsync(points, fake);
+        using var cancel = new CancellationTokenSource();
+        AsyncServerStreamingCall<GenerationEvent> call = server.Inference.Generate(request, cancellationToken: cancel.Token);
+        Task<StreamEnd> end = ReadToEndAsync(call, request);
+        await points.Reached.WaitAsync(Patience, Token);
+        await cancel.CancelAsync();
+
+        // Its neighbours do not wait for it, wherever it is held.
+        GenerateRequest neighbour = Prompt(20, options => options.RequestId = "neighbour", "another");
+        Assert.Equal(Alone(neighbour), (await server.Client.GenerateOnceAsync(neighbour, cancellationToken: Token)).Output.TokenIds);
+        points.LetGo();
+        await end;
+        call.Dispose();
+        await QuietAsync(server);
+        Assert.Equal((1, 1), (points.Count(PipelinePoint.Releasing, "held"), points.Count(PipelinePoint.Released, "held")));
+
+        // The name is free again.
+        GenerateRequest again = Prompt(4, options => options.RequestId = "held");
+        Assert.Equal(Alone(again), (await server.Client.GenerateOnceAsync(again, cancellationToken: Token)).Output.TokenIds);
+    }
+
+    private async Task CancelAtRandomAsync(int count)
+    {
+        using var fake = new FakeModel(context: 128, blocks: 128, slots: 8, depth: 2);
+        await using WireServer server = await StartAsync(null, fake);
+        var random = new Random(11);
+        (int Number, int Reads)[] plan = [.. Enumerable.Range(0, count).Select(i => (i, i % 2 == 0 ? -1 : random.Next(40)))];
+        var ends = new string[count];
+        await Parallel.ForEachAsync(plan, new ParallelOptions { MaxDegreeOfParallelism = 32, CancellationToken = Token }, async (one, _) =>
+        {
+            GenerateRequest request = Prompt(32, text: $"prompt {one.Number}");
+            using AsyncServerStreamingCall<GenerationEvent> call = server.Inference.Generate(request, cancellationToken: Token);
+            if (one.Reads < 0)
+            {
+                StreamEnd end = await ReadToEndAsync(call, request);
+                Assert.Equal((FinishReason.Length, 32), (end.Reason, end.Tokens));
+                ends[one.Number] = "whole";
+                return;
+            }
+
+            for (int i = 0; i < one.Reads && await call.ResponseStream.MoveNext(Token); i++)
+            {
+            }
+
+            ends[one.Number] = "cancelled";
+        });
+        await QuietAsync(server);
+        Report("1, clients cancel at random", ends);
+    }
+
+    private async Task ResetAsync(int count)
+    {
+        using var fake = new FakeModel(context: 4096, blocks: 2100) { StepTime = TimeSpan.FromMilliseconds(1) };
+        await using WireServer server = await StartAsync(null, fake);
+        GenerateRequest other = Prompt(600, text: "neighbour");
+        using AsyncServerStreamingCall<GenerationEvent> neighbour = server.Inference.Generate(other, cancellationToken: Token);
+        Task<StreamEnd> neighbourEnd = ReadToEndAsync(neighbour, other);
+        for (int i = 0; i < count; i++)
+        {
+            Socket? socket = null;
+            var handler = new SocketsHttpHandler
+            {
+                ConnectCallback = async (context, cancellationToken) =>
+                {
+                    socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+                    await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
+                    return new NetworkStream(socket, ownsSocket: false);
+                },
+            };
+            using GrpcChannel channel = GrpcChannel.ForAddress(server.GrpcAddress, new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true });
+            using AsyncServerStreamingCall<GenerationEvent> call = new Inference.InferenceClient(channel).Generate(Prompt(4_000), cancellationToken: Token);
+            Assert.True(await call.ResponseStream.MoveNext(Token));
+            Assert.True(await call.ResponseStream.MoveNext(Token));
+            // Closing with a zero linger sends RST instead of FIN, as a killed process with unread data does.
+            socket!.LingerState = new LingerOption(enable: true, seconds: 0);
+            socket.Close();
+            await WireServer.EventuallyAsync(() => server.Drain.LiveRequestCount <= 1, "the reset one is gone");
+        }
+
+        StreamEnd end = await neighbourEnd;
+        Assert.Equal(FinishReason.Length, end.Reason);
+        await QuietAsync(server);
+        Report("2, connections reset", [.. Enumerable.Repeat("reset", count), "whole neighbour"]);
+    }
+
+    private async Task StormAsync(int count)
+    {
+        using var fake = new FakeModel(context: 1024, blocks: 512) { StepTime = TimeSpan.FromMilliseconds(1) };
+        await using WireServer server = await StartAsync(null, fake);
+        GenerateRequest other = Prompt(300, text: "neighbour");
+        using AsyncServerStreamingCall<GenerationEvent> neighbour = server.Inference.Generate(other, cancellationToken: Token);
+        Task<StreamEnd> neighbourEnd = ReadToEndAsync(neighbour, other);
+        await Parallel.ForEachAsync(
+            Enumerable.Range(0, count),
+            new ParallelOptions { MaxDegreeOfParallelism = 64, CancellationToken = Token },
+            async (i, _) =>
+            {
+                using var cancel = new CancellationTokenSource();
+                using AsyncServerStreamingCall<GenerationEvent> call = server.Inference.Generate(Prompt(800), cancellationToken: cancel.Token);
+                if (i % 4 == 0)
+                {
+                    // Some get as far as the server before they are cancelled.
+                    await Task.Yield();
+                }
+
+                await cancel.CancelAsync();
+            });
+        Assert.Equal(FinishReason.Length, (await neighbourEnd).Reason);
+        await QuietAsync(server);
+        Report("3, storm of cancels", [.. Enumerable.Repeat("cancelled", count), "whole neighbour"]);
+    }
+}
