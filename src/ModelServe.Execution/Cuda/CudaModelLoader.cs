@@ -16,7 +16,7 @@ internal static class CudaModelLoader
 {
     private const string LibraryName = "libmodelserve.so";
     private const int MaxGroup = 16;
-    private static readonly int[] HeadDims = [64, 80, 96, 128, 192, 256];
+    private static readonly int[] HeadDims = [32, 64, 80, 96, 128, 192, 256];
 
     /// <summary>Plans the memory without loading a weight.</summary>
     /// <exception cref="ModelLoadException">The model cannot be served on the device.</exception>

@@ -77,6 +77,9 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
     /// <inheritdoc />
     public int Depth { get; }
 
+    /// <summary>The device that runs the steps.</summary>
+    public KernelDevice Device => _resources.Device;
+
     /// <summary>Steps that ran as graphs.</summary>
     public long GraphSteps { get; private set; }
 
