@@ -9,15 +9,20 @@ switch (args)
     case ["dram", ..]:
         DramBandwidth.Print(Console.Out);
         return 0;
-    case ["cpu", .. var shapes]:
-        if (shapes.FirstOrDefault(name => !RandomCheckpoint.Shapes.ContainsKey(name)) is { } unknown)
+    case ["cpu", .. var words]:
+        if (words.FirstOrDefault(word => !CpuTable.Formats.Contains(word) && !RandomCheckpoint.Shapes.ContainsKey(word)) is { } unknown)
         {
-            await Console.Error.WriteLineAsync($"shape: any of {string.Join(", ", RandomCheckpoint.Shapes.Keys)}; got {unknown}");
+            await Console.Error.WriteLineAsync($"shapes and formats: any of {string.Join(", ", [.. RandomCheckpoint.Shapes.Keys, .. CpuTable.Formats])}; got {unknown}");
             return 2;
         }
 
-        await CpuTable.PrintAsync(Console.Out, shapes);
+        await CpuTable.PrintAsync(Console.Out, words);
         return 0;
+    case ["wire", .. var rows]:
+        await WireTable.PrintAsync(Console.Out, Path.Combine(AppContext.BaseDirectory, "models", "tiny-mini"), rows, TimeSpan.FromSeconds(10));
+        return 0;
+    case ["wire-server", var folder, ..]:
+        return await WireServerProcess.RunAsync(folder, Number(args, 2, 1024));
     case ["gemm", ..]:
         GemmTable.Print(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));
         return 0;
@@ -36,6 +41,9 @@ switch (args)
         return 0;
     case ["tokenizers", var vocabularies, var texts]:
         return TokenizerTable.Print(Console.Out, vocabularies, texts) ? 0 : 2;
+    case ["grammars", var directory, var schemas, ..]:
+        GrammarTable.Print(Console.Out, directory, schemas, Number(args, 3, int.MaxValue));
+        return 0;
     case ["quantized-gemm", ..]:
         QuantizedTable.PrintProducts(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));
         return 0;

@@ -1,5 +1,6 @@
 using System.Runtime.Intrinsics;
 using ModelServe.Execution.Memory;
+using ModelServe.Execution.Native;
 using ModelServe.Execution.Operations;
 
 namespace ModelServe.Execution.Cpu;
@@ -42,18 +43,21 @@ internal sealed unsafe class CpuOps : IOps
     private readonly QuantizedPath _quantizedPath;
     private QuantizedProduct? _quantized;
     private TorchProduct? _library;
+    private bool _pinsCaller;
 
     /// <summary>Takes all scratch memory and starts the threads.</summary>
     /// <param name="shape">The largest sizes.</param>
     /// <param name="threads">Threads that compute, the caller's counted.</param>
     /// <param name="native">The features whose native kernels are used.</param>
     /// <param name="wide">Overrides the choice of 512-bit registers in the C# kernels.</param>
-    public CpuOps(OpsShape shape, int threads, NativeCpuFeatures native = NativeCpuFeatures.None, bool? wide = null)
+    /// <param name="pin">Whether each thread keeps to one processor; the caller's from its first step on.</param>
+    public CpuOps(OpsShape shape, int threads, NativeCpuFeatures native = NativeCpuFeatures.None, bool? wide = null, bool pin = false)
     {
         _shape = shape;
         _wide = wide ?? Vector512.IsHardwareAccelerated;
         _quantizedPath = QuantizedProduct.Best(native, wide);
-        _pool = new ForkJoinPool(threads);
+        _pool = new ForkJoinPool(threads, pin);
+        _pinsCaller = pin;
         _attention = new AttentionPlan(shape.Attention, shape.MaxRows, threads);
         _unitRows = _attention.TokensPerItem * (shape.Attention.QueryHeads / shape.Attention.KeyValueHeads);
         var chunk = Math.Min(ChunkRows, Math.Max(shape.MaxRows, shape.MaxSequences));
@@ -91,7 +95,16 @@ internal sealed unsafe class CpuOps : IOps
     }
 
     /// <inheritdoc />
-    public void BeginStep(StepBatch batch) => _attention.Make(batch);
+    public void BeginStep(StepBatch batch)
+    {
+        if (_pinsCaller)
+        {
+            ThreadAffinity.KeepTo(0);
+            _pinsCaller = false;
+        }
+
+        _attention.Make(batch);
+    }
 
     /// <inheritdoc />
     public void Embed(StepBatch batch, WeightMatrix table, Activation output)

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
+using ModelServe.Execution.Native;
 
 namespace ModelServe.Execution.Cpu;
 
@@ -37,7 +38,9 @@ internal sealed unsafe class ForkJoinPool : IDisposable
     private bool _disposed;
 
     /// <summary>A pool of <paramref name="threads"/> threads, the caller's counted.</summary>
-    public ForkJoinPool(int threads)
+    /// <param name="threads">How many.</param>
+    /// <param name="pin">Whether thread i keeps to processor i; the caller, thread 0, is left to do so itself.</param>
+    public ForkJoinPool(int threads, bool pin = false)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(threads);
         Threads = threads;
@@ -47,7 +50,8 @@ internal sealed unsafe class ForkJoinPool : IDisposable
         {
             var worker = new PoolWorker();
             _workers[i] = worker;
-            _threads[i] = new Thread(() => Loop(worker)) { IsBackground = true, Name = $"compute {i + 1}" };
+            var processor = pin ? i + 1 : (int?)null;
+            _threads[i] = new Thread(() => Loop(worker, processor)) { IsBackground = true, Name = $"compute {i + 1}" };
             _threads[i].Start();
         }
 
@@ -211,8 +215,13 @@ internal sealed unsafe class ForkJoinPool : IDisposable
         }
     }
 
-    private void Loop(PoolWorker worker)
+    private void Loop(PoolWorker worker, int? processor)
     {
+        if (processor is { } number)
+        {
+            ThreadAffinity.KeepTo(number);
+        }
+
         while (!Volatile.Read(ref _stopping))
         {
             if (!worker.IsLeftOut && TryTake(out var part, out var parts))

@@ -12,11 +12,12 @@ public sealed class LoadedModel : IDisposable
 
     /// <summary>Takes over the parts of a model; they are disposed in the order given.</summary>
     internal LoadedModel(
-        ModelConfig config, MemoryPlan plan, OpsKind ops, IReadOnlyList<string> notes, IStepExecutor executor, params IDisposable[] parts)
+        ModelConfig config, MemoryPlan plan, OpsKind ops, string kernels, IReadOnlyList<string> notes, IStepExecutor executor, params IDisposable[] parts)
     {
         Config = config;
         Plan = plan;
         Ops = ops;
+        Kernels = kernels;
         Notes = notes;
         Executor = executor;
         _parts = parts;
@@ -33,6 +34,9 @@ public sealed class LoadedModel : IDisposable
 
     /// <summary>What an operator should know of the loading, a sentence each; empty for a plain one.</summary>
     public IReadOnlyList<string> Notes { get; }
+
+    /// <summary>Which kernels multiply, and on how many threads, in a line.</summary>
+    public string Kernels { get; }
 
     /// <summary>The port through which an engine runs it.</summary>
     public IStepExecutor Executor { get; }

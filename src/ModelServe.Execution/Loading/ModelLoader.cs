@@ -1,5 +1,6 @@
 using ModelServe.Execution.Checkpoints;
 using ModelServe.Execution.Cpu;
+using ModelServe.Execution.Cuda;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Models;
 using ModelServe.Execution.Operations;
@@ -20,6 +21,11 @@ public static class ModelLoader
         var config = ModelConfig.Read(directory);
         RequireQuantizable(options);
         using var checkpoint = Checkpoint.Open(directory);
+        if (IsCuda(options.Device))
+        {
+            return (config, CudaModelLoader.Plan(config, checkpoint, options));
+        }
+
         return (config, new WeightLoader(directory, config, checkpoint, options, null).Plan());
     }
 
@@ -32,9 +38,14 @@ public static class ModelLoader
         var config = ModelConfig.Read(directory);
         RequireQuantizable(options);
         using var checkpoint = Checkpoint.Open(directory);
+        if (IsCuda(options.Device))
+        {
+            return CudaModelLoader.Load(config, checkpoint, options, progress);
+        }
+
+        RequireCpu(options);
         var loader = new WeightLoader(directory, config, checkpoint, options, progress);
         loader.Plan();
-        RequireCpu(options.Device);
         var (loaded, plan, map, notes) = loader.Load();
         ModelMemory? memory = loaded;
         IOps? ops = null;
@@ -45,14 +56,14 @@ public static class ModelLoader
             var shape = MemoryPlan.Shape(
                 config, plan.Geometry.MaxSequences, plan.Geometry.MaxBatchedTokens, plan.Geometry.MaxModelLength);
             var kind = options.Ops == OpsKind.Auto ? OpsKind.Cpu : options.Ops;
-            ops = MakeOps(kind, shape, options.Threads ?? Environment.ProcessorCount, options.CpuKernels);
+            ops = MakeOps(kind, shape, Threads(options), options.CpuKernels, options.PinThreads);
             foreach (var matrix in weights.Matrices)
             {
                 ops.Adopt(matrix);
             }
 
             decoder = new CausalDecoder(config, shape, ops, weights, memory.Cache, memory.Rotary.Table);
-            var model = new LoadedModel(config, plan, kind, notes, new ModelRunner(decoder, plan.Geometry), decoder, ops, memory);
+            var model = new LoadedModel(config, plan, kind, DescribeKernels(options), notes, new ModelRunner(decoder, plan.Geometry), decoder, ops, memory);
             (memory, ops, decoder) = (null, null, null);
             return model;
         }
@@ -64,8 +75,18 @@ public static class ModelLoader
         }
     }
 
+    /// <summary>Which kernels multiply, and on how many threads, in a line.</summary>
+    /// <exception cref="ModelLoadException">The native kernels were asked for and cannot run.</exception>
+    public static string DescribeKernels(ModelLoadOptions options)
+    {
+        var features = options.Ops == OpsKind.Torch ? NativeCpuFeatures.None : Features(options.CpuKernels);
+        var kind = options.Ops == OpsKind.Torch ? "libtorch" : features == NativeCpuFeatures.None ? "C#" : $"native ({features}) and C#";
+        return $"{kind}, {Threads(options)} threads";
+    }
+
     /// <summary>The operations of a kind, for at most the given sizes.</summary>
-    internal static IOps MakeOps(OpsKind kind, OpsShape shape, int threads, CpuKernels kernels = CpuKernels.Auto)
+    internal static IOps MakeOps(
+        OpsKind kind, OpsShape shape, int threads, CpuKernels kernels = CpuKernels.Auto, bool pinThreads = false)
     {
         if (threads is < 1 or > 1024)
         {
@@ -75,10 +96,12 @@ public static class ModelLoader
         return kind switch
         {
             OpsKind.Torch => new TorchOps(threads),
-            OpsKind.Cpu => new CpuOps(shape, threads, Features(kernels)),
+            OpsKind.Cpu => new CpuOps(shape, threads, Features(kernels), pin: pinThreads),
             _ => throw new ModelLoadException($"ops: torch or cpu; got {kind}"),
         };
     }
+
+    private static int Threads(ModelLoadOptions options) => options.Threads ?? ProcessorShare.Whole();
 
     private static NativeCpuFeatures Features(CpuKernels kernels)
     {
@@ -89,11 +112,23 @@ public static class ModelLoader
             : features;
     }
 
-    private static void RequireCpu(string device)
+    private static bool IsCuda(string device) => device == "cuda" || device.StartsWith("cuda:", StringComparison.Ordinal);
+
+    private static void RequireCpu(ModelLoadOptions options)
     {
-        if (device is not ("auto" or "cpu"))
+        if (options.Device is not ("auto" or "cpu"))
         {
-            throw new ModelLoadException($"device: auto or cpu (this build has no kernels for another); got {device}");
+            throw new ModelLoadException($"device: auto, cpu, cuda or cuda:N; got {options.Device}");
+        }
+
+        if (options.KeyValueFormat == KeyValueFormat.Float8)
+        {
+            throw new ModelLoadException("kv-dtype: fp8 needs device cuda; got " + options.Device);
+        }
+
+        if (options.Ops == OpsKind.Cuda)
+        {
+            throw new ModelLoadException("ops: torch or cpu on device " + options.Device + "; got cuda");
         }
     }
 

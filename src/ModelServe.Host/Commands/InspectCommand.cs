@@ -23,8 +23,10 @@ internal sealed class InspectCommand : Command
         SetAction(parsed =>
         {
             string directory = ShippedModels.Resolve(parsed.GetValue(_directory)!);
-            (ModelConfig config, MemoryPlan plan) = ModelLoader.Inspect(directory, _modelOptions.Read(parsed).ToLoadOptions());
+            ModelLoadOptions options = _modelOptions.Read(parsed).ToLoadOptions();
+            (ModelConfig config, MemoryPlan plan) = ModelLoader.Inspect(directory, options);
             Write(Console.Out, config, plan);
+            Console.Out.WriteLine($"{"kernels",-18}{ModelLoader.DescribeKernels(options)}");
             return 0;
         });
     }

@@ -49,7 +49,7 @@ internal sealed class HostedModel : IDisposable
     public long PlannedBytes => _loaded.Plan.TotalBytes;
 
     /// <summary>Where its memory goes, as a table.</summary>
-    public string MemoryTable => _loaded.Plan.ToTable();
+    public string MemoryTable => $"{_loaded.Plan.ToTable()}{"kernels",-18}{_loaded.Kernels}\n";
 
     /// <summary>Loads a checkpoint and starts its engine.</summary>
     /// <remarks>
@@ -68,7 +68,7 @@ internal sealed class HostedModel : IDisposable
 
         try
         {
-            EngineLoop engine = new(loaded.Executor, settings.ToEngineOptions(), time);
+            EngineLoop engine = new(loaded.Executor, settings.ToEngineOptions(loaded), time);
             engine.Start();
             return new HostedModel(reference, loaded, text, engine);
         }

@@ -12,6 +12,15 @@ internal sealed record EngineSettings
     /// <summary>auto (the checkpoint's own), float32 or bfloat16.</summary>
     public string DType { get; init; } = "auto";
 
+    /// <summary>auto (as the weights), bf16 or fp8: how keys and values are stored.</summary>
+    public string KvDType { get; init; } = "auto";
+
+    /// <summary>Share of a GPU's memory that this process may hold.</summary>
+    public double GpuMemoryUtilization { get; init; } = 0.9;
+
+    /// <summary>Path of the GPU kernels' library; null takes the one beside the program.</summary>
+    public string? KernelLibrary { get; init; }
+
     /// <summary>none, int8 or int4: how weights are quantised while they load.</summary>
     public string Quantize { get; init; } = "none";
 
@@ -38,6 +47,18 @@ internal sealed record EngineSettings
 
     /// <summary>Tokens that one step feeds at most.</summary>
     public int MaxBatchedTokens { get; init; } = 512;
+
+    /// <summary>Prompt tokens that one step feeds beside answers at most; 0 has no such limit, null takes what suits the device.</summary>
+    public int? MixedPrefillTokens { get; init; }
+
+    /// <summary>Threads that compute on a CPU; null takes one a processor that this process may use.</summary>
+    public int? CpuThreads { get; init; }
+
+    /// <summary>auto, native or managed: which kernels multiply on a CPU.</summary>
+    public string CpuKernels { get; init; } = "auto";
+
+    /// <summary>Whether each computing thread keeps to one processor.</summary>
+    public bool PinThreads { get; init; }
 
     /// <summary>Requests that wait at most.</summary>
     public int MaxQueued { get; init; } = 1024;
