@@ -13,8 +13,8 @@ internal static class CpuTable
     private static readonly int[] Streams = [1, 4, 8, 16, 32];
     private static readonly string[] DefaultShapes = ["llama-125m", "llama-3.2-1b"];
 
-    /// <summary>How weights may be stored.</summary>
-    public static IReadOnlyList<string> Formats { get; } = ["bfloat16", "int8", "int4"];
+    /// <summary>How weights may be stored; the last one stores the head in 4 bits too.</summary>
+    public static IReadOnlyList<string> Formats { get; } = ["bfloat16", "int8", "int4", "int4-head"];
 
     /// <summary>Prints the ceilings, and a line for each shape and format; for bfloat16 another one with a processor kept busy.</summary>
     /// <param name="writer">Where the table goes.</param>
@@ -53,7 +53,8 @@ internal static class CpuTable
             MaxModelLength = PrefillTokens + 16,
             Quantization = format == Formats[0] ? null : new WeightQuantization
             {
-                Format = Enum.Parse<QuantizedFormat>(format, ignoreCase: true),
+                Format = Enum.Parse<QuantizedFormat>(format.Split('-')[0], ignoreCase: true),
+                Head = format.EndsWith("-head", StringComparison.Ordinal) ? HeadQuantization.Int4 : HeadQuantization.Auto,
                 CacheDirectory = WeightQuantization.NoCache,
             },
         };

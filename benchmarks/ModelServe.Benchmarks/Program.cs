@@ -18,6 +18,11 @@ switch (args)
 
         await CpuTable.PrintAsync(Console.Out, words);
         return 0;
+    case ["wire", .. var rows]:
+        await WireTable.PrintAsync(Console.Out, Path.Combine(AppContext.BaseDirectory, "models", "tiny-mini"), rows, TimeSpan.FromSeconds(10));
+        return 0;
+    case ["wire-server", var folder, ..]:
+        return await WireServerProcess.RunAsync(folder, Number(args, 2, 1024));
     case ["gemm", ..]:
         GemmTable.Print(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));
         return 0;
@@ -36,6 +41,9 @@ switch (args)
         return 0;
     case ["tokenizers", var vocabularies, var texts]:
         return TokenizerTable.Print(Console.Out, vocabularies, texts) ? 0 : 2;
+    case ["grammars", var directory, var schemas, ..]:
+        GrammarTable.Print(Console.Out, directory, schemas, Number(args, 3, int.MaxValue));
+        return 0;
     case ["quantized-gemm", ..]:
         QuantizedTable.PrintProducts(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));
         return 0;

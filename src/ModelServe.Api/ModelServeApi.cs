@@ -10,6 +10,7 @@ using ModelServe.Api.Facades;
 using ModelServe.Api.Health;
 using ModelServe.Api.Metrics;
 using ModelServe.Api.Models;
+using ModelServe.Api.OpenAi;
 using ModelServe.Api.Requests;
 using ModelServe.Api.Services;
 using ModelServe.Api.StatusPage;
@@ -67,6 +68,7 @@ public static class ModelServeApi
             provider.GetRequiredService<ILogger<ModelLifecycle>>(),
             provider.GetService<IModelLoader>()));
         services.AddFacades();
+        services.AddOpenAi();
         services.AddSingleton<HealthReporter>();
         services.AddSingleton(new EngineFailure());
         services.AddHostedService(provider => provider.GetRequiredService<HealthReporter>());
@@ -93,7 +95,7 @@ public static class ModelServeApi
         return services;
     }
 
-    /// <summary>Maps the gRPC services, grpc.health.v1, reflection if wanted, and /health, /metrics and /version.</summary>
+    /// <summary>Maps the gRPC services, grpc.health.v1, reflection if wanted, the OpenAI dialect, and /health, /metrics and /version.</summary>
     public static IEndpointRouteBuilder MapModelServeApi(this IEndpointRouteBuilder routes)
     {
         routes.MapGrpcService<InferenceService>();
@@ -119,6 +121,7 @@ public static class ModelServeApi
         routes.MapGet("/metrics", (HttpContext context, MetricsPage page) => page.AnswerAsync(context));
         routes.MapGet(
             "/version", () => Results.Json(new { software = SoftwareVersion.Name, version = SoftwareVersion.Version }));
+        routes.MapOpenAi();
         routes.MapStatusPage();
         return routes;
     }

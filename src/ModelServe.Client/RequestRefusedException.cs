@@ -12,6 +12,24 @@ public sealed class RequestRefusedException : RpcException
 {
     private const string Domain = "modelserve.v1";
 
+    /// <summary>Without a reason.</summary>
+    public RequestRefusedException()
+        : this("The request was refused.")
+    {
+    }
+
+    /// <summary>With a message only; for tests of code that catches it.</summary>
+    public RequestRefusedException(string message)
+        : base(new Grpc.Core.Status(StatusCode.Unknown, message))
+    {
+    }
+
+    /// <summary>With a message and its cause; for tests of code that catches it.</summary>
+    public RequestRefusedException(string message, Exception innerException)
+        : base(new Grpc.Core.Status(StatusCode.Unknown, message, innerException))
+    {
+    }
+
     private RequestRefusedException(RpcException cause, ErrorInfo error, TimeSpan? retryAfter)
         : base(cause.Status, cause.Trailers, cause.Status.Detail)
     {
@@ -31,16 +49,16 @@ public sealed class RequestRefusedException : RpcException
     public RefusalReason Reason { get; }
 
     /// <summary>Why, in the server's own word, such as QUEUE_FULL.</summary>
-    public string ReasonName { get; }
+    public string ReasonName { get; } = string.Empty;
 
     /// <summary>The field of the request, or the name of the limit.</summary>
-    public string Field { get; }
+    public string Field { get; } = string.Empty;
 
     /// <summary>What is allowed, as text.</summary>
-    public string Limit { get; }
+    public string Limit { get; } = string.Empty;
 
     /// <summary>What was given, as text.</summary>
-    public string GivenValue { get; }
+    public string GivenValue { get; } = string.Empty;
 
     /// <summary>When the same request may be tried again; null where time does not help.</summary>
     public TimeSpan? RetryAfter { get; }

@@ -250,13 +250,14 @@ def cases(device, full):
     neox, inter = K["MS_ROPE_NEOX"], K["MS_ROPE_INTERLEAVED"]
     yield "rope neox 128 norm", lambda r: check_rope(device, r, 3, 4, 2, 128, neox, 128)
     yield "rope interleaved 64", lambda r: check_rope(device, r, 3, 2, 1, 64, inter, 64, norm=False)
+    yield "rope neox 32 norm", lambda r: check_rope(device, r, 3, 2, 1, 32, neox, 32)
     yield "rope partial 80", lambda r: check_rope(device, r, 3, 2, 2, 80, neox, 32, norm=False)
     yield "rope none 96", lambda r: check_rope(device, r, 2, 2, 2, 96, 0, 0)
     yield "rope neox 128 fp8", lambda r: check_rope(device, r, 3, 2, 2, 128, neox, 128, dtype=fp)
     yield "rope neox 256 block 64", lambda r: check_rope(device, r, 2, 1, 1, 256, neox, 256, block=64)
     yield "block copy bf16", lambda r: check_block_copy(device, r)
     yield "block copy fp8", lambda r: check_block_copy(device, r, fp)
-    dims = (64, 80, 96, 128, 192, 256)
+    dims = (32, 64, 80, 96, 128, 192, 256)
     for d in dims:
         yield f"decode bf16 d{d}", lambda r, d=d: check_decode(device, r, [1, 70, 130], 1, 2, d, chunk=64, padded=2)
         yield f"decode fp8 d{d}", lambda r, d=d: check_decode(device, r, [17, 130], 1, 2, d, dtype=fp, chunk=128)

@@ -46,7 +46,7 @@ internal sealed class OpenEngineControlService(
             SchemaRelease = SchemaRelease,
         };
         info.SupportedModels.Add(catalog.Models.Select(model => model.Name));
-        if (catalog.Models.FirstOrDefault()?.Engine.Geometry is { } geometry)
+        if (catalog.Models is [var first, ..] && first.Engine.Geometry is var geometry)
         {
             info.Capacity = new DeploymentCapacity
             {
@@ -297,7 +297,7 @@ internal sealed class OpenEngineControlService(
     {
         var probe = new Own
         {
-            Model = model.Length > 0 ? model : catalog.Models.FirstOrDefault()?.Name ?? string.Empty,
+            Model = model.Length > 0 ? model : catalog.Models is [var first, ..] ? first.Name : string.Empty,
             TokenIds = new V1.TokenIds { Ids = { 0 } },
             Options = new GenerationOptions { BypassPrefixCache = true, Stop = new StopConditions { MaxTokens = 1 } },
         };

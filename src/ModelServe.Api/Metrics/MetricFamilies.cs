@@ -114,7 +114,7 @@ internal static class MetricFamilies
             r => r.Metrics.Ended(FinishReason.SlowReader)),
         Count("modelserve:recomputed_tokens_total", "Tokens computed again after preemption, of requests that have ended.",
             r => r.Metrics.RecomputedTokens),
-        PerModel("modelserve:kv_blocks_total", MetricKind.Gauge, "Key-value blocks of the pool.", r => r.Status.BlockCount),
+        PerModel("modelserve:kv_blocks", MetricKind.Gauge, "Key-value blocks of the pool.", r => r.Status.BlockCount),
         PerModel("modelserve:kv_blocks_free", MetricKind.Gauge, "Key-value blocks that no sequence holds.",
             r => r.Status.BlockCount - r.Status.BlocksInUse),
         PerModel("modelserve:max_running", MetricKind.Gauge, "Slots: requests that can run at once.",

@@ -169,6 +169,7 @@ public sealed class ModelCatalog
         _view = new View(place >= 0 ? entries : [.. entries, changed]);
     }
 
+    /// <summary>Everything that is known at one moment.</summary>
     private sealed class View(CatalogEntry[] entries)
     {
         public CatalogEntry[] Entries { get; } = entries;

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using ModelServe.Codec;
+using ModelServe.Codec.ToolCalls;
 using ModelServe.Engine.Running;
 
 namespace ModelServe.Api.Models;
@@ -37,6 +38,9 @@ public sealed partial class ServedModel
 
     /// <summary>The checkpoint's folder, for those who want its text files; null where there is none.</summary>
     public string? Directory { get; init; }
+
+    /// <summary>The form in which the model writes tool calls and reasoning.</summary>
+    public AnswerFormat Answers { get; init; } = AnswerFormat.None;
 
     /// <summary>What has to be disposed when the model is unloaded: engine first, then memory. Null where the process never unloads it.</summary>
     public IDisposable? Resources { get; init; }

@@ -37,8 +37,12 @@ internal sealed class PointedStream(TokenStream inner, IPipelinePoints points) :
         if (disposing)
         {
             points.Pass(PipelinePoint.Releasing, RequestId);
+            base.Dispose(disposing);
             inner.Dispose();
             points.Pass(PipelinePoint.Released, RequestId);
+            return;
         }
+
+        base.Dispose(disposing);
     }
 }

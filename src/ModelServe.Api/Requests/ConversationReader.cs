@@ -24,23 +24,35 @@ internal sealed class ConversationReader(RequestLimits limits)
 
     /// <summary>Renders and encodes a conversation.</summary>
     public Rejection? Read(
-        IReadOnlyList<V1.ChatMessage> messages, V1.ChatOptions? options, ServedModel model, out int[] tokenIds)
+        IReadOnlyList<V1.ChatMessage> messages,
+        V1.ChatOptions? options,
+        ServedModel model,
+        out int[] tokenIds,
+        out AnswerReading? answer)
+    {
+        tokenIds = [];
+        answer = null;
+        ChatMessage[] turns = [];
+        ChatRenderOptions render = new();
+        Rejection? rejection = ReadMessages(messages, out turns)
+            ?? ReadOptions(options, out render)
+            ?? Encode(turns, render, model, out tokenIds);
+        if (rejection is null && options is not { HasParseAnswer: true, ParseAnswer: false })
+        {
+            answer = AnswerReading.Of(model, render.Tools, tokenIds);
+        }
+
+        return rejection;
+    }
+
+    /// <summary>Renders and encodes turns that were read already.</summary>
+    public static Rejection? Encode(ChatMessage[] turns, ChatRenderOptions render, ServedModel model, out int[] tokenIds)
     {
         tokenIds = [];
         if (!model.Text.HasChatTemplate)
         {
             return new Rejection(
-                RejectionReason.Unsupported, "messages", "Generate only: the model has no chat template", model.Name);
-        }
-
-        if (ReadMessages(messages, out ChatMessage[] turns) is { } badMessages)
-        {
-            return badMessages;
-        }
-
-        if (ReadOptions(options, out ChatRenderOptions render) is { } badOptions)
-        {
-            return badOptions;
+                RejectionReason.Unsupported, "messages", "a model with a chat template; this one continues prompts only", model.Name);
         }
 
         try
@@ -209,19 +221,9 @@ internal sealed class ConversationReader(RequestLimits limits)
 
         foreach ((string name, Value value) in source.Fields)
         {
-            if (FieldCheck.Length(Field, name, 1, limits.NameCharacters) is { } badLength)
+            if (CheckArgument(Field, name, limits) is { } badName)
             {
-                return badLength;
-            }
-
-            if (char.IsAsciiDigit(name[0]) || name.AsSpan().ContainsAnyExcept(NameCharacters))
-            {
-                return FieldCheck.Invalid(Field, "names of the form [a-z_][a-z0-9_]*", FieldCheck.Quote(name));
-            }
-
-            if (ServerNames.Contains(name))
-            {
-                return FieldCheck.Invalid(Field, "names that the server does not set itself", name);
+                return badName;
             }
 
             if (value.KindCase is not (Value.KindOneofCase.StringValue or Value.KindOneofCase.BoolValue
@@ -234,6 +236,24 @@ internal sealed class ConversationReader(RequestLimits limits)
         Rejection? rejection = JsonValues.Read(Field, source, limits.JsonDepth, out JsonObject read);
         arguments = read;
         return rejection;
+    }
+
+    /// <summary>Whether a template may be given a value of that name.</summary>
+    public static Rejection? CheckArgument(string field, string name, RequestLimits limits)
+    {
+        if (FieldCheck.Length(field, name, 1, limits.NameCharacters) is { } badLength)
+        {
+            return badLength;
+        }
+
+        if (char.IsAsciiDigit(name[0]) || name.AsSpan().ContainsAnyExcept(NameCharacters))
+        {
+            return FieldCheck.Invalid(field, "names of the form [a-z_][a-z0-9_]*", FieldCheck.Quote(name));
+        }
+
+        return ServerNames.Contains(name)
+            ? FieldCheck.Invalid(field, "names that the server does not set itself", FieldCheck.Quote(name))
+            : null;
     }
 
     private static void AddText(JsonObject target, string name, bool isSet, string value)

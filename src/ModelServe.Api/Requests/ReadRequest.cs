@@ -1,5 +1,6 @@
 using ModelServe.Api.Metrics;
 using ModelServe.Api.Models;
+using ModelServe.Codec.ToolCalls;
 using ModelServe.Engine.Admission;
 using ModelServe.V1;
 
@@ -22,4 +23,43 @@ internal sealed record ReadRequest(
 /// <param name="StopStrings">Texts that end the output.</param>
 /// <param name="IncludeStop">Whether the text shows the stop string or token that ended it.</param>
 /// <param name="MinTokens">Stop strings are not looked for before the output has this many tokens.</param>
-internal sealed record OutputRules(bool SkipSpecialTokens, string[] StopStrings, bool IncludeStop, int MinTokens);
+internal sealed record OutputRules(bool SkipSpecialTokens, string[] StopStrings, bool IncludeStop, int MinTokens)
+{
+    /// <summary>How reasoning and tool calls are taken out of the text; null leaves it whole.</summary>
+    public AnswerReading? Answer { get; init; }
+}
+
+/// <summary>How one answer is taken apart.</summary>
+/// <param name="Format">The model's form of calls and reasoning.</param>
+/// <param name="Options">What depends on the request.</param>
+internal sealed record AnswerReading(AnswerFormat Format, AnswerOptions Options)
+{
+    private const int PromptEnd = 24;
+
+    /// <summary>The reading of the answer to a conversation; null where the model's form has nothing to take apart.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="tools">The tools that may be called; null for none.</param>
+    /// <param name="prompt">The rendered conversation, whose end may have opened the reasoning.</param>
+    public static AnswerReading? Of(ServedModel model, System.Text.Json.Nodes.JsonArray? tools, int[] prompt)
+    {
+        AnswerFormat format = model.Answers;
+        // The form of gpt-oss carries content and reasoning too, and is read always; then no name is known, and no call comes.
+        if (tools is null && format.Tools != ToolFormat.Harmony)
+        {
+            format = format with { Tools = ToolFormat.None };
+        }
+
+        if (format.Tools == ToolFormat.None && format.Reasoning is null)
+        {
+            return null;
+        }
+
+        string end = model.Text.Tokenizer.DecodeIds(prompt.AsSpan(Math.Max(0, prompt.Length - PromptEnd)), skipSpecialTokens: false);
+        return new AnswerReading(format, new AnswerOptions
+        {
+            ReasoningBegun = format.Reasoning?.IsOpenedBy(end) ?? false,
+            Tools = tools,
+            KnownToolsOnly = true,
+        });
+    }
+}

@@ -16,6 +16,18 @@ public sealed record RequestLimits
     /// <summary>Tools of a conversation.</summary>
     public int Tools { get; init; } = 128;
 
+    /// <summary>Characters of a function's name.</summary>
+    public int FunctionNameCharacters { get; init; } = 64;
+
+    /// <summary>Outputs for one prompt.</summary>
+    public int Choices { get; init; } = 16;
+
+    /// <summary>Prompts of one request, and sequences that it makes together.</summary>
+    public int Prompts { get; init; } = 64;
+
+    /// <summary>Entries of a request's metadata.</summary>
+    public int MetadataEntries { get; init; } = 16;
+
     /// <summary>Nesting of a JSON value inside a request.</summary>
     public int JsonDepth { get; init; } = 32;
 

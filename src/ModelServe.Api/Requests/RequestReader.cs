@@ -50,9 +50,9 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
             return noModel;
         }
 
-        Rejection? badChat = _conversations.Read(message.Messages, message.Chat, model, out int[] prompt);
+        Rejection? badChat = _conversations.Read(message.Messages, message.Chat, model, out int[] prompt, out AnswerReading? answer);
         Rejection? rejection = badChat ?? Resolve(message.Options, prompt, caller, model, out read);
-        read = read is null ? null : read with { Operation = GenAiMetrics.Chat };
+        read = read is null ? null : read with { Operation = GenAiMetrics.Chat, Output = read.Output with { Answer = answer } };
         return rejection;
     }
 
@@ -76,7 +76,7 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
             case TokenizeRequest.InputOneofCase.Text:
                 return ReadText(message.Text, model, out tokenIds);
             case TokenizeRequest.InputOneofCase.Chat:
-                return _conversations.Read(message.Chat.Messages, message.Chat.Chat, model, out tokenIds);
+                return _conversations.Read(message.Chat.Messages, message.Chat.Chat, model, out tokenIds, out _);
             default:
                 return FieldCheck.Invalid("input", "text or chat", "neither");
         }
@@ -123,7 +123,8 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
         };
     }
 
-    private Rejection? ReadText(string text, ServedModel model, out int[] ids)
+    /// <summary>Reads a text to encode as a prompt.</summary>
+    public Rejection? ReadText(string text, ServedModel model, out int[] ids)
     {
         ids = [];
         if (text.Length == 0)
@@ -156,7 +157,8 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
         return null;
     }
 
-    private Rejection? Resolve(
+    /// <summary>Checks the options of a request whose prompt has been read, and puts the whole together.</summary>
+    public Rejection? Resolve(
         GenerationOptions? given, int[] prompt, string? caller, ServedModel model, out ReadRequest? read)
     {
         read = null;

@@ -42,7 +42,7 @@ internal sealed class GenerationCall(
         HttpContext http = context.GetHttpContext();
         using (request)
         using (var pump = new ResponsePump(
-            request, writer, options.Limits.StalledWrite, () => CutOff(http), time, logger))
+            request, new EventWriter(writer, request.Read), options.Limits.StalledWrite, () => CutOff(http), time, logger))
         {
             try
             {

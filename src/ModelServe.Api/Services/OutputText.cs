@@ -3,32 +3,63 @@ using System.Text;
 using ModelServe.Api.Requests;
 using ModelServe.Codec;
 using ModelServe.Codec.Streaming;
+using ModelServe.Codec.ToolCalls;
 
 namespace ModelServe.Api.Services;
 
 /// <summary>The text of one output as its tokens arrive: whole characters only, and nothing that may still become a stop string.</summary>
-/// <remarks>One reader at a time. After the first tokens it allocates nothing but the strings that <see cref="Take"/> returns.</remarks>
+/// <remarks>
+/// Where the rules say how to read the answer, the text comes apart into content, reasoning and tool calls instead: the parser sees
+/// special tokens, the content does not show them. One reader at a time. Without a parser it allocates nothing after the first tokens.
+/// </remarks>
 internal sealed class OutputText
 {
     private readonly HfTokenizer _tokenizer;
     private readonly IncrementalDecoder _decoder;
     private readonly StopStringMatcher? _stops;
+    private readonly AnswerParser? _parser;
     private readonly int _minTokens;
+    private readonly bool _stripsSpecial;
     private readonly ArrayBufferWriter<char> _piece = new();
     private readonly StringBuilder _ready = new();
+    private readonly List<AnswerEvent> _fresh = [];
+    private List<string>? _specialSeen;
+    private char[] _text = new char[64];
+    private bool _reasoning;
     private int _tokens;
 
     /// <summary>An empty output.</summary>
     public OutputText(HfTokenizer tokenizer, OutputRules rules)
     {
         _tokenizer = tokenizer;
-        _decoder = tokenizer.CreateDecoder(rules.SkipSpecialTokens);
+        _parser = rules.Answer is { } answer ? new AnswerParser(answer.Format, answer.Options) : null;
+        _reasoning = rules.Answer?.Options.ReasoningBegun ?? false;
+        _stripsSpecial = rules.SkipSpecialTokens && _parser is not null;
+        _decoder = tokenizer.CreateDecoder(rules.SkipSpecialTokens && _parser is null);
         _stops = rules.StopStrings.Length > 0 ? new StopStringMatcher(rules.StopStrings, rules.IncludeStop) : null;
         _minTokens = rules.MinTokens;
     }
 
     /// <summary>The stop string that ended the output, or null.</summary>
     public string? MatchedStop => _stops?.MatchedStop;
+
+    /// <summary>Whether <see cref="Events"/> hold the text, taken apart; else <see cref="Text"/> does.</summary>
+    public bool IsParsed => _parser is not null;
+
+    /// <summary>Whether something became ready since the last <see cref="Clear"/>.</summary>
+    public bool IsEmpty => _ready.Length == 0 && Events.Count == 0;
+
+    /// <summary>The text that became ready, where the answer is not parsed. Valid until the next call.</summary>
+    public ReadOnlySpan<char> Text => Copy();
+
+    /// <summary>The pieces that became certain, where the answer is parsed.</summary>
+    public List<AnswerEvent> Events { get; } = [];
+
+    /// <summary>Tokens so far that were reasoning.</summary>
+    public int ReasoningTokens { get; private set; }
+
+    /// <summary>Tool calls that were begun and not given up.</summary>
+    public int ToolCalls { get; private set; }
 
     /// <summary>Takes the next token.</summary>
     /// <returns>Whether the output ended with it, by a stop string.</returns>
@@ -41,9 +72,17 @@ internal sealed class OutputText
             return false;
         }
 
+        if (_stripsSpecial && _tokenizer.IsSpecial(tokenId))
+        {
+            Notice(_tokenizer.TokenText(tokenId)!);
+        }
+
         _piece.ResetWrittenCount();
         _decoder.Append(tokenId, _piece);
-        return Pass();
+        bool stopped = Pass();
+        Parse();
+        ReasoningTokens += _reasoning ? 1 : 0;
+        return stopped;
     }
 
     /// <summary>Counts a token that shows no text.</summary>
@@ -52,30 +91,29 @@ internal sealed class OutputText
     /// <summary>Ends the output: what was held back is ready now.</summary>
     public void Flush()
     {
-        if (MatchedStop is not null)
+        if (MatchedStop is null)
         {
-            return;
+            _piece.ResetWrittenCount();
+            _decoder.Flush(_piece);
+            if (!Pass())
+            {
+                _stops?.Flush(_ready);
+            }
         }
 
-        _piece.ResetWrittenCount();
-        _decoder.Flush(_piece);
-        if (!Pass())
+        Parse();
+        if (_parser is not null)
         {
-            _stops?.Flush(_ready);
+            _parser.Complete(_fresh);
+            TakeFresh();
         }
     }
 
-    /// <summary>The text that became ready since the last call.</summary>
-    public string Take()
+    /// <summary>Forgets what was ready.</summary>
+    public void Clear()
     {
-        if (_ready.Length == 0)
-        {
-            return string.Empty;
-        }
-
-        string text = _ready.ToString();
         _ready.Clear();
-        return text;
+        Events.Clear();
     }
 
     private bool Pass()
@@ -88,5 +126,80 @@ internal sealed class OutputText
 
         // A stop string must end behind the least number of tokens, as vLLM has it; where it begins does not matter.
         return _stops.Append(_piece.WrittenSpan, _ready, mayStop: _tokens > _minTokens);
+    }
+
+    private ReadOnlySpan<char> Copy()
+    {
+        int length = _ready.Length;
+        if (_text.Length < length)
+        {
+            _text = new char[length * 2];
+        }
+
+        _ready.CopyTo(0, _text, length);
+        return _text.AsSpan(0, length);
+    }
+
+    private void Parse()
+    {
+        if (_parser is null || _ready.Length == 0)
+        {
+            return;
+        }
+
+        _parser.Append(Copy(), _fresh);
+        _ready.Clear();
+        TakeFresh();
+    }
+
+    private void TakeFresh()
+    {
+        foreach (AnswerEvent piece in _fresh)
+        {
+            switch (piece.Kind)
+            {
+                case AnswerEventKind.Reasoning:
+                    _reasoning = true;
+                    break;
+                case AnswerEventKind.CallStarted:
+                    _reasoning = false;
+                    ToolCalls++;
+                    break;
+                case AnswerEventKind.CallAbandoned:
+                    ToolCalls--;
+                    break;
+                default:
+                    _reasoning = false;
+                    break;
+            }
+
+            AnswerEvent shown = piece.Kind is AnswerEventKind.Content or AnswerEventKind.Reasoning ? Strip(piece) : piece;
+            if (shown.Text.Length > 0 || shown.Kind is not (AnswerEventKind.Content or AnswerEventKind.Reasoning))
+            {
+                Events.Add(shown);
+            }
+        }
+
+        _fresh.Clear();
+    }
+
+    private void Notice(string special)
+    {
+        _specialSeen ??= [];
+        if (!_specialSeen.Contains(special))
+        {
+            _specialSeen.Add(special);
+        }
+    }
+
+    private AnswerEvent Strip(AnswerEvent piece)
+    {
+        string text = piece.Text;
+        foreach (string special in _specialSeen ?? [])
+        {
+            text = text.Replace(special, string.Empty, StringComparison.Ordinal);
+        }
+
+        return piece with { Text = text };
     }
 }

@@ -1,4 +1,3 @@
-using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using ModelServe.Engine.Admission;
 using ModelServe.V1;
@@ -6,7 +5,7 @@ using EndReason = ModelServe.Engine.Admission.FinishReason;
 
 namespace ModelServe.Api.Services;
 
-/// <summary>One request's way out: everything that came since the last message becomes one message, until one terminal event.</summary>
+/// <summary>One request's way out: everything that came since the last message becomes one message, until one ending.</summary>
 /// <remarks>
 /// The engine never waits for it: while a write is parked, deltas gather in the token stream and the next message holds them all.
 /// A write parked for longer than the limit ends the request as a slow reader's.
@@ -14,25 +13,26 @@ namespace ModelServe.Api.Services;
 internal sealed partial class ResponsePump : IDisposable
 {
     private readonly AdmittedRequest _request;
-    private readonly IServerStreamWriter<GenerationEvent> _writer;
+    private readonly IOutputWriter _writer;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly StallWatch _watch;
     private readonly OutputText _text;
-    private readonly TokensMessage _message;
     private readonly TokenDelta _delta = new();
+    private readonly Func<AdmittedRequest, Task> _writeDelta;
+    private int _taken;
     private long _lastDelta;
 
     /// <summary>A pump from a request to a writer.</summary>
     /// <param name="request">The request; stays the caller's.</param>
-    /// <param name="writer">Where events go.</param>
+    /// <param name="writer">The dialect that the client speaks.</param>
     /// <param name="stallLimit">How long a write may be parked.</param>
     /// <param name="cutOff">Breaks the connection's stream, so that a parked write fails; runs on a timer thread.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">Where a failing request is told.</param>
     public ResponsePump(
         AdmittedRequest request,
-        IServerStreamWriter<GenerationEvent> writer,
+        IOutputWriter writer,
         TimeSpan stallLimit,
         Action cutOff,
         TimeProvider time,
@@ -43,7 +43,7 @@ internal sealed partial class ResponsePump : IDisposable
         _time = time;
         _logger = logger;
         _text = new OutputText(request.Read.Model.Text.Tokenizer, request.Read.Output);
-        _message = new TokensMessage(request.Read.Request.Sampling.TopLogprobs is not null);
+        _writeDelta = admitted => _writer.WriteAsync(admitted, _delta, _taken, _text);
         _watch = new StallWatch(stallLimit, time, () =>
         {
             request.Ending = EndReason.SlowReader;
@@ -52,24 +52,24 @@ internal sealed partial class ResponsePump : IDisposable
         });
     }
 
-    /// <summary>Writes Accepted, the deltas and the terminal event.</summary>
+    /// <summary>Tells the writer of the acceptance, the deltas and the one ending.</summary>
     /// <exception cref="OperationCanceledException">The client is gone, its transport cut the call, or it did not read.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        await WriteAsync(WireEvents.Accepted(_request), cancellationToken);
-        GenerationEvent? ending = null;
+        await WriteAsync(_writer.AcceptAsync, cancellationToken);
+        OutputEnding? ending = null;
         try
         {
             while (ending is null && await _request.Stream.ReadAsync(_delta, cancellationToken))
             {
                 ObserveInterval();
                 bool stopped = Decode(out int taken);
-                string text = _text.Take();
-                if (taken > 0 || text.Length > 0)
+                if (taken > 0 || !_text.IsEmpty)
                 {
-                    _message.Fill(_delta, taken, text);
                     _request.TokensSent += taken;
-                    await WriteAsync(_message.Event, cancellationToken);
+                    _taken = taken;
+                    await WriteAsync(_writeDelta, cancellationToken);
+                    _text.Clear();
                     _request.Metrics.CountSent(taken);
                 }
 
@@ -82,11 +82,15 @@ internal sealed partial class ResponsePump : IDisposable
         {
             Log.Failed(_logger, _request.Stream.RequestId, exception);
             _request.Ending = EndReason.Error;
-            ending = WireEvents.Failure(_request, ErrorCode.Internal, "The output could not be turned into text.", false);
+            ending = OutputEnding.Failed(EndReason.Error, ErrorCode.Internal, "The output could not be turned into text.", false);
         }
 
-        await WriteAsync(
-            ending ?? throw new InvalidOperationException("the token stream closed without an ending"), cancellationToken);
+        OutputEnding last = (ending ?? throw new InvalidOperationException("the token stream closed without an ending")) with
+        {
+            ReasoningTokens = _text.ReasoningTokens,
+            ToolCalls = _text.ToolCalls,
+        };
+        await WriteAsync(request => _writer.EndAsync(request, last), cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -109,6 +113,7 @@ internal sealed partial class ResponsePump : IDisposable
             {
                 taken = i + 1;
                 _request.Metrics.CountDropped(count - taken);
+                _text.Flush();
                 return true;
             }
         }
@@ -122,13 +127,13 @@ internal sealed partial class ResponsePump : IDisposable
         return _text.MatchedStop is not null;
     }
 
-    private async ValueTask<GenerationEvent?> EndingAsync(bool stopped, CancellationToken cancellationToken)
+    private async ValueTask<OutputEnding?> EndingAsync(bool stopped, CancellationToken cancellationToken)
     {
         if (stopped)
         {
             await EndByStopStringAsync(cancellationToken);
             _request.Ending = EndReason.Stop;
-            return WireEvents.StoppedBy(_request, _text.MatchedStop!);
+            return new OutputEnding { Reason = EndReason.Stop, StopString = _text.MatchedStop };
         }
 
         if (_delta.FinishReason == EndReason.None)
@@ -143,7 +148,7 @@ internal sealed partial class ResponsePump : IDisposable
             Log.Ended(_logger, _request.Stream.RequestId, _delta.Error);
         }
 
-        return WireEvents.Ending(_request, _delta, _request.Read.Model.Engine.Status.Failure);
+        return OutputEnding.Of(_delta, _request.Read.Model.Engine.Status.Failure);
     }
 
     /// <summary>Tells the engine, and reads on to its last delta, whose timings the terminal event carries.</summary>
@@ -173,11 +178,11 @@ internal sealed partial class ResponsePump : IDisposable
         _lastDelta = now;
     }
 
-    private ValueTask WriteAsync(GenerationEvent message, CancellationToken cancellationToken)
+    private ValueTask WriteAsync(Func<AdmittedRequest, Task> message, CancellationToken cancellationToken)
     {
         try
         {
-            Task write = _writer.WriteAsync(message, CancellationToken.None);
+            Task write = message(_request);
             return write.IsCompletedSuccessfully ? ValueTask.CompletedTask : ParkAsync(write, cancellationToken);
         }
         catch (InvalidOperationException exception)

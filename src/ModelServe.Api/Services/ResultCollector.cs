@@ -10,6 +10,7 @@ internal sealed class ResultCollector : IServerStreamWriter<GenerationEvent>
 {
     private readonly GenerationResult _result = new() { Output = new Tokens { Text = string.Empty } };
     private readonly System.Text.StringBuilder _text = new();
+    private readonly System.Text.StringBuilder _reasoning = new();
     private Error? _error;
 
     /// <inheritdoc/>
@@ -46,6 +47,12 @@ internal sealed class ResultCollector : IServerStreamWriter<GenerationEvent>
         if (_error is null)
         {
             _result.Output.Text = _text.ToString();
+            if (_reasoning.Length > 0)
+            {
+                _result.Output.Reasoning = _reasoning.ToString();
+            }
+
+            MergeCalls(_result.Output.ToolCalls);
             return _result;
         }
 
@@ -62,10 +69,32 @@ internal sealed class ResultCollector : IServerStreamWriter<GenerationEvent>
         _ => new RpcException(new Status(StatusCode.Internal, error.Message)),
     };
 
+    /// <summary>The deltas of each call become one entry; calls that were given up are text already and go.</summary>
+    private static void MergeCalls(Google.Protobuf.Collections.RepeatedField<ToolCallDelta> deltas)
+    {
+        ToolCallDelta[] calls =
+        [
+            .. deltas.GroupBy(delta => delta.Index)
+                .Where(call => call.All(delta => delta.State != ToolCallState.Abandoned))
+                .Select(call => new ToolCallDelta
+                {
+                    Index = call.Key,
+                    Id = call.First().Id,
+                    Name = call.First().Name,
+                    Arguments = string.Concat(call.Select(delta => delta.Arguments)),
+                    State = ToolCallState.Complete,
+                }),
+        ];
+        deltas.Clear();
+        deltas.Add(calls);
+    }
+
     private void Append(Tokens tokens)
     {
         // The pump fills one message again and again: everything is copied.
         _text.Append(tokens.Text);
+        _reasoning.Append(tokens.Reasoning);
+        _result.Output.ToolCalls.Add(tokens.ToolCalls);
         _result.Output.TokenIds.Add(tokens.TokenIds);
         if (tokens.Logprobs is { } logprobs)
         {

@@ -29,6 +29,7 @@ internal sealed class Subscriptions
         return true;
     }
 
+    /// <summary>The place of one call.</summary>
     private sealed class Place(Subscriptions owner) : IDisposable
     {
         private int _left;

@@ -1,3 +1,4 @@
+using ModelServe.Codec.ToolCalls;
 using ModelServe.Engine.Admission;
 using ModelServe.V1;
 
@@ -21,7 +22,7 @@ internal sealed class TokensMessage
     public GenerationEvent Event { get; }
 
     /// <summary>Takes the first tokens of a delta, and the text that became ready.</summary>
-    public void Fill(TokenDelta delta, int count, string text)
+    public void Fill(TokenDelta delta, int count, OutputText text)
     {
         _tokens.TokenIds.Clear();
         for (int i = 0; i < count; i++)
@@ -29,11 +30,62 @@ internal sealed class TokensMessage
             _tokens.TokenIds.Add((uint)delta.TokenIds[i]);
         }
 
-        _tokens.Text = text;
+        if (text.IsParsed)
+        {
+            FillAnswer(text.Events);
+        }
+        else
+        {
+            _tokens.Text = text.Text.ToString();
+        }
+
         if (_logprobs is not null)
         {
             FillLogprobs(_logprobs, delta, count);
         }
+    }
+
+    private void FillAnswer(List<AnswerEvent> events)
+    {
+        _tokens.Text = string.Concat(events.Where(piece => piece.Kind == AnswerEventKind.Content).Select(piece => piece.Text));
+        _tokens.ClearReasoning();
+        string reasoning = string.Concat(events.Where(piece => piece.Kind == AnswerEventKind.Reasoning).Select(piece => piece.Text));
+        if (reasoning.Length > 0)
+        {
+            _tokens.Reasoning = reasoning;
+        }
+
+        _tokens.ToolCalls.Clear();
+        foreach (AnswerEvent piece in events)
+        {
+            if (piece.CallIndex >= 0)
+            {
+                _tokens.ToolCalls.Add(Delta(piece));
+            }
+        }
+    }
+
+    private static ToolCallDelta Delta(AnswerEvent piece)
+    {
+        var delta = new ToolCallDelta { Index = piece.CallIndex };
+        switch (piece.Kind)
+        {
+            case AnswerEventKind.CallStarted:
+                delta.Id = piece.CallId;
+                delta.Name = piece.Text;
+                break;
+            case AnswerEventKind.CallArguments:
+                delta.Arguments = piece.Text;
+                break;
+            case AnswerEventKind.CallEnded:
+                delta.State = ToolCallState.Complete;
+                break;
+            default:
+                delta.State = ToolCallState.Abandoned;
+                break;
+        }
+
+        return delta;
     }
 
     private static void FillLogprobs(Logprobs target, TokenDelta delta, int count)

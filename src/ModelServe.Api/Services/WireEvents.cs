@@ -21,47 +21,34 @@ internal static class WireEvents
         },
     };
 
-    /// <summary>The terminal event of an output that the engine ended for that reason.</summary>
-    /// <param name="request">The request, its ending read.</param>
-    /// <param name="last">The engine's last delta.</param>
-    /// <param name="engineFailure">Why the model is not served any more, if so.</param>
-    public static GenerationEvent Ending(AdmittedRequest request, TokenDelta last, string? engineFailure)
+    /// <summary>The terminal event.</summary>
+    public static GenerationEvent Ending(AdmittedRequest request, OutputEnding ending)
     {
-        switch (last.FinishReason)
+        Usage usage = UsageOf(request);
+        usage.ReasoningTokens = ending.ReasoningTokens;
+        if (ending.Failure is { } code)
         {
-            case EndReason.Error when engineFailure is not null:
-                return Failure(request, ErrorCode.EngineFailed, "The model's engine failed; the model is not served here any more.", true);
-            case EndReason.Error:
-                return Failure(request, ErrorCode.Internal, last.Error ?? "The request failed.", false);
-            case EndReason.Drained:
-                return Failure(request, ErrorCode.Drained, "The server stopped before the request ended.", true);
-            case EndReason.SlowReader:
-                return Failure(request, ErrorCode.SlowReader, "The client did not read its stream.", false);
-            default:
-                var finished = new Finished { Reason = Reason(last.FinishReason) };
-                if (last.MatchedStopTokenId is { } id)
-                {
-                    finished.StopTokenId = (uint)id;
-                }
-
-                return Complete(request, finished);
+            return new GenerationEvent
+            {
+                Error = new Error { Code = code, Message = ending.Message, Retryable = ending.Retryable, Usage = usage },
+            };
         }
-    }
 
-    /// <summary>The terminal event of an output that a stop string ended.</summary>
-    public static GenerationEvent StoppedBy(AdmittedRequest request, string stopString) =>
-        Complete(request, new Finished { Reason = WireReason.Stop, StopString = stopString });
+        var finished = new Finished
+        {
+            Reason = ending.ToolCalls > 0 && ending.Reason == EndReason.Stop ? WireReason.ToolCalls : Reason(ending.Reason),
+            Usage = usage,
+            Timings = TimingsOf(request.Stream.Timings),
+        };
+        if (ending.StopString is { } text)
+        {
+            finished.StopString = text;
+        }
+        else if (ending.StopTokenId is { } id)
+        {
+            finished.StopTokenId = (uint)id;
+        }
 
-    /// <summary>The terminal event of a request that failed.</summary>
-    public static GenerationEvent Failure(AdmittedRequest request, ErrorCode code, string message, bool retryable) => new()
-    {
-        Error = new Error { Code = code, Message = message, Retryable = retryable, Usage = UsageOf(request) },
-    };
-
-    private static GenerationEvent Complete(AdmittedRequest request, Finished finished)
-    {
-        finished.Usage = UsageOf(request);
-        finished.Timings = TimingsOf(request.Stream.Timings);
         return new GenerationEvent { Finished = finished };
     }
 

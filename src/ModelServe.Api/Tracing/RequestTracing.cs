@@ -14,7 +14,7 @@ namespace ModelServe.Api.Tracing;
 /// </remarks>
 internal sealed class RequestTracing(IHttpContextAccessor calls)
 {
-    private static readonly ActivitySource Source = new(TraceSource.Name, SoftwareVersion.Version);
+    private static readonly ActivitySource Source = new(RequestSpans.SourceName, SoftwareVersion.Version);
 
     /// <summary>Starts the span of a request that has been read.</summary>
     /// <returns>Null when nobody listens, or when it is not sampled.</returns>

@@ -11,15 +11,18 @@ public sealed class CompiledGrammar
     private readonly bool[] _accepting;
     private readonly bool[] _ends;
     private readonly (int Min, int Max)[] _counts;
+    private readonly (Automaton Automaton, int State)?[] _shared;
     private readonly ConcurrentDictionary<int, Lazy<StateMask>> _masks = new();
 
     internal CompiledGrammar(
-        ByteEdge[][] edges, (int Start, int Return)[][] calls, bool[] accepting, (int Min, int Max)[] counts, int start, TokenTrie trie, GrammarLimits limits)
+        ByteEdge[][] edges, (int Start, int Return)[][] calls, bool[] accepting, (int Min, int Max)[] counts,
+        (Automaton Automaton, int State)?[] shared, int start, TokenTrie trie, GrammarLimits limits)
     {
         _edges = edges;
         _calls = calls;
         _accepting = accepting;
         _counts = counts;
+        _shared = shared;
         _ends = [.. accepting.Select((end, i) => end && edges[i].Length == 0 && calls[i].Length == 0)];
         Start = start;
         Trie = trie;
@@ -38,13 +41,13 @@ public sealed class CompiledGrammar
     /// <summary>A follower at the beginning of the text.</summary>
     public GrammarMatcher CreateMatcher() => new(this);
 
-    /// <summary>Makes the masks that need a walk over much of the vocabulary, so that no step has to wait for them.</summary>
-    /// <remarks>Costs a few milliseconds for each state in which nearly any text may come; call it off the engine's thread.</remarks>
+    /// <summary>Makes the masks of the states inside strings, of which every grammar of a vocabulary shares one, so that no step has to wait for them.</summary>
+    /// <remarks>The first time for a vocabulary it costs some ten milliseconds, later nothing; call it off the engine's thread.</remarks>
     public void WarmUp()
     {
         for (int state = 0; state < _edges.Length; state++)
         {
-            if (_edges[state].Sum(edge => edge.High - edge.Low + 1) >= 64)
+            if (_shared[state] is not null)
             {
                 _ = MaskOf(state);
             }
@@ -64,6 +67,7 @@ public sealed class CompiledGrammar
 
     internal bool IsCounted(int state) => _counts[state].Max != int.MaxValue || _counts[state].Min != 0;
 
-    internal StateMask MaskOf(int state) =>
-        _masks.GetOrAdd(state, static (s, grammar) => new Lazy<StateMask>(() => StateMask.Build(grammar, s)), this).Value;
+    internal StateMask MaskOf(int state) => _shared[state] is { } shared
+        ? Trie.SharedMasks.GetOrAdd(shared, static (_, at) => new Lazy<StateMask>(() => StateMask.Build(at.Grammar, at.State)), (Grammar: this, State: state)).Value
+        : _masks.GetOrAdd(state, static (s, grammar) => new Lazy<StateMask>(() => StateMask.Build(grammar, s)), this).Value;
 }

@@ -47,9 +47,9 @@ internal sealed class GrammarBuilder
     }
 
     /// <summary>A rule whose counted characters are bounded.</summary>
-    public int AddCounted(string place, RuleNode node, int min, int max)
+    public int AddCounted(string place, Automaton automaton, int min, int max)
     {
-        int rule = Add(place, node);
+        int rule = Add(place, automaton);
         _counts[rule] = (min, max);
         return rule;
     }
@@ -78,6 +78,7 @@ internal sealed class GrammarBuilder
         var calls = new (int, int)[total][];
         var accepting = new bool[total];
         var counts = new (int, int)[total];
+        var shared = new (Automaton, int)?[total];
         for (int rule = 0; rule < starts.Length; rule++)
         {
             // What can only be finished through a rule that matches nothing must not be begun.
@@ -89,10 +90,11 @@ internal sealed class GrammarBuilder
                 calls[offset + i] = [.. automaton.Calls[i].Select(call => (starts[call.Rule], call.Target + offset))];
                 accepting[offset + i] = automaton.Accepting[i];
                 counts[offset + i] = _counts[rule];
+                shared[offset + i] = JsonAutomata.IsShared(automaton) ? (automaton, i) : null;
             }
         }
 
-        return new CompiledGrammar(edges, calls, accepting, counts, starts[root], trie, Limits);
+        return new CompiledGrammar(edges, calls, accepting, counts, shared, starts[root], trie, Limits);
     }
 
     private void Define(int rule, Automaton automaton)

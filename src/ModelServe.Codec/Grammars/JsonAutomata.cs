@@ -18,5 +18,11 @@ internal static class JsonAutomata
     /// <summary>The content of any string in its one spelling, without quotes; every character counts.</summary>
     public static Automaton AnyText { get; } = Compile(new RuleNode.Repeat(JsonSpelling.Spelled(CodePointSet.All), 0, null));
 
+    /// <summary>Any string in its one spelling, every character counting; the strings of bounded length.</summary>
+    public static Automaton CountedString { get; } = Compile(JsonRules.Quoted(AnyText));
+
+    /// <summary>Whether masks of this automaton's states are worth keeping for every grammar of a vocabulary.</summary>
+    public static bool IsShared(Automaton automaton) => automaton == Space || automaton == AnyString || automaton == CountedString;
+
     private static Automaton Compile(RuleNode node) => Determinizer.Compile(node, Limits, "JSON");
 }

@@ -34,8 +34,7 @@ internal sealed class StringRules
             return JsonRules.Quoted(WithLength(content, shape.MinLength, shape.MaxLength));
         }
 
-        RuleNode quoted = JsonRules.Quoted(content);
-        return new RuleNode.Call(_builder.AddCounted("string", quoted, shape.MinLength, shape.MaxLength ?? int.MaxValue));
+        return new RuleNode.Call(_builder.AddCounted("string", JsonAutomata.CountedString, shape.MinLength, shape.MaxLength ?? int.MaxValue));
     }
 
     /// <summary>Strings of a content automaton that have so many characters.</summary>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 
 namespace ModelServe.Codec.Grammars;
@@ -92,6 +93,9 @@ public sealed class TokenTrie
 
         return new TokenTrie(tokens, controls, vocabularySize);
     }
+
+    /// <summary>Masks of states that every grammar has, by automaton and state; made on first use.</summary>
+    internal ConcurrentDictionary<(Automaton Automaton, int State), Lazy<StateMask>> SharedMasks { get; } = new();
 
     /// <summary>Ids are in [0, this).</summary>
     public int VocabularySize { get; }

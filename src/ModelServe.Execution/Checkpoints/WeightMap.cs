@@ -16,6 +16,7 @@ internal sealed class WeightMap
     private const string EmbeddingName = "model.embed_tokens";
     private const string HeadName = "lm_head";
     private readonly ElementType _type;
+    private readonly ElementType _vectorType;
     private readonly QuantizationChoice _choice;
     private readonly List<WeightSlot> _slots = [];
     private readonly Matrix _embedding;
@@ -24,9 +25,11 @@ internal sealed class WeightMap
     private readonly List<Layer> _layers = [];
     private readonly ModelConfig _config;
 
-    /// <summary>The layout of a model whose matrices are stored as <paramref name="type"/> or quantised; vectors are always float32.</summary>
-    public WeightMap(ModelConfig config, ElementType type, QuantizationChoice? choice = null)
+    /// <summary>The layout of a model whose matrices are stored as <paramref name="type"/> or quantised, and whose vectors as <paramref name="vectorType"/>.</summary>
+    public WeightMap(
+        ModelConfig config, ElementType type, QuantizationChoice? choice = null, ElementType vectorType = ElementType.Float32)
     {
+        _vectorType = vectorType;
         _choice = choice ?? QuantizationChoice.None;
         _config = config;
         _type = type;
@@ -102,9 +105,15 @@ internal sealed class WeightMap
     }
 
     /// <summary>The weights as views of filled memory, which must hold <see cref="Bytes"/> and outlive them.</summary>
-    public DecoderWeights Bind(NativeBuffer memory)
+    public unsafe DecoderWeights Bind(NativeBuffer memory)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(memory.Bytes, Bytes);
+        return Bind(memory.Pointer);
+    }
+
+    /// <summary>The weights as views of <see cref="Bytes"/> filled bytes, of the host or of a device, which must outlive them.</summary>
+    public unsafe DecoderWeights Bind(byte* memory)
+    {
         var embedding = View(memory, _embedding);
         var layers = _layers
             .Select(layer => new DecoderLayer(
@@ -121,12 +130,12 @@ internal sealed class WeightMap
             embedding, layers, View(memory, _finalNorm), _config.TiedEmbeddings ? embedding : View(memory, _head));
     }
 
-    private static unsafe WeightVector View(NativeBuffer memory, Vector vector) =>
-        new((float*)(memory.Pointer + vector.Offset), vector.Length);
+    private unsafe WeightVector View(byte* memory, Vector vector) =>
+        new((float*)(memory + vector.Offset), vector.Length, _vectorType);
 
-    private unsafe WeightMatrix View(NativeBuffer memory, Matrix matrix)
+    private unsafe WeightMatrix View(byte* memory, Matrix matrix)
     {
-        var start = memory.Pointer + matrix.Offset;
+        var start = memory + matrix.Offset;
         var bias = matrix.Bias is { } place ? View(memory, place) : null;
         return matrix.Quantized is { } shape
             ? new WeightMatrix(start, shape, bias)
@@ -139,8 +148,8 @@ internal sealed class WeightMap
 
     private Vector Gain(string name, int length)
     {
-        var offset = Take((long)length * sizeof(float));
-        _slots.Add(new WeightSlot($"{name}.weight", length, null, offset, ElementType.Float32));
+        var offset = Take((long)length * _vectorType.Bytes());
+        _slots.Add(new WeightSlot($"{name}.weight", length, null, offset, _vectorType));
         return new Vector(offset, length);
     }
 
@@ -158,7 +167,7 @@ internal sealed class WeightMap
 
         QuantizedShape? shape = _choice.For(names, isHead) is { } format ? new QuantizedShape(format, rows, columns) : null;
         var offset = Take(shape?.Bytes ?? ((long)rows * columns * _type.Bytes()));
-        var biasOffset = bias ? Take((long)rows * sizeof(float)) : 0;
+        var biasOffset = bias ? Take((long)rows * _vectorType.Bytes()) : 0;
         var row = 0;
         foreach (var part in parts)
         {
@@ -168,7 +177,7 @@ internal sealed class WeightMap
             if (bias)
             {
                 _slots.Add(new WeightSlot(
-                    $"{part.Name}.bias", part.Rows, null, biasOffset + ((long)row * sizeof(float)), ElementType.Float32));
+                    $"{part.Name}.bias", part.Rows, null, biasOffset + ((long)row * _vectorType.Bytes()), _vectorType));
             }
 
             row += part.Rows;

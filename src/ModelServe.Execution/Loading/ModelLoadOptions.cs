@@ -5,7 +5,7 @@ namespace ModelServe.Execution.Loading;
 /// <summary>How a model is loaded; every null or automatic value is resolved from the checkpoint and the machine.</summary>
 public sealed record ModelLoadOptions
 {
-    /// <summary>Where it runs: auto or cpu.</summary>
+    /// <summary>Where it runs: auto, cpu, cuda or cuda:N.</summary>
     public string Device { get; init; } = "auto";
 
     /// <summary>How weights and key-value blocks are stored.</summary>
@@ -13,6 +13,24 @@ public sealed record ModelLoadOptions
 
     /// <summary>How weights are quantised while they load; null keeps them as <see cref="Format"/> says.</summary>
     public WeightQuantization? Quantization { get; init; }
+
+    /// <summary>How key-value blocks are stored; the type of the weights unless told otherwise.</summary>
+    public KeyValueFormat KeyValueFormat { get; init; } = KeyValueFormat.Auto;
+
+    /// <summary>Share of a GPU's memory that this process may hold, in (0, 1].</summary>
+    public double GpuMemoryUtilization { get; init; } = 0.9;
+
+    /// <summary>Path of the GPU kernels' library; null takes libmodelserve.so beside the program.</summary>
+    public string? KernelLibraryPath { get; init; }
+
+    /// <summary>Steps that a GPU may have in flight: 2 plans each step before the tokens of the one before are known.</summary>
+    public int Depth { get; init; } = 2;
+
+    /// <summary>Whether a GPU's decode steps are captured as graphs.</summary>
+    public bool UseGraphs { get; init; } = true;
+
+    /// <summary>Whether a sequence's arithmetic on a GPU must not depend on its batch.</summary>
+    public bool Deterministic { get; init; }
 
     /// <summary>Longest sequence in tokens; null takes the model's own, shortened if the memory needs it.</summary>
     public int? MaxModelLength { get; init; }

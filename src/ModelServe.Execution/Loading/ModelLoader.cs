@@ -1,5 +1,6 @@
 using ModelServe.Execution.Checkpoints;
 using ModelServe.Execution.Cpu;
+using ModelServe.Execution.Cuda;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Models;
 using ModelServe.Execution.Operations;
@@ -20,6 +21,11 @@ public static class ModelLoader
         var config = ModelConfig.Read(directory);
         RequireQuantizable(options);
         using var checkpoint = Checkpoint.Open(directory);
+        if (IsCuda(options.Device))
+        {
+            return (config, CudaModelLoader.Plan(config, checkpoint, options));
+        }
+
         return (config, new WeightLoader(directory, config, checkpoint, options, null).Plan());
     }
 
@@ -32,9 +38,14 @@ public static class ModelLoader
         var config = ModelConfig.Read(directory);
         RequireQuantizable(options);
         using var checkpoint = Checkpoint.Open(directory);
+        if (IsCuda(options.Device))
+        {
+            return CudaModelLoader.Load(config, checkpoint, options, progress);
+        }
+
+        RequireCpu(options);
         var loader = new WeightLoader(directory, config, checkpoint, options, progress);
         loader.Plan();
-        RequireCpu(options.Device);
         var (loaded, plan, map, notes) = loader.Load();
         ModelMemory? memory = loaded;
         IOps? ops = null;
@@ -101,11 +112,23 @@ public static class ModelLoader
             : features;
     }
 
-    private static void RequireCpu(string device)
+    private static bool IsCuda(string device) => device == "cuda" || device.StartsWith("cuda:", StringComparison.Ordinal);
+
+    private static void RequireCpu(ModelLoadOptions options)
     {
-        if (device is not ("auto" or "cpu"))
+        if (options.Device is not ("auto" or "cpu"))
         {
-            throw new ModelLoadException($"device: auto or cpu (this build has no kernels for another); got {device}");
+            throw new ModelLoadException($"device: auto, cpu, cuda or cuda:N; got {options.Device}");
+        }
+
+        if (options.KeyValueFormat == KeyValueFormat.Float8)
+        {
+            throw new ModelLoadException("kv-dtype: fp8 needs device cuda; got " + options.Device);
+        }
+
+        if (options.Ops == OpsKind.Cuda)
+        {
+            throw new ModelLoadException("ops: torch or cpu on device " + options.Device + "; got cuda");
         }
     }
 

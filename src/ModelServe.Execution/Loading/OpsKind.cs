@@ -11,4 +11,7 @@ public enum OpsKind
 
     /// <summary>Vector code for the CPU.</summary>
     Cpu,
+
+    /// <summary>Kernels of the native library, on a GPU.</summary>
+    Cuda,
 }

@@ -41,10 +41,17 @@ internal static class WeightReader
     private static unsafe void ReadChunk(
         SafetensorsFile file, StoredTensor tensor, WeightSlot slot, NativeBuffer memory, long start, Span<byte> scratch)
     {
-        var elementBytes = tensor.Type.Bytes();
-        var count = scratch.Length / elementBytes;
-        var target = memory.Pointer + slot.Offset + (start / elementBytes * slot.Type.Bytes());
-        switch (tensor.Type, slot.Type)
+        var target = memory.Pointer + slot.Offset + (start / tensor.Type.Bytes() * slot.Type.Bytes());
+        ReadChunk(file, tensor, slot.Type, start, scratch, target);
+    }
+
+    /// <summary>Reads bytes [<paramref name="start"/>, start + scratch.Length) of a tensor and writes its elements, as that type, at the target.</summary>
+    /// <exception cref="CheckpointException">The file cannot be read.</exception>
+    public static unsafe void ReadChunk(
+        SafetensorsFile file, StoredTensor tensor, ElementType type, long start, Span<byte> scratch, byte* target)
+    {
+        var count = scratch.Length / tensor.Type.Bytes();
+        switch (tensor.Type, type)
         {
             case (StoredType.F32, ElementType.Float32):
             case (StoredType.BF16, ElementType.BFloat16):

@@ -27,6 +27,18 @@ internal sealed unsafe class KvCache
         HeadDim = shape.HeadDim;
     }
 
+    /// <summary>A pool in a device's memory, which another owns; its operations lay out the elements as their kernels need, in as many bytes.</summary>
+    public KvCache(byte* data, ElementType type, int layers, int blocks, int blockTokens, AttentionShape shape)
+    {
+        Data = data;
+        Type = type;
+        Layers = layers;
+        Blocks = blocks;
+        BlockTokens = blockTokens;
+        KeyValueHeads = shape.KeyValueHeads;
+        HeadDim = shape.HeadDim;
+    }
+
     /// <summary>The first element.</summary>
     public byte* Data { get; }
 

@@ -21,6 +21,21 @@ public sealed record MemoryPlan
     /// <summary>How weights and key-value blocks are stored.</summary>
     public required ElementType Type { get; init; }
 
+    /// <summary>How key-value blocks are stored where not as the weights.</summary>
+    public ElementType? KeyValueType { get; init; }
+
+    /// <summary>How key-value blocks are stored.</summary>
+    public ElementType CacheType => KeyValueType ?? Type;
+
+    /// <summary>The device that holds it all, in few words; empty for the host.</summary>
+    public string Device { get; init; } = "";
+
+    /// <summary>Bytes of scratch, step state and sampling on a device; the host's are among the activations.</summary>
+    public long WorkspaceBytes { get; init; }
+
+    /// <summary>Bytes set aside for captured graphs, kernels and the driver's own needs.</summary>
+    public long GraphBytes { get; init; }
+
     /// <summary>How the weights are quantised, in few words; empty if they are not.</summary>
     public string Quantization { get; init; } = "";
 
@@ -49,7 +64,7 @@ public sealed record MemoryPlan
     public long CacheBytes => BlockBytes * Geometry.BlockCount;
 
     /// <summary>Bytes of everything.</summary>
-    public long TotalBytes => WeightBytes + RotaryBytes + ActivationBytes + CacheBytes;
+    public long TotalBytes => WeightBytes + RotaryBytes + ActivationBytes + WorkspaceBytes + GraphBytes + CacheBytes;
 
     /// <summary>Plans a model for a budget of memory.</summary>
     /// <exception cref="MemoryPlanException">It cannot fit, or an option is out of range.</exception>
@@ -115,8 +130,20 @@ public sealed record MemoryPlan
         Line("weights", WeightBytes, Quantization.Length == 0 ? type : $"{Quantization}, others {type}");
         Line("rotary tables", RotaryBytes, $"{Geometry.MaxModelLength} positions");
         Line("activations", ActivationBytes, $"{Geometry.MaxBatchedTokens} tokens a step");
-        Line("key-value blocks", CacheBytes, $"{Geometry.BlockCount} blocks of {BlockTokens} tokens, {BlockBytes} bytes each");
-        Line("total", TotalBytes, $"of {Mebibytes(BudgetBytes)}");
+        if (Device.Length > 0)
+        {
+            Line("workspace", WorkspaceBytes, $"attention, products and sampling of {Geometry.MaxSequences} sequences");
+            Line("graphs", GraphBytes, "captured steps, kernels, driver");
+        }
+
+        var blocks = CacheType == ElementType.Float8 ? " in fp8" : "";
+        Line("key-value blocks", CacheBytes, $"{Geometry.BlockCount} blocks of {BlockTokens} tokens{blocks}, {BlockBytes} bytes each");
+        Line("total", TotalBytes, Device.Length > 0 ? $"of {Mebibytes(BudgetBytes)} on {Device}" : $"of {Mebibytes(BudgetBytes)}");
+        if (Device.Length > 0)
+        {
+            return table.ToString();
+        }
+
         Line("while loading", WeightBytes + RotaryBytes + LoadingBytes, $"of which {Mebibytes(LoadingBytes)} are given back");
         return table.ToString();
 

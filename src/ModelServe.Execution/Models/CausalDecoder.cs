@@ -30,7 +30,9 @@ internal sealed class CausalDecoder : IDisposable
     private readonly Activation _logits;
 
     /// <summary>A decoder over weights and cache that outlive it; takes its activations now.</summary>
-    public CausalDecoder(ModelConfig config, OpsShape shape, IOps ops, DecoderWeights weights, KvCache cache, RotaryTable rotary)
+    /// <remarks>Takes over <paramref name="arena"/>, which holds <see cref="ArenaBytes"/> of its type; without one it makes one in the host's memory.</remarks>
+    public CausalDecoder(
+        ModelConfig config, OpsShape shape, IOps ops, DecoderWeights weights, KvCache cache, RotaryTable rotary, ActivationArena? arena = null)
     {
         _ops = ops;
         _weights = weights;
@@ -38,9 +40,9 @@ internal sealed class CausalDecoder : IDisposable
         _rotary = rotary;
         _attention = config.Attention;
         _epsilon = config.NormEpsilon;
-        _arena = new ActivationArena(ArenaBytes(shape));
+        _arena = arena ?? new ActivationArena(ArenaBytes(shape));
         var sizes = Sizes(shape);
-        var parts = Array.ConvertAll(sizes, size => _arena.Carve(size.Rows, size.Columns));
+        var parts = Array.ConvertAll(sizes[..^1], size => _arena.Carve(size.Rows, size.Columns));
         _residual = parts[0];
         _delta = parts[1];
         _hidden = parts[2];
@@ -50,12 +52,20 @@ internal sealed class CausalDecoder : IDisposable
         _gated = parts[6];
         _sampled = parts[7];
         _sampledHidden = parts[8];
-        _logits = parts[9];
+        _logits = _arena.Carve(sizes[^1].Rows, sizes[^1].Columns, ElementType.Float32);
     }
 
     /// <summary>Bytes of the activations.</summary>
-    public static long ArenaBytes(OpsShape shape) =>
-        Sizes(shape).Sum(size => ActivationArena.BytesFor(size.Rows, size.Columns));
+    /// <remarks>Logits are float32 whatever the type of the others.</remarks>
+    public static long ArenaBytes(OpsShape shape, ElementType type = ElementType.Float32)
+    {
+        var sizes = Sizes(shape);
+        return sizes[..^1].Sum(size => ActivationArena.BytesFor(size.Rows, size.Columns, type)) +
+            ActivationArena.BytesFor(sizes[^1].Rows, sizes[^1].Columns);
+    }
+
+    /// <summary>The logits' place: [sampled row, vocabulary], float32.</summary>
+    public Activation Logits => _logits;
 
     /// <summary>Computes one step: stores its keys and values, and makes the logits of its sampled rows.</summary>
     /// <returns>[sampled row, vocabulary]; valid until the next step, and the caller's to change.</returns>

@@ -11,11 +11,19 @@ public enum ElementType
 
     /// <summary>The upper half of a single, 2 bytes.</summary>
     BFloat16,
+
+    /// <summary>Four bits of exponent and three of mantissa (e4m3), 1 byte; key-value blocks on a GPU only.</summary>
+    Float8,
 }
 
 /// <summary>Sizes of <see cref="ElementType"/>.</summary>
 internal static class ElementTypeSizes
 {
     /// <summary>Bytes of one element.</summary>
-    public static int Bytes(this ElementType type) => type == ElementType.Float32 ? 4 : 2;
+    public static int Bytes(this ElementType type) => type switch
+    {
+        ElementType.Float32 => 4,
+        ElementType.BFloat16 => 2,
+        _ => 1,
+    };
 }

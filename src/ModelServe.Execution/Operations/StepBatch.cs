@@ -64,6 +64,14 @@ internal sealed class StepBatch
     public int ContextLength(int sequence) =>
         FirstPositions[sequence] + TokenStarts[sequence + 1] - TokenStarts[sequence];
 
+    /// <summary>Sets the counts alone, for operations that read everything else on their device: the most that a captured step may hold.</summary>
+    public void SetBounds(int tokens, int sequences, int sampled)
+    {
+        TokenCount = tokens;
+        SequenceCount = sequences;
+        SampledCount = sampled;
+    }
+
     /// <summary>Takes over a plan. <paramref name="lastSampled"/> is [slot] the id that stands for <see cref="StepPlan.LastSampledToken"/>.</summary>
     public void Fill(StepPlan plan, ReadOnlySpan<int> lastSampled)
     {

@@ -1,18 +1,22 @@
 namespace ModelServe.Execution.Operations;
 
-/// <summary>A float32 vector of weights: a norm's gain or a bias. Widened at load, because it is small and read by every row.</summary>
+/// <summary>A vector of weights: a norm's gain or a bias. Float32, widened at load, because it is small and read by every row; bfloat16 on a GPU.</summary>
 /// <remarks>A view: the loaded model owns the bytes. Starts at a multiple of 64 bytes. Immutable after loading.</remarks>
 internal sealed unsafe class WeightVector
 {
     /// <summary>A view of <paramref name="length"/> floats at <paramref name="data"/>.</summary>
-    public WeightVector(float* data, int length)
+    public WeightVector(float* data, int length, ElementType type = ElementType.Float32)
     {
+        Type = type;
         Data = data;
         Length = length;
     }
 
     /// <summary>The first element.</summary>
     public float* Data { get; }
+
+    /// <summary>How the elements are stored; where not as float32, only the operations of that device read them.</summary>
+    public ElementType Type { get; }
 
     /// <summary>Elements.</summary>
     public int Length { get; }

@@ -95,16 +95,13 @@ internal static unsafe class RowQuantizer
         return rounded < value ? BFloat.ToSingle((ushort)(BFloat.FromSingle(value) + 1)) : rounded;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float BestScale(float* values, float largest)
     {
         var negative = false;
-        for (var i = 0; i < QuantizedShape.GroupColumns; i++)
+        for (var i = 0; i < Vectors; i++)
         {
-            if (MathF.Abs(values[i]) == largest)
-            {
-                negative = values[i] < 0;
-                break;
-            }
+            negative |= Vector512.EqualsAny(Vector512.Load(values + (i * Lanes)), Vector512.Create(-largest));
         }
 
         // The largest element falls on -8 whatever its sign.
@@ -134,7 +131,7 @@ internal static unsafe class RowQuantizer
         for (var i = 0; i < Vectors; i++)
         {
             var value = Vector512.Load(values + (i * Lanes));
-            var lost = (value - (Vector512.ConvertToSingle(Rounded(format, value, inverse)) * scale)) * unit;
+            var lost = (value - (Rounded(format, value, inverse) * scale)) * unit;
             squares += lost * lost;
         }
 
@@ -158,11 +155,12 @@ internal static unsafe class RowQuantizer
     private static float Inverse(float scale) => scale == 0 ? 0f : 1f / scale;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<int> Rounded(QuantizedFormat format, Vector512<float> value, float inverse)
+    private static Vector512<float> Rounded(QuantizedFormat format, Vector512<float> value, float inverse)
     {
+        // Nothing here is not-a-number, and nothing beyond the range of int is left.
         var (low, high) = format == QuantizedFormat.Int8 ? (-127f, 127f) : (-8f, 7f);
-        var steps = Vector512.Round(value * inverse);
-        return Vector512.ConvertToInt32(Vector512.Min(Vector512.Max(steps, Vector512.Create(low)), Vector512.Create(high)));
+        return Vector512.MinNative(
+            Vector512.MaxNative(Vector512.Round(value * inverse), Vector512.Create(low)), Vector512.Create(high));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -174,7 +172,7 @@ internal static unsafe class RowQuantizer
         for (var i = 0; i < Vectors; i++)
         {
             var steps = Rounded(format, Vector512.Load(values + (i * Lanes)), inverse);
-            Bytes((steps + offset).AsUInt32()).AsUInt32().Store(elements + (4 * i));
+            Bytes((Vector512.ConvertToInt32Native(steps) + offset).AsUInt32()).AsUInt32().Store(elements + (4 * i));
         }
 
         if (format == QuantizedFormat.Int8)

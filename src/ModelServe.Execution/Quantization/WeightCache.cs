@@ -70,9 +70,18 @@ internal sealed class WeightCache
             }
 
             using var file = new FileStream(unfinished, options);
-            file.SetLength(0);
-            WeightCacheFile.Write(file.SafeFileHandle, new WeightCacheHeader(_key, memory.Bytes, [], kept, losses), memory, threads);
-            File.Move(unfinished, _path, overwrite: true);
+            try
+            {
+                file.SetLength(0);
+                WeightCacheFile.Write(file.SafeFileHandle, new WeightCacheHeader(_key, memory.Bytes, [], kept, losses), memory, threads);
+                File.Move(unfinished, _path, overwrite: true);
+            }
+            catch (IOException)
+            {
+                // A full disk gets its space back.
+                File.Delete(unfinished);
+                throw;
+            }
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -1,5 +1,6 @@
 using ModelServe.Api.Models;
 using ModelServe.Codec;
+using ModelServe.Codec.ToolCalls;
 using ModelServe.Execution.Loading;
 using ModelServe.Host.Options;
 
@@ -56,6 +57,7 @@ internal sealed class HostedModels(EngineSettings settings, TimeProvider time) :
     public ServedModel Serve(HostedModel model) => new(model.Name, model.Text, model.Engine)
     {
         Directory = model.Directory,
+        Answers = AnswerFormat.Load(model.Directory),
         Resources = new Release(this, model),
     };
 

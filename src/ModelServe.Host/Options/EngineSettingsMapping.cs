@@ -37,6 +37,14 @@ internal static class EngineSettingsMapping
                 CacheDirectory = settings.CacheDirectory,
             }
             : null,
+        KeyValueFormat = settings.KvDType switch
+        {
+            "bf16" => KeyValueFormat.BFloat16,
+            "fp8" => KeyValueFormat.Float8,
+            _ => KeyValueFormat.Auto,
+        },
+        GpuMemoryUtilization = settings.GpuMemoryUtilization / settings.ModelsSharingMemory,
+        KernelLibraryPath = settings.KernelLibrary,
         MaxModelLength = settings.MaxModelLength,
         KvMemoryBytes = settings.KvMemoryBytes,
         MemoryBytes = settings.MemoryBytes is { } given ? given : settings.ModelsSharingMemory == 1 ? null : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / settings.ModelsSharingMemory,

@@ -23,7 +23,7 @@ internal static class TraceExport
         var sampler = new ParentBasedSampler(new TraceIdRatioBasedSampler(options.TraceRatio));
         services.AddOpenTelemetry().WithTracing(traces => traces
             .SetResourceBuilder(ResourceBuilder.CreateEmpty().AddService(SoftwareVersion.Name, serviceVersion: SoftwareVersion.Version))
-            .AddSource(TraceSource.Name)
+            .AddSource(RequestSpans.SourceName)
             .SetSampler(sampler)
             .AddOtlpExporter(exporter =>
             {

@@ -23,8 +23,14 @@ public abstract class ContractTest : WireTest, IDisposable
 
     public void Dispose()
     {
-        Directory.Delete(Root, recursive: true);
+        Dispose(true);
         GC.SuppressFinalize(this);
+    }
+
+    protected virtual void Dispose(bool disposing)
+    {
+        Loader.Dispose();
+        Directory.Delete(Root, recursive: true);
     }
 
     protected Task<WireServer> StartLoadingAsync(params FakeModel[] models) => WireServer.StartAsync(

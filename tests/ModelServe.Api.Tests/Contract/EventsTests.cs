@@ -76,7 +76,7 @@ public sealed class EventsTests(SyntheticCheckpoint checkpoint) : ContractTest(c
         WireServer server = await StartLoadingAsync();
         await LoadAsync(server);
         using AsyncServerStreamingCall<KvEventBatch> gone = Events(server).SubscribeKvEvents(new SubscribeKvEventsRequest { Model = "extra" }, cancellationToken: Token);
-        using AsyncServerStreamingCall<KvEventBatch> stopped = Events(server).SubscribeKvEvents(new SubscribeKvEventsRequest { Model = "fake" }, cancellationToken: Token);
+        AsyncServerStreamingCall<KvEventBatch> stopped = Events(server).SubscribeKvEvents(new SubscribeKvEventsRequest { Model = "fake" }, cancellationToken: Token);
         await NextAsync(gone);
         await NextAsync(stopped);
         await ReadAllAsync(Models(server).Unload(new UnloadModelRequest { Model = "extra" }, cancellationToken: Token));

@@ -4,7 +4,7 @@ using ModelServe.Api.Tests.Wire;
 namespace ModelServe.Api.Tests.Contract;
 
 /// <summary>Loads fake models; a test can hold a load at its weights, or let a folder be damaged.</summary>
-public sealed class FakeLoader(SyntheticCheckpoint checkpoint) : IModelLoader
+public sealed class FakeLoader(SyntheticCheckpoint checkpoint) : IModelLoader, IDisposable
 {
     private readonly ManualResetEventSlim _open = new(initialState: true);
     private int _alive;
@@ -24,6 +24,8 @@ public sealed class FakeLoader(SyntheticCheckpoint checkpoint) : IModelLoader
     public void Hold() => _open.Reset();
 
     public void Release() => _open.Set();
+
+    public void Dispose() => _open.Dispose();
 
     public ServedModel Load(ModelLoadOrder order, IProgress<ModelLoadStep> progress, CancellationToken cancellationToken)
     {

@@ -120,12 +120,12 @@ public sealed class LoadTests(SyntheticCheckpoint checkpoint) : ContractTest(che
         {
             Directory.CreateSymbolicLink(Path.Combine(Root, "away"), outside);
             Directory.CreateDirectory(Path.Combine(Root, "file"));
-            File.WriteAllText(Path.Combine(outside, "secret"), "s");
+            await File.WriteAllTextAsync(Path.Combine(outside, "secret"), "s", Token);
             File.CreateSymbolicLink(Path.Combine(Root, "file", "model.safetensors"), Path.Combine(outside, "secret"));
             Directory.CreateSymbolicLink(Path.Combine(Root, "circle"), Path.Combine(Root, "circle"));
             Directory.CreateDirectory(Path.Combine(Root, "blobs"));
             Directory.CreateDirectory(Path.Combine(Root, "within"));
-            File.WriteAllText(Path.Combine(Root, "blobs", "w"), "w");
+            await File.WriteAllTextAsync(Path.Combine(Root, "blobs", "w"), "w", Token);
             File.CreateSymbolicLink(Path.Combine(Root, "within", "model.safetensors"), "../blobs/w");
             await using WireServer server = await StartLoadingAsync();
             foreach (string directory in new[] { "away", "file" })

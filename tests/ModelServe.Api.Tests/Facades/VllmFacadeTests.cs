@@ -165,7 +165,7 @@ public sealed class VllmFacadeTests(SyntheticCheckpoint checkpoint) : WireTest(c
         Assert.Equal(
             ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"], zip.Entries.Select(entry => entry.Name));
         ZipArchiveEntry tokenizer = zip.GetEntry("tokenizer.json")!;
-        using var reader = new StreamReader(tokenizer.Open());
+        using var reader = new StreamReader(await tokenizer.OpenAsync(Token));
         Assert.Equal(await File.ReadAllTextAsync(Path.Combine(Checkpoint.Folder, "tokenizer.json"), Token), await reader.ReadToEndAsync(Token));
     }
 

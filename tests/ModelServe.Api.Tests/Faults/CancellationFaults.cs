@@ -35,6 +35,7 @@ public sealed class CancellationFaults(SyntheticCheckpoint checkpoint) : FaultTe
     [InlineData(PipelinePoint.Reading)]
     [InlineData(PipelinePoint.Taken)]
     [InlineData(PipelinePoint.Ended)]
+    [InlineData(PipelinePoint.Cancelling)]
     [InlineData(PipelinePoint.Releasing)]
     [InlineData(PipelinePoint.Released)]
     public async Task A_cancel_at_a_named_point_releases_exactly_once(PipelinePoint point)

@@ -35,7 +35,7 @@ public abstract class FaultTest(SyntheticCheckpoint checkpoint) : WireTest(check
         Assert.Equal(0, Sum(page, "modelserve:live_requests"));
         Assert.Equal(0, Sum(page, "vllm:num_requests_running"));
         Assert.Equal(0, Sum(page, "vllm:num_requests_waiting"));
-        Assert.Equal(Sum(page, "modelserve:kv_blocks_total"), Sum(page, "modelserve:kv_blocks_free"));
+        Assert.Equal(Sum(page, "modelserve:kv_blocks"), Sum(page, "modelserve:kv_blocks_free"));
         Assert.Equal(0, Sum(page, "modelserve:engine_healings_total"));
         Assert.Equal(Sum(page, "modelserve:streams_created_total"), Sum(page, "modelserve:requests_ended_total"));
     }

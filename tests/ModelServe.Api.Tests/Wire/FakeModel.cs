@@ -1,4 +1,5 @@
 using System.Text;
+using ModelServe.Codec.ToolCalls;
 using ModelServe.Engine.Running;
 using ModelServe.Engine.Simulation;
 
@@ -24,6 +25,9 @@ public sealed class FakeModel : IDisposable
 
     public IEngine Engine => _engine;
 
+    /// <summary>The form in which the model is said to write calls and reasoning.</summary>
+    public AnswerFormat Answers { get; init; } = AnswerFormat.None;
+
     /// <summary>Fails the next step with that message.</summary>
     public string? Failure { get; set; }
 
@@ -32,6 +36,9 @@ public sealed class FakeModel : IDisposable
 
     /// <summary>What the model writes next, whatever the prefix; null keeps to the rule.</summary>
     public int? ForcedToken { get; set; }
+
+    /// <summary>First letter of the prompts whose numbers are not finite.</summary>
+    public char? FailsPromptOf { get; set; }
 
     /// <summary>
     /// What the model writes after a prompt that ends with <see cref="SyntheticCheckpoint.Begin"/> or a line break, then its end
@@ -57,6 +64,11 @@ public sealed class FakeModel : IDisposable
 
     private int Next(ReadOnlySpan<int> prefix)
     {
+        if (FailsPromptOf is { } letter && prefix[0] == letter)
+        {
+            return StepResult.Failed;
+        }
+
         if (ForcedToken is { } forced)
         {
             return forced;

@@ -1,6 +1,8 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Text.Json;
+using ModelServe.Engine.Running;
+using ModelServe.V1;
 using Xunit;
 
 namespace ModelServe.Api.Tests.Wire;
@@ -13,7 +15,7 @@ public sealed class ForeignClientTests(SyntheticCheckpoint checkpoint) : WireTes
     {
         await using WireServer server = await StartAsync();
         server.Fake.Writes("Grüße aus 東京 🙂");
-        JsonElement seen = await RunAsync(server, "chat");
+        JsonElement seen = await RunAsync(server, "stream");
         Assert.Equal("Grüße aus 東京 🙂", seen.GetProperty("text").GetString());
         Assert.Equal(["accepted", "tokens", "finished"], seen.GetProperty("events").EnumerateArray().Select(name => name.GetString()!));
         Assert.Equal("FINISH_REASON_STOP", seen.GetProperty("reason").GetString());
@@ -27,6 +29,8 @@ public sealed class ForeignClientTests(SyntheticCheckpoint checkpoint) : WireTes
         JsonElement seen = await RunAsync(server, "bad-field");
         Assert.Equal("INVALID_ARGUMENT", seen.GetProperty("status").GetString());
         Assert.Contains("options.sampling.temperature", seen.GetProperty("details").GetString(), StringComparison.Ordinal);
+        Assert.True(seen.GetProperty("hasDetails").GetBoolean());
+        Assert.Equal("-1", seen.GetProperty("pushback").GetString());
     }
 
     [Fact]
@@ -39,9 +43,95 @@ public sealed class ForeignClientTests(SyntheticCheckpoint checkpoint) : WireTes
         await server.QuiesceAsync();
     }
 
-    private static async Task<JsonElement> RunAsync(WireServer server, string mode)
+    [Fact]
+    public async Task A_client_in_JavaScript_gets_its_terminal_event_before_its_deadline_cuts_the_call()
     {
-        string root = RepositoryRoot();
+        await using WireServer server = await StartAsync();
+        server.Fake.StepTime = TimeSpan.FromMilliseconds(5);
+        JsonElement seen = await RunAsync(server, "deadline");
+        Assert.Equal(("OK", "FINISH_REASON_DEADLINE"), (seen.GetProperty("status").GetString(), seen.GetProperty("reason").GetString()));
+        await server.QuiesceAsync();
+    }
+
+    [Fact]
+    public async Task A_client_in_JavaScript_is_refused_by_a_full_queue_and_told_when_to_come_back()
+    {
+        using FakeModel fake = new(slots: 1, options: new EngineOptions { MaxQueuedRequests = 1, QueueRetryAfter = TimeSpan.FromMilliseconds(100) });
+        await using WireServer server = await StartAsync(null, fake);
+        (Task<GenerationResult> running, Task<GenerationResult> waiting) = await FillAsync(server);
+        JsonElement seen = await RunAsync(server, "refused");
+        Assert.Equal(("RESOURCE_EXHAUSTED", "100"), (seen.GetProperty("status").GetString(), seen.GetProperty("pushback").GetString()));
+
+        // The library's own retries: the queue empties while it waits, and its policy alone would wait much longer.
+        Task<JsonElement> retried = RunAsync(server, "retry");
+        await WireServer.EventuallyAsync(() => RefusedCount(server) > 1, "refused again");
+        fake.Release();
+        seen = await retried;
+        Assert.Equal(("OK", true), (seen.GetProperty("status").GetString(), seen.GetProperty("beforeBackoff").GetBoolean()));
+        await Task.WhenAll(running, waiting);
+    }
+
+    [Fact]
+    public async Task A_client_in_JavaScript_sees_a_drain_in_its_health_watch()
+    {
+        await using WireServer server = await StartAsync();
+        JsonElement seen = await RunAsync(server, "health", line =>
+        {
+            if (line == "SERVING")
+            {
+                server.Drain.Begin();
+            }
+        });
+        Assert.Equal("SERVING", seen.GetProperty("check").GetString());
+        Assert.Equal(["SERVING", "NOT_SERVING"], seen.GetProperty("states").EnumerateArray().Select(state => state.GetString()!));
+    }
+
+    [Fact]
+    public async Task A_client_in_JavaScript_finds_every_service_by_reflection()
+    {
+        await using WireServer server = await StartAsync(new ApiOptions { Reflection = true });
+        JsonElement seen = await RunAsync(server, "reflection");
+        string[] services = [.. seen.GetProperty("services").EnumerateArray().Select(name => name.GetString()!)];
+        string[] expected =
+        [
+            "modelserve.v1.Inference", "modelserve.v1.Models", "modelserve.v1.Control", "modelserve.v1.Events", "grpc.health.v1.Health",
+            "vllm.grpc.engine.VllmEngine", "openengine.v1.Inference", "openengine.v1.Control", "inference.GRPCInferenceService",
+        ];
+        Assert.Empty(expected.Except(services));
+        Assert.True(seen.GetProperty("files").GetInt32() > 0);
+    }
+
+    [Fact]
+    public async Task A_client_in_JavaScript_follows_the_prefix_cache()
+    {
+        await using WireServer server = await StartAsync();
+        await server.Client.GenerateOnceAsync(Prompt(2, text: new string('x', 40)), cancellationToken: Token);
+        JsonElement seen = await RunAsync(server, "kv-events");
+        Assert.Equal(["1", "2"], seen.GetProperty("sequences").EnumerateArray().Select(number => number.GetString()!));
+        Assert.Equal((16, 16), (seen.GetProperty("blockTokens").GetInt32(), seen.GetProperty("hashBytes").GetInt32()));
+    }
+
+    private static async Task<(Task<GenerationResult> Running, Task<GenerationResult> Waiting)> FillAsync(WireServer server)
+    {
+        server.Fake.Hold();
+        Task<GenerationResult> running = server.Client.GenerateOnceAsync(Prompt(4), cancellationToken: Token);
+        await WireServer.EventuallyAsync(() => server.Status.Running == 1, "running");
+        Task<GenerationResult> waiting = server.Client.GenerateOnceAsync(Prompt(4), cancellationToken: Token);
+        await WireServer.EventuallyAsync(() => server.Status.Waiting == 1, "waiting");
+        return (running, waiting);
+    }
+
+    private static double RefusedCount(WireServer server)
+    {
+        string page = server.Http.GetStringAsync(new Uri("/metrics", UriKind.Relative), Token).GetAwaiter().GetResult();
+        string? line = page.Split('\n').FirstOrDefault(text =>
+            text.StartsWith("modelserve:requests_rejected_total", StringComparison.Ordinal) && text.Contains("QueueFull", StringComparison.Ordinal));
+        return line is null ? 0 : double.Parse(line[(line.LastIndexOf(' ') + 1)..], System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    private static async Task<JsonElement> RunAsync(WireServer server, string mode, Action<string>? onLine = null)
+    {
+        string root = Repository.Root;
         string oracle = Path.Combine(root, "tests", "oracles", "grpc-js");
         if (!Directory.Exists(Path.Combine(oracle, "node_modules", "@grpc", "grpc-js")))
         {
@@ -52,15 +142,21 @@ public sealed class ForeignClientTests(SyntheticCheckpoint checkpoint) : WireTes
         {
             WorkingDirectory = oracle,
             RedirectStandardOutput = true,
-            ArgumentList =
-            {
-                "chat.mjs", server.GrpcAddress.Authority, Path.Combine(root, "src", "ModelServe.Api", "Protos"), "hello", mode,
-            },
+            RedirectStandardError = true,
+            ArgumentList = { "interop.mjs", server.GrpcAddress.Authority, Path.Combine(root, "src", "ModelServe.Api", "Protos"), mode },
         };
         using Process node = Start(start);
-        string output = await node.StandardOutput.ReadToEndAsync(Token);
+        Task<string> output = node.StandardOutput.ReadToEndAsync(Token);
+        List<string> lines = [];
+        while (await node.StandardError.ReadLineAsync(Token) is { } line)
+        {
+            lines.Add(line);
+            onLine?.Invoke(line);
+        }
+
         await node.WaitForExitAsync(Token);
-        return JsonDocument.Parse(output).RootElement.Clone();
+        Assert.True(node.ExitCode == 0, string.Join('\n', lines));
+        return JsonDocument.Parse(await output).RootElement.Clone();
     }
 
     private static Process Start(ProcessStartInfo start)
@@ -74,16 +170,5 @@ public sealed class ForeignClientTests(SyntheticCheckpoint checkpoint) : WireTes
             Assert.Skip($"node is not installed: {exception.Message}");
             throw;
         }
-    }
-
-    private static string RepositoryRoot()
-    {
-        DirectoryInfo? folder = new(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "ModelServe.sln")))
-        {
-            folder = folder.Parent;
-        }
-
-        return folder?.FullName ?? throw new InvalidOperationException("the tests run outside their repository");
     }
 }

@@ -68,7 +68,7 @@ public sealed class WireServer : IAsyncDisposable
         options ??= new ApiOptions();
         FakeModel[] fakes = models.Length == 0 ? [Default()] : models;
         string[] names = [Model, "other"];
-        var catalog = new ModelCatalog(fakes.Select((fake, i) => new ServedModel(names[i], checkpoint.Text, fake.Engine) { Directory = checkpoint.Folder, Resources = fake }));
+        var catalog = new ModelCatalog(fakes.Select((fake, i) => new ServedModel(names[i], checkpoint.Text, fake.Engine) { Directory = checkpoint.Folder, Resources = fake, Answers = fake.Answers }));
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenModelServe(

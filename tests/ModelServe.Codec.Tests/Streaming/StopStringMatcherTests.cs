@@ -67,8 +67,8 @@ public sealed class StopStringMatcherTests
             int end = Enumerable.Range(free + 1, Math.Max(0, whole.Length - free)).FirstOrDefault(
                 length => wanted.Any(stop => whole.AsSpan(0, length).EndsWith(stop)), -1);
             string? met = end < 0 ? null : wanted.Where(stop => whole.AsSpan(0, end).EndsWith(stop)).MaxBy(stop => stop.Length);
-            return output.ToString() == (met is null ? whole : whole[..(end - met.Length)]) || met is not null && least > 0 && output.Length > end - met.Length;
-        });
+            return output.ToString() == (met is null ? whole : whole[..(end - met.Length)]) && matcher.MatchedStop == met;
+        }, iter: 2000);
     }
 
     [Fact]

@@ -62,6 +62,33 @@ public sealed class SplitTests
         Assert.True(calls > 0, "no call among 5,000 texts");
     }
 
+    [Theory]
+    [InlineData("hermes", "<think>Hm</think>Ok <tool_call>{\"name\": \"f\", \"arguments\": {\"a\": \"é😀\"}}</tool_call> end")]
+    [InlineData("qwen3-coder", "Ok\n<tool_call>\n<function=f>\n<parameter=a>\nx\n</parameter>\n</function>\n</tool_call>")]
+    [InlineData("llama3-json", "<|python_tag|>{\"name\": \"f\", \"parameters\": {\"a\": [1, 2]}}; {\"name\": \"g\", \"parameters\": {}}")]
+    [InlineData("pythonic", "[f(a='x', b=[1, None]), g()]")]
+    [InlineData("mistral", "[THINK]Hm[/THINK]Ok[TOOL_CALLS]f[CALL_ID]abc[ARGS]{\"a\": 1}[TOOL_CALLS]g[ARGS]{}")]
+    [InlineData("deepseek", "Ok<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{\"a\": 1}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>")]
+    [InlineData("harmony", "<|channel|>analysis<|message|>Hm<|end|><|start|>assistant<|channel|>commentary to=functions.f <|constrain|>json<|message|>{\"a\": 1}<|call|>")]
+    [InlineData("glm", "<think>Hm</think>\n<tool_call>f\n<arg_key>a</arg_key>\n<arg_value>x</arg_value>\n</tool_call>\n<tool_call>g</tool_call>")]
+    [InlineData("kimi-k2", "Ok<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{\"a\": 1}<|tool_call_end|><|tool_calls_section_end|>")]
+    [InlineData("json-list", "Ok<|tool_call|>[{\"name\": \"f\", \"arguments\": {\"a\": 1}}, {\"arguments\": {}, \"name\": \"g\"}]<|/tool_call|>")]
+    [InlineData("command-r", "<|START_THINKING|>Hm<|END_THINKING|><|START_ACTION|>[{\"tool_name\": \"f\", \"parameters\": {}}]<|END_ACTION|><|START_RESPONSE|>x<|END_RESPONSE|>")]
+    [InlineData("seed-oss", "<seed:think>Hm</seed:think><seed:tool_call>\n<function=f>\n<parameter=a>x</parameter>\n</function>\n</seed:tool_call>")]
+    [InlineData("deepseek-markup", "Ok\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"f\">\n<｜DSML｜parameter name=\"a\" string=\"false\">[1]</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>")]
+    [InlineData("minimax", "<think>Hm</think><minimax:tool_call>\n<invoke name=\"f\">\n<parameter name=\"a\">x</parameter>\n</invoke>\n</minimax:tool_call>")]
+    [InlineData("gemma", "<|channel>thought\nHm<channel|>Ok<|tool_call>call:f{a:<|\"|>x<|\"|>,b:[1,{c:true}]}<tool_call|>")]
+    public void Every_cut_of_a_call_in_two_and_every_char_by_itself_give_the_same_events(string format, string text)
+    {
+        List<AnswerEvent> whole = Answers.Events(format, text, [int.MaxValue]);
+        Assert.Contains(whole, piece => piece.Kind == AnswerEventKind.CallEnded);
+        Assert.Equal(whole, Answers.Events(format, text, [1]));
+        for (int cut = 1; cut < text.Length; cut++)
+        {
+            Assert.Equal(whole, Answers.Events(format, text, [cut, int.MaxValue]));
+        }
+    }
+
     public static TheoryData<string> OwnFormats() => [.. Own.Keys];
 
     [Theory]

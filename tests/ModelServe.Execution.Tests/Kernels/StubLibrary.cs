@@ -15,16 +15,17 @@ public sealed class StubLibrary : IDisposable
     public StubLibrary()
     {
         var native = NativeSources();
-        var path = Path.Combine(_folder.Path, "libmodelserve.so");
-        var sources = Directory.GetFiles(Path.Combine(native, "stub"), "*.cpp")
-            .Append(Path.Combine(native, "launch", "error.cpp"))
-            .Append(Path.Combine(native, "launch", "checks.cpp"));
+        var path = System.IO.Path.Combine(_folder.Path, "libmodelserve.so");
+        var sources = Directory.GetFiles(System.IO.Path.Combine(native, "stub"), "*.cpp")
+            .Append(System.IO.Path.Combine(native, "launch", "error.cpp"))
+            .Append(System.IO.Path.Combine(native, "launch", "checks.cpp"));
         string[] flags =
         [
-            "-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibility=hidden", "-shared",
-            "-Wl,-soname,libmodelserve.so", $"-I{Path.Combine(native, "include")}", "-o", path,
+            "-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibility=hidden", "-shared",
+            "-Wl,-soname,libmodelserve.so", $"-I{System.IO.Path.Combine(native, "include")}", "-o", path,
         ];
         WhyMissing = Compile([.. flags, .. sources]);
+        Path = path;
         if (WhyMissing is null)
         {
             KernelLibrary.Load(path);
@@ -34,6 +35,12 @@ public sealed class StubLibrary : IDisposable
     /// <summary>Null when the stub is loaded, else why it is not.</summary>
     public string? WhyMissing { get; }
 
+    /// <summary>Where it lies.</summary>
+    public string Path { get; }
+
+    /// <summary>Reports the test as skipped where the stub cannot be built.</summary>
+    public void SkipIfMissing() => Assert.SkipWhen(WhyMissing is not null, WhyMissing ?? string.Empty);
+
     public void Dispose() => _folder.Dispose();
 
     // Found from the program's own folder: a deterministic build maps the compiler's paths.
@@ -41,9 +48,9 @@ public sealed class StubLibrary : IDisposable
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
-            if (File.Exists(Path.Combine(folder.FullName, "native", "include", "modelserve.h")))
+            if (File.Exists(System.IO.Path.Combine(folder.FullName, "native", "include", "modelserve.h")))
             {
-                return Path.Combine(folder.FullName, "native");
+                return System.IO.Path.Combine(folder.FullName, "native");
             }
         }
 

@@ -57,11 +57,11 @@ public sealed class QuantizedLoadingTests
     }
 
     [Theory]
-    [InlineData(QuantizedFormat.Int8)]
-    [InlineData(QuantizedFormat.Int4)]
-    public void Tokens_are_near_ties_of_what_bfloat16_would_choose(QuantizedFormat format)
+    [InlineData(QuantizedFormat.Int8, 24)]
+    [InlineData(QuantizedFormat.Int4, 22)]
+    public void Tokens_are_near_ties_of_what_bfloat16_would_choose(QuantizedFormat format, int least)
     {
-        // Random layers add their rounding up with nothing to correct it: in 4 bits a random model of many would not hold this.
+        // In 4 bits not all of them: random layers add their rounding up, and nothing in them was trained to bear it.
         using var checkpoint = new RandomCheckpoint(Broad, type: "BF16");
         using var quantised = ModelLoader.Load(checkpoint.Folder, Options(format), null);
         using var plain = ModelLoader.Load(checkpoint.Folder, Options(null), null);
@@ -71,15 +71,17 @@ public sealed class QuantizedLoadingTests
         driver.Generate(0, 24);
         var tokens = driver.Tokens(0);
         var judge = new PlanDriver(plain.Executor);
+        var near = 0;
         for (var length = prompt.Length; length < tokens.Count; length++)
         {
             judge.Admit(0, [.. tokens.Take(length)], WithLogprobs);
             judge.Step((0, length));
             var rank = Array.IndexOf(judge.Result.TopTokenIds, tokens[length], 0, 20);
-            Assert.True(rank >= 0, $"token {length} is not among the 20 best");
-            Assert.InRange(judge.Result.TopLogprobs[0] - judge.Result.TopLogprobs[rank], 0, 0.5);
+            near += rank >= 0 && judge.Result.TopLogprobs[0] - judge.Result.TopLogprobs[rank] <= 0.5 ? 1 : 0;
             judge.Leave(0);
         }
+
+        Assert.InRange(near, least, 24);
     }
 
     [Theory]

@@ -68,7 +68,7 @@ function modelCard(model) {
   const facts = element('dl', 'facts');
   const hits = model.prefix_queries > 0 ? `${Math.round((100 * model.prefix_hits) / model.prefix_queries)} %` : '–';
   for (const [name, value] of [
-    ['Context', `${short(model.context_tokens)} tokens`],
+    ['Context tokens', short(model.context_tokens)],
     ['Prefix hits', hits],
     ['Step p50', duration(percentile(model.step, 0.5))],
     ['Requests', short(model.accepted)],
@@ -111,7 +111,7 @@ function show(data) {
   setTile('kv', `${(100 * figures.kv).toFixed(figures.kv < 0.1 ? 1 : 0)} %`, undefined, 1);
   const tail = histogram => {
     const value = percentile(histogram, 0.95);
-    return value === null ? 'nothing yet' : `p95 ${duration(value)} · p99 ${duration(percentile(histogram, 0.99))}`;
+    return value === null ? 'no finished request yet' : `p95 ${duration(value)} · p99 ${duration(percentile(histogram, 0.99))}`;
   };
   setTile('ttft', duration(percentile(figures.firstToken, 0.5)), tail(figures.firstToken));
   setTile('itl', duration(percentile(figures.interToken, 0.5)), tail(figures.interToken));

@@ -47,8 +47,12 @@ export class History {
     const previous = this.#readings.at(-2) ?? first;
     const sum = (reading, field) => reading.data.models.reduce((total, model) => total + model[field], 0);
     const rate = (from, field) => now > from.now ? Math.max(0, (sum({ data }, field) - sum(from, field)) / (now - from.now)) : 0;
-    const histogram = field => add(data.models.map(model =>
-      between(first.data.models.find(other => other.name === model.name)?.[field], model[field])));
+    // Of the last half minute; where nothing happened in it, since the server's start.
+    const histogram = field => {
+      const recent = add(data.models.map(model =>
+        between(first.data.models.find(other => other.name === model.name)?.[field], model[field])));
+      return recent.counts.some(count => count > 0) ? recent : add(data.models.map(model => model[field]));
+    };
     const blocks = sum({ data }, 'blocks');
     const figures = {
       output: rate(previous, 'generated_tokens'),

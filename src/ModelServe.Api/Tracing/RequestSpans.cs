@@ -1,8 +1,8 @@
 namespace ModelServe.Api.Tracing;
 
 /// <summary>What a host needs to know to export the server's spans.</summary>
-public static class TraceSource
+public static class RequestSpans
 {
     /// <summary>Name of the activity source.</summary>
-    public const string Name = "ModelServe";
+    public const string SourceName = "ModelServe";
 }

@@ -1,0 +1,190 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using ModelServe.Api.Metrics;
+using ModelServe.Api.Requests;
+using ModelServe.Api.Services;
+using ModelServe.Engine.Admission;
+using EndReason = ModelServe.Engine.Admission.FinishReason;
+
+namespace ModelServe.Api.OpenAi;
+
+/// <summary>What both kinds of generation do with requests that were read: admit all or none, pump each, end the response. Thread-safe.</summary>
+internal sealed class HttpCall(
+    RequestAdmission admission, MetricsRegistry metrics, ApiOptions options, TimeProvider time, ILogger<HttpCall> logger)
+{
+    private static readonly TimeSpan LastWord = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Refuses a request that could not be read.</summary>
+    public Task RefuseAsync(HttpContext context, string? model, Rejection rejection)
+    {
+        metrics.CountRejected(model ?? string.Empty, rejection.Reason);
+        return ErrorAnswer.WriteAsync(context, HttpError.Of(rejection));
+    }
+
+    /// <summary>Runs the outputs of a request to their ends.</summary>
+    /// <param name="context">The call.</param>
+    /// <param name="reads">One request a prompt.</param>
+    /// <param name="echoes">What the outputs of each prompt begin with; null for nothing.</param>
+    /// <param name="chat">Whether it is a chat.</param>
+    /// <param name="shape">Which outputs, how they are sent.</param>
+    public async Task RunAsync(HttpContext context, ReadRequest[] reads, string[]? echoes, bool chat, OutputShape shape)
+    {
+        string id = (chat ? "chatcmpl-" : "cmpl-") + Guid.CreateVersion7().ToString("N");
+        AdmittedRequest[]? requests = Admit(reads, shape, id, out Rejection? rejection);
+        if (requests is null)
+        {
+            await ErrorAnswer.WriteAsync(context, HttpError.Of(rejection!));
+            return;
+        }
+
+        try
+        {
+            string kind = chat ? shape.Stream ? "chat.completion.chunk" : "chat.completion" : "text_completion";
+            var head = new AnswerHead(id, kind, time.GetUtcNow().ToUnixTimeSeconds(), reads[0].Model.Name);
+            if (shape.Stream)
+            {
+                await StreamAsync(context, requests, echoes, chat, shape, head);
+            }
+            else
+            {
+                await CollectAsync(context, requests, echoes, chat, shape, head);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The client is gone or was cut off: there is nobody to tell.
+        }
+        finally
+        {
+            foreach (AdmittedRequest request in requests)
+            {
+                request.Dispose();
+            }
+        }
+    }
+
+    private AdmittedRequest[]? Admit(ReadRequest[] reads, OutputShape shape, string id, out Rejection? rejection)
+    {
+        var requests = new List<AdmittedRequest>(reads.Length * shape.Choices);
+        for (int i = 0; i < reads.Length * shape.Choices; i++)
+        {
+            ReadRequest read = reads[i / shape.Choices];
+            SamplingOptions sampling = read.Request.Sampling;
+            ReadRequest choice = read with
+            {
+                Request = read.Request with
+                {
+                    RequestId = i == 0 ? id : $"{id}-{FieldCheck.Text(i)}",
+                    // Each output draws its own numbers, the first those of the seed itself.
+                    Sampling = sampling with { Seed = unchecked(sampling.Seed + (ulong)(i % shape.Choices)) },
+                },
+            };
+#pragma warning disable CA2000 // The list owns it, and the caller the list.
+            if (!admission.TryAdmit(choice, DateTime.MaxValue, out AdmittedRequest? request, out rejection))
+#pragma warning restore CA2000
+            {
+                requests.ForEach(admitted => admitted.Dispose());
+                return null;
+            }
+
+            requests.Add(request);
+        }
+
+        rejection = null;
+        return [.. requests];
+    }
+
+    private async Task StreamAsync(
+        HttpContext context, AdmittedRequest[] requests, string[]? echoes, bool chat, OutputShape shape, AnswerHead head)
+    {
+        using var stream = new SseStream(context, time);
+        ChoiceWriter[] writers =
+        [
+            .. requests.Select((_, i) => chat
+                ? (ChoiceWriter)new ChatChoiceWriter(stream, shape, head, i)
+                : new TextChoiceWriter(stream, shape, head, i, echoes?[i / shape.Choices])),
+        ];
+        await PumpAsync(context, requests, writers);
+        await stream.EnterAsync();
+        stream.End();
+        JsonText json = new(stream.Pipe);
+        if (writers.FirstOrDefault(writer => writer.Failure is not null) is { } failed)
+        {
+            json.Raw("data: "u8);
+            json.Raw(ErrorAnswer.BodyOf(failed.Failure!));
+            json.Raw("\n\n"u8);
+            await stream.FlushAsync();
+            // One client library takes a clean end for success, whatever the last event said. The bytes get time to leave first.
+            await Task.Delay(LastWord, TimeProvider.System, context.RequestAborted);
+            context.Abort();
+            return;
+        }
+
+        if (shape.IncludeUsage)
+        {
+            json.Raw(head.Event);
+            json.Raw("],"u8);
+            writers.Aggregate(default(UsageJson), (all, writer) => all + writer.Usage).Write(json);
+            json.Raw("}\n\n"u8);
+        }
+
+        json.Raw("data: [DONE]\n\n"u8);
+        await stream.FlushAsync();
+    }
+
+    private async Task CollectAsync(
+        HttpContext context, AdmittedRequest[] requests, string[]? echoes, bool chat, OutputShape shape, AnswerHead head)
+    {
+        ChoiceCollector[] choices =
+            [.. requests.Select((_, i) => new ChoiceCollector(chat, i % shape.Choices == 0, echoes?[i / shape.Choices]))];
+        await PumpAsync(context, requests, choices);
+        if (choices.FirstOrDefault(choice => choice.Failure is not null) is { } failed)
+        {
+            await ErrorAnswer.WriteAsync(context, failed.Failure!);
+            return;
+        }
+
+        context.Response.ContentType = "application/json; charset=utf-8";
+        JsonText json = new(context.Response.BodyWriter);
+        json.Raw(head.Object);
+        for (int i = 0; i < choices.Length; i++)
+        {
+            json.Raw(i > 0 ? ","u8 : ""u8);
+            choices[i].Write(json, i);
+        }
+
+        json.Raw("],"u8);
+        choices.Aggregate(default(UsageJson), (all, choice) => all + choice.Usage).Write(json);
+        json.Raw("}"u8);
+        await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
+    }
+
+    /// <summary>Pumps every output to its end; one that fails ends the others, because the response fails as a whole.</summary>
+    private async Task PumpAsync<TWriter>(HttpContext context, AdmittedRequest[] requests, TWriter[] writers)
+        where TWriter : IOutputWriter, IChoice
+    {
+        using var others = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        async Task PumpOneAsync(int i)
+        {
+            using var pump = new ResponsePump(requests[i], writers[i], options.Limits.StalledWrite, context.Abort, time, logger);
+            try
+            {
+                await pump.RunAsync(others.Token);
+                if (writers[i].Failure is not null)
+                {
+                    await others.CancelAsync();
+                }
+            }
+            catch (OperationCanceledException) when (others.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
+            {
+                // Another output failed, and is reported.
+            }
+        }
+
+        await Task.WhenAll(requests.Select((_, i) => PumpOneAsync(i)));
+        if (requests.Any(request => request.Ending == EndReason.SlowReader))
+        {
+            throw new OperationCanceledException("the client did not read its stream");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+using System.Buffers;
+using ModelServe.Api.Services;
+using ModelServe.Codec.Streaming;
+using ModelServe.Engine.Admission;
+
+namespace ModelServe.Api.OpenAi;
+
+/// <summary>Log probabilities of one output in the two shapes of the dialect. For one output; not thread-safe.</summary>
+internal sealed class LogprobJson(AdmittedRequest request)
+{
+    private readonly TokenSpeller _speller =
+        request.Read.Model.Text.Tokenizer.CreateSpeller(request.Read.Output.SkipSpecialTokens);
+
+    /// <summary>Characters before the output, where the client has the prompt echoed.</summary>
+    public int FirstOffset { get; init; }
+
+    /// <summary>Tokens of a delta that a client sees: a stop token that is not shown has no log probability either.</summary>
+    public int Shown(TokenDelta delta, int count) =>
+        delta.MatchedStopTokenId is not null && !request.Read.Output.IncludeStop && count == delta.TokenIds.Count ? count - 1 : count;
+
+    /// <summary>The entries of a chat's <c>content</c>, separated by commas.</summary>
+    public void WriteChat(JsonText json, TokenDelta delta, int shown)
+    {
+        int next = 0;
+        for (int i = 0; i < shown; i++)
+        {
+            json.Raw(i > 0 ? ",{"u8 : "{"u8);
+            WriteToken(json, delta.TokenIds[i], delta.Logprobs[i]);
+            json.Raw(",\"top_logprobs\":["u8);
+            for (int end = next + delta.TopCounts[i], first = next; next < end; next++)
+            {
+                json.Raw(next > first ? ",{"u8 : "{"u8);
+                WriteToken(json, delta.TopTokenIds[next], delta.TopLogprobs[next]);
+                json.Raw("}"u8);
+            }
+
+            json.Raw("]}"u8);
+            Advance(delta.TokenIds[i]);
+        }
+    }
+
+    /// <summary>The entries of a completion's four lists, each separated by commas, into one buffer a list.</summary>
+    public void WriteCompletion(LogprobLists lists, TokenDelta delta, int shown)
+    {
+        int next = 0;
+        for (int i = 0; i < shown; i++)
+        {
+            lists.Begin();
+            new JsonText(lists.Tokens).String(TextOf(delta.TokenIds[i]));
+            new JsonText(lists.Logprobs).Number(delta.Logprobs[i]);
+            new JsonText(lists.Offsets).Number(FirstOffset + _speller.Offset);
+            JsonText top = new(lists.Top);
+            top.Raw("{"u8);
+            var seen = new HashSet<string>(StringComparer.Ordinal);
+            for (int end = next + delta.TopCounts[i]; next < end; next++)
+            {
+                string text = TextOf(delta.TopTokenIds[next]);
+                if (seen.Add(text))
+                {
+                    top.Raw(seen.Count > 1 ? ","u8 : ""u8);
+                    top.String(text);
+                    top.Raw(":"u8);
+                    top.Number(delta.TopLogprobs[next]);
+                }
+            }
+
+            top.Raw("}"u8);
+            Advance(delta.TokenIds[i]);
+        }
+    }
+
+    private void WriteToken(JsonText json, int id, float logprob)
+    {
+        TokenSpelling spelling = _speller.Spell(id);
+        json.Raw("\"token\":"u8);
+        json.String(spelling.Text);
+        json.Raw(",\"logprob\":"u8);
+        json.Number(logprob);
+        json.Raw(",\"bytes\":["u8);
+        ReadOnlySpan<byte> bytes = spelling.Bytes.Span;
+        for (int i = 0; i < bytes.Length; i++)
+        {
+            json.Raw(i > 0 ? ","u8 : ""u8);
+            json.Number(bytes[i]);
+        }
+
+        json.Raw("]"u8);
+    }
+
+    private string TextOf(int id) => _speller.Spell(id).Text;
+
+    private void Advance(int id) => _speller.Advance(id);
+}
+
+/// <summary>The four lists of a completion's log probabilities, as they grow.</summary>
+internal sealed class LogprobLists
+{
+    private int _entries;
+
+    /// <summary>Texts of the tokens.</summary>
+    public ArrayBufferWriter<byte> Tokens { get; } = new();
+
+    /// <summary>Their log probabilities.</summary>
+    public ArrayBufferWriter<byte> Logprobs { get; } = new();
+
+    /// <summary>The alternatives of each.</summary>
+    public ArrayBufferWriter<byte> Top { get; } = new();
+
+    /// <summary>Where each begins, in characters.</summary>
+    public ArrayBufferWriter<byte> Offsets { get; } = new();
+
+    /// <summary>Another entry follows.</summary>
+    public void Begin()
+    {
+        if (_entries++ > 0)
+        {
+            foreach (ArrayBufferWriter<byte> list in (ArrayBufferWriter<byte>[])[Tokens, Logprobs, Top, Offsets])
+            {
+                list.Write(","u8);
+            }
+        }
+    }
+
+    /// <summary>Writes the object and forgets the entries.</summary>
+    public void Take(JsonText json)
+    {
+        json.Raw("{\"text_offset\":["u8);
+        json.Raw(Offsets.WrittenSpan);
+        json.Raw("],\"token_logprobs\":["u8);
+        json.Raw(Logprobs.WrittenSpan);
+        json.Raw("],\"tokens\":["u8);
+        json.Raw(Tokens.WrittenSpan);
+        json.Raw("],\"top_logprobs\":["u8);
+        json.Raw(Top.WrittenSpan);
+        json.Raw("]}"u8);
+        _entries = 0;
+        Tokens.ResetWrittenCount();
+        Logprobs.ResetWrittenCount();
+        Top.ResetWrittenCount();
+        Offsets.ResetWrittenCount();
+    }
+}

@@ -1,0 +1,37 @@
+using ModelServe.Execution.Kernels;
+
+namespace ModelServe.Execution.Cuda;
+
+/// <summary>The captured decode step of one batch size: forward and sampling apart, so that masks can be brought between them.</summary>
+internal sealed class DecodeGraph : IDisposable
+{
+    /// <summary>A bucket that is not captured yet.</summary>
+    public DecodeGraph(int rows, DecodeWorkPlanner work)
+    {
+        Rows = rows;
+        Work = work;
+        Layout = new StepImage(rows, rows, rows, work.MaxItems, 0);
+    }
+
+    /// <summary>Most rows.</summary>
+    public int Rows { get; }
+
+    /// <summary>Cuts its contexts into work items.</summary>
+    public DecodeWorkPlanner Work { get; }
+
+    /// <summary>Its image's layout.</summary>
+    public StepImage Layout { get; }
+
+    /// <summary>From the prologue to the logits; null until captured.</summary>
+    public KernelGraph? Forward { get; set; }
+
+    /// <summary>From the logits to the tokens; null until captured.</summary>
+    public KernelGraph? Sample { get; set; }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        Forward?.Dispose();
+        Sample?.Dispose();
+    }
+}

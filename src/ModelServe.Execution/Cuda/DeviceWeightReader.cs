@@ -1,0 +1,208 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.ExceptionServices;
+using ModelServe.Execution.Checkpoints;
+using ModelServe.Execution.Kernels;
+using ModelServe.Execution.Loading;
+
+namespace ModelServe.Execution.Cuda;
+
+/// <summary>Streams a checkpoint's tensors to a device: several threads read chunks into pinned memory while earlier chunks are copied.</summary>
+/// <remarks>
+/// Files are read, not mapped: a mapping would fault in every page on one thread and copy it once more. Readers fill a ring of
+/// pinned chunks, converted to the type of their place; one thread, the caller's, submits the copies and gives a chunk back to the
+/// readers when its event has passed. Weights and vectors all lie in one block of the device.
+/// </remarks>
+internal sealed unsafe class DeviceWeightReader : IDisposable
+{
+    /// <summary>Bytes of a chunk as it lies in the file.</summary>
+    public const int ChunkBytes = 2 << 20;
+
+    // Widening is impossible here, so a chunk never grows on the way.
+    private const int ChunksPerThread = 3;
+    private const int MostThreads = 8;
+
+    private readonly KernelStream _stream;
+    private readonly List<Piece> _pieces;
+    private readonly Chunk[] _chunks;
+    private readonly BlockingCollection<Chunk> _free = [];
+    private readonly BlockingCollection<Chunk> _full = [];
+    private readonly CancellationTokenSource _stop = new();
+    private readonly int _threads;
+    private Exception? _failure;
+    private int _next = -1;
+    private long _readTicks;
+
+    private DeviceWeightReader(KernelDevice device, KernelStream stream, List<Piece> pieces, int threads)
+    {
+        (_stream, _pieces) = (stream, pieces);
+        _threads = Math.Clamp(Math.Min(threads, MostThreads), 1, Math.Max(1, pieces.Count));
+        _chunks = new Chunk[_threads * ChunksPerThread];
+        for (var i = 0; i < _chunks.Length; i++)
+        {
+            _chunks[i] = new Chunk(device);
+            _free.Add(_chunks[i]);
+        }
+    }
+
+    /// <summary>Reads every tensor that the map names; the map has been checked against the checkpoint.</summary>
+    /// <returns>How fast it went, in a sentence.</returns>
+    /// <exception cref="CheckpointException">A file cannot be read.</exception>
+    /// <exception cref="KernelException">A copy failed.</exception>
+    public static IReadOnlyList<string> Read(
+        Checkpoint checkpoint, WeightMap map, CudaResources resources, int threads, IProgress<LoadProgress>? progress) =>
+        Read(checkpoint, map, resources.Device, resources.Stream, resources.Weights, threads, progress);
+
+    /// <summary>Reads every tensor that the map names to a block of the device.</summary>
+    public static IReadOnlyList<string> Read(
+        Checkpoint checkpoint, WeightMap map, KernelDevice device, KernelStream stream, byte* weights, int threads, IProgress<LoadProgress>? progress)
+    {
+        var pieces = Cut(checkpoint, map);
+        using var reader = new DeviceWeightReader(device, stream, pieces, threads);
+        return [reader.Run(weights, new LoadMeter(pieces.Sum(piece => (long)piece.Bytes), progress))];
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        foreach (var chunk in _chunks)
+        {
+            chunk.Dispose();
+        }
+
+        _free.Dispose();
+        _full.Dispose();
+        _stop.Dispose();
+    }
+
+    private static List<Piece> Cut(Checkpoint checkpoint, WeightMap map)
+    {
+        var slots = map.Slots.ToDictionary(slot => slot.Name, StringComparer.Ordinal);
+        var pieces = new List<Piece>();
+        foreach (var file in checkpoint.Files)
+        {
+            foreach (var tensor in file.Tensors)
+            {
+                if (slots.TryGetValue(tensor.Name, out var slot))
+                {
+                    for (var start = 0L; start < tensor.Bytes; start += ChunkBytes)
+                    {
+                        pieces.Add(new Piece(file, tensor, slot, start, (int)Math.Min(ChunkBytes, tensor.Bytes - start)));
+                    }
+                }
+            }
+        }
+
+        return pieces;
+    }
+
+    private string Run(byte* weights, LoadMeter meter)
+    {
+        var watch = Stopwatch.StartNew();
+        var copying = new Queue<Chunk>(_chunks.Length);
+        var readers = new Thread[_threads];
+        for (var i = 0; i < _threads; i++)
+        {
+            readers[i] = new Thread(ReadPieces) { IsBackground = true, Name = "modelserve weight reader" };
+            readers[i].Start();
+        }
+
+        try
+        {
+            for (var copied = 0; copied < _pieces.Count; copied++)
+            {
+                var chunk = _full.Take(_stop.Token);
+                var piece = chunk.Piece!;
+                _stream.CopyToDevice(weights + piece.Target, chunk.Data, piece.TargetBytes);
+                chunk.Copied.Record(_stream);
+                copying.Enqueue(chunk);
+                meter.Add(piece.File.Name, piece.Bytes);
+
+                // Half of the ring copies while the other half is read.
+                while (copying.Count > _chunks.Length / 2 || (copying.Count > 0 && copying.Peek().Copied.HasPassed))
+                {
+                    var done = copying.Dequeue();
+                    done.Copied.Synchronize();
+                    _free.Add(done);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (_failure is not null)
+        {
+            ExceptionDispatchInfo.Throw(_failure);
+        }
+        finally
+        {
+            _stop.Cancel();
+            Array.ForEach(readers, reader => reader.Join());
+            _stream.Synchronize();
+        }
+
+        return Describe(watch.Elapsed);
+    }
+
+    private string Describe(TimeSpan elapsed)
+    {
+        var read = _pieces.Sum(piece => (double)piece.Bytes);
+        var seconds = Math.Max(elapsed.TotalSeconds, 1e-6);
+        var reading = Math.Max((double)_readTicks / Stopwatch.Frequency, 1e-6);
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"weights on the device: {read / 1e9:0.000} GB in {seconds:0.000} s, {read / 1e9 / seconds:0.00} GB/s; reading and converting {read / 1e9 / reading:0.00} GB/s a thread, {_threads} threads");
+    }
+
+    private void ReadPieces()
+    {
+        var scratch = new byte[ChunkBytes];
+        try
+        {
+            for (var i = Interlocked.Increment(ref _next); i < _pieces.Count; i = Interlocked.Increment(ref _next))
+            {
+                var chunk = _free.Take(_stop.Token);
+                var piece = _pieces[i];
+                var start = Stopwatch.GetTimestamp();
+                WeightReader.ReadChunk(piece.File, piece.Tensor, piece.Slot.Type, piece.Start, scratch.AsSpan(0, piece.Bytes), chunk.Data);
+                Interlocked.Add(ref _readTicks, Stopwatch.GetTimestamp() - start);
+                chunk.Piece = piece;
+                _full.Add(chunk);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Another thread failed; it has said why.
+        }
+#pragma warning disable CA1031 // Thrown again on the thread that asked for the weights.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            Interlocked.CompareExchange(ref _failure, exception, null);
+            _stop.Cancel();
+        }
+    }
+
+    private sealed record Piece(SafetensorsFile File, StoredTensor Tensor, WeightSlot Slot, long Start, int Bytes)
+    {
+        public long Target => Slot.Offset + (Start / Tensor.Type.Bytes() * ElementBytes);
+
+        public long TargetBytes => (long)Bytes / Tensor.Type.Bytes() * ElementBytes;
+
+        private int ElementBytes => Operations.ElementTypeSizes.Bytes(Slot.Type);
+    }
+
+    /// <summary>One place of the ring.</summary>
+    private sealed class Chunk(KernelDevice device) : IDisposable
+    {
+        public byte* Data { get; } = (byte*)device.AllocatePinned(ChunkBytes);
+
+        public KernelEvent Copied { get; } = new(device);
+
+        public Piece? Piece { get; set; }
+
+        public void Dispose()
+        {
+            device.FreePinned(Data);
+            Copied.Dispose();
+        }
+    }
+}

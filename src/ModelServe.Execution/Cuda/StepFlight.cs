@@ -1,0 +1,79 @@
+using ModelServe.Engine.Running;
+using ModelServe.Execution.Kernels;
+
+namespace ModelServe.Execution.Cuda;
+
+/// <summary>One step's pinned memory and event: what the device reads of it, what it writes back, and when it is done.</summary>
+/// <remarks>
+/// The executor turns through as many as may be in flight and one more. Neither the image nor the results are touched by the host
+/// between <see cref="Depart"/> and <see cref="Arrive"/>. Thread: the engine's.
+/// </remarks>
+internal sealed unsafe class StepFlight : IDisposable
+{
+    private readonly KernelDevice _device;
+    private readonly KernelEvent _done;
+    private bool _away;
+
+    /// <summary>Takes the memory.</summary>
+    /// <exception cref="KernelException">The host has not enough of it to pin.</exception>
+    public StepFlight(KernelDevice device, ExecutorGeometry geometry, int imageBytes)
+    {
+        _device = device;
+        _done = new KernelEvent(device);
+        Image = (byte*)device.AllocatePinned(imageBytes);
+        Results = (byte*)device.AllocatePinned(SampleResults.BytesFor(geometry));
+        Sequences = new int[geometry.MaxSequences];
+        Wanted = new int[geometry.MaxSequences];
+    }
+
+    /// <summary>The image, on the host.</summary>
+    public byte* Image { get; }
+
+    /// <summary>What comes back, laid out as <see cref="SampleResults"/>.</summary>
+    public byte* Results { get; }
+
+    /// <summary>[sampled row] the plan's sequence.</summary>
+    public int[] Sequences { get; }
+
+    /// <summary>[sampled row] alternatives asked for; −1 for no log probability. Valid with <see cref="HasLogprobs"/>.</summary>
+    public int[] Wanted { get; }
+
+    /// <summary>Sampled rows.</summary>
+    public int Sampled { get; set; }
+
+    /// <summary>Sequences of the plan.</summary>
+    public int SequenceCount { get; set; }
+
+    /// <summary>The plan's number.</summary>
+    public long StepId { get; set; }
+
+    /// <summary>Whether log probabilities come back too.</summary>
+    public bool HasLogprobs { get; set; }
+
+    /// <summary>Waits until the memory is free to be written.</summary>
+    /// <exception cref="KernelException">What was in flight failed.</exception>
+    public void Arrive()
+    {
+        if (_away)
+        {
+            _done.Synchronize();
+            _away = false;
+        }
+    }
+
+    /// <summary>Everything of the step has been submitted.</summary>
+    /// <exception cref="KernelException">The driver refused.</exception>
+    public void Depart(KernelStream stream)
+    {
+        _done.Record(stream);
+        _away = true;
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        _device.FreePinned(Image);
+        _device.FreePinned(Results);
+        _done.Dispose();
+    }
+}

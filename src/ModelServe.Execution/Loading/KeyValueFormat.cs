@@ -1,0 +1,14 @@
+namespace ModelServe.Execution.Loading;
+
+/// <summary>How key-value blocks are stored.</summary>
+public enum KeyValueFormat
+{
+    /// <summary>As the weights.</summary>
+    Auto,
+
+    /// <summary>The upper half of a single.</summary>
+    BFloat16,
+
+    /// <summary>One byte (e4m3), on a GPU: twice the tokens in the same memory, at a loss of precision.</summary>
+    Float8,
+}

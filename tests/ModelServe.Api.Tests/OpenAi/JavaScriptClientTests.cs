@@ -1,0 +1,167 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Text.Json;
+using ModelServe.Api.Tests.Wire;
+using ModelServe.Codec.ToolCalls;
+using ModelServe.Engine.Running;
+using Xunit;
+
+namespace ModelServe.Api.Tests.OpenAi;
+
+/// <summary>The dialect as openai and the AI SDK for JavaScript understand it. Skipped where they are not installed (npm install in tests/oracles/openai-js).</summary>
+public sealed class JavaScriptClientTests(SyntheticCheckpoint checkpoint) : OpenAiTest(checkpoint)
+{
+    private const string Call = "<think>hm</think><tool_call>{\"name\": \"weather\", \"arguments\": {\"city\": \"Köln\"}}</tool_call>";
+
+    [Theory]
+    [InlineData("stream")]
+    [InlineData("sdk-stream")]
+    public async Task It_streams_an_answer_with_reason_and_usage(string mode)
+    {
+        await using WireServer server = await StartAsync();
+        server.Fake.Writes("Grüße aus 東京 🙂");
+        JsonElement seen = await RunAsync(server, mode);
+        Assert.Equal("Grüße aus 東京 🙂", seen.GetProperty("text").GetString());
+        Assert.Equal("stop", seen.GetProperty("reason").GetString());
+        Assert.Equal(JsonValueKind.Object, seen.GetProperty("usage").ValueKind);
+    }
+
+    [Fact]
+    public async Task It_reads_whole_answers_and_the_list_of_models()
+    {
+        await using WireServer server = await StartAsync();
+        server.Fake.Writes("whole");
+        JsonElement seen = await RunAsync(server, "whole");
+        Assert.Equal("whole", seen.GetProperty("text").GetString());
+        Assert.Equal(5, seen.GetProperty("logprobs").GetInt32());
+        Assert.Equal("fake", seen.GetProperty("models")[0].GetString());
+    }
+
+    [Fact]
+    public async Task It_puts_streamed_calls_together()
+    {
+        using var fake = new FakeModel { Answers = AnswerFormat.Parse("hermes") };
+        await using WireServer server = await StartAsync(null, fake);
+        fake.Writes(Call);
+        JsonElement seen = await RunAsync(server, "tools");
+        JsonElement call = seen.GetProperty("calls")[0].GetProperty("function");
+        Assert.Equal("weather", call.GetProperty("name").GetString());
+        Assert.Equal("{\"city\": \"Köln\"}", call.GetProperty("arguments").GetString());
+        Assert.Equal("tool_calls", seen.GetProperty("reason").GetString());
+        JsonElement sdk = await RunAsync(server, "sdk-tools");
+        Assert.Equal("Köln", sdk.GetProperty("calls")[0].GetProperty("input").GetProperty("city").GetString());
+        Assert.Equal("hm", sdk.GetProperty("reasoning").GetString());
+        Assert.Equal("tool-calls", sdk.GetProperty("reason").GetString());
+    }
+
+    [Theory]
+    [InlineData("cancel")]
+    [InlineData("sdk-cancel")]
+    public async Task It_cancels_and_frees_the_request(string mode)
+    {
+        using var fake = new FakeModel { StepTime = TimeSpan.FromMilliseconds(5) };
+        await using WireServer server = await StartAsync(null, fake);
+        Assert.True((await RunAsync(server, mode)).GetProperty("cancelled").GetBoolean());
+        await server.QuiesceAsync();
+    }
+
+    [Fact]
+    public async Task It_gives_up_after_its_timeout_and_frees_the_request()
+    {
+        using var fake = new FakeModel { StepTime = TimeSpan.FromMilliseconds(20) };
+        await using WireServer server = await StartAsync(null, fake);
+        Assert.Equal("APIConnectionTimeoutError", (await RunAsync(server, "timeout")).GetProperty("error").GetString());
+        await server.QuiesceAsync();
+    }
+
+    [Theory]
+    [InlineData("bad-field", "BadRequestError", 400, "temperature")]
+    [InlineData("no-model", "NotFoundError", 404, "model")]
+    public async Task It_is_refused_once_with_the_class_of_the_status(string mode, string error, int status, string param)
+    {
+        await using WireServer server = await StartAsync();
+        JsonElement seen = await RunAsync(server, mode);
+        Assert.Equal(error, seen.GetProperty("error").GetString());
+        Assert.Equal(status, seen.GetProperty("status").GetInt32());
+        Assert.Equal(param, seen.GetProperty("param").GetString());
+        Assert.Equal(1, seen.GetProperty("calls").GetInt32());
+    }
+
+    [Fact]
+    public async Task The_SDK_is_refused_once_and_told_the_field()
+    {
+        await using WireServer server = await StartAsync();
+        JsonElement seen = await RunAsync(server, "sdk-refused");
+        Assert.Equal("APICallError", seen.GetProperty("error").GetString());
+        Assert.Equal(400, seen.GetProperty("status").GetInt32());
+        Assert.Contains("temperature", seen.GetProperty("message").GetString(), StringComparison.Ordinal);
+        Assert.Equal(1, seen.GetProperty("calls").GetInt32());
+    }
+
+    [Fact]
+    public async Task It_retries_an_overloaded_server_when_it_is_told_to()
+    {
+        using var fake = new FakeModel(slots: 1, options: new EngineOptions { MaxQueuedRequests = 1 });
+        await using WireServer server = await StartAsync(null, fake);
+        fake.Hold();
+        Task<HttpResponseMessage> first = PostAsync(server, Chats, Chat());
+        await WireServer.EventuallyAsync(() => server.Status.Running == 1, "one running");
+        Task<HttpResponseMessage> second = PostAsync(server, Chats, Chat());
+        await WireServer.EventuallyAsync(() => server.Status.Waiting == 1, "one waiting");
+        JsonElement seen = await RunAsync(server, "overload");
+        Assert.Equal("RateLimitError", seen.GetProperty("error").GetString());
+        Assert.Equal(2, seen.GetProperty("calls").GetInt32());
+        Assert.InRange(seen.GetProperty("seconds").GetDouble(), 0.95, 20);
+        fake.Release();
+        (await first).Dispose();
+        (await second).Dispose();
+    }
+
+    [Fact]
+    public async Task It_is_told_of_a_failure_in_mid_stream()
+    {
+        using var fake = new FakeModel { Failure = "planted" };
+        await using WireServer server = await StartAsync(null, fake);
+        JsonElement seen = await RunAsync(server, "failure");
+        Assert.Equal("APIError", seen.GetProperty("error").GetString());
+    }
+
+    private static async Task<JsonElement> RunAsync(WireServer server, string mode)
+    {
+        DirectoryInfo? folder = new(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "ModelServe.sln")))
+        {
+            folder = folder.Parent;
+        }
+
+        string oracle = Path.Combine(folder?.FullName ?? string.Empty, "tests", "oracles", "openai-js");
+        if (!Directory.Exists(Path.Combine(oracle, "node_modules", "openai")))
+        {
+            Assert.Skip("openai is not installed: npm install in tests/oracles/openai-js");
+        }
+
+        var start = new ProcessStartInfo("node")
+        {
+            WorkingDirectory = oracle,
+            RedirectStandardOutput = true,
+            ArgumentList = { "client.mjs", server.HttpAddress.AbsoluteUri.TrimEnd('/'), mode },
+        };
+        using Process node = Start(start);
+        string output = await node.StandardOutput.ReadToEndAsync(Token);
+        await node.WaitForExitAsync(Token);
+        return JsonDocument.Parse(output).RootElement.Clone();
+    }
+
+    private static Process Start(ProcessStartInfo start)
+    {
+        try
+        {
+            return Process.Start(start)!;
+        }
+        catch (Win32Exception exception)
+        {
+            Assert.Skip($"node is not installed: {exception.Message}");
+            throw;
+        }
+    }
+}

@@ -1,0 +1,110 @@
+// node client.mjs ADDRESS MODE: does one thing as its users would, and prints what it saw as one JSON object.
+import OpenAI from 'openai';
+import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
+import { APICallError, generateText, jsonSchema, streamText, tool } from 'ai';
+
+const [, , address, mode] = process.argv;
+let calls = 0;
+const counting = (...given) => { calls++; return fetch(...given); };
+const openai = (options = {}) => new OpenAI({ apiKey: 'none', baseURL: `${address}/v1`, fetch: counting, maxRetries: 0, ...options });
+const sdk = () => createOpenAICompatible({ name: 'modelserve', baseURL: `${address}/v1`, fetch: counting, includeUsage: true });
+const messages = [{ role: 'user', content: 'hello' }];
+const weather = {
+  name: 'weather',
+  description: 'the weather of a city',
+  parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'], additionalProperties: false },
+};
+
+const modes = {
+  async stream() {
+    const seen = { text: '', reason: null, usage: null };
+    const stream = await openai().chat.completions.create({
+      model: 'fake', messages, max_completion_tokens: 64, stream: true, stream_options: { include_usage: true },
+    });
+    for await (const chunk of stream) {
+      seen.text += chunk.choices[0]?.delta?.content ?? '';
+      seen.reason = chunk.choices[0]?.finish_reason ?? seen.reason;
+      seen.usage = chunk.usage ?? seen.usage;
+    }
+    return seen;
+  },
+  async whole() {
+    const answer = await openai().chat.completions.create({ model: 'fake', messages, max_tokens: 64, logprobs: true, top_logprobs: 1 });
+    const models = await openai().models.list();
+    return { text: answer.choices[0].message.content, logprobs: answer.choices[0].logprobs.content.length, models: models.data.map(model => model.id) };
+  },
+  async tools() {
+    const answer = await openai().chat.completions.stream({
+      model: 'fake', messages, max_tokens: 200, tools: [{ type: 'function', function: weather }],
+    }).finalChatCompletion();
+    return { calls: answer.choices[0].message.tool_calls, reason: answer.choices[0].finish_reason };
+  },
+  async cancel() {
+    const stream = await openai().chat.completions.create({ model: 'fake', messages, max_tokens: 400, stream: true });
+    for await (const chunk of stream) {
+      if (chunk.choices[0].delta.content) break;
+    }
+    return { cancelled: true };
+  },
+  async timeout() {
+    return refused(() => openai({ timeout: 200 }).chat.completions.create({ model: 'fake', messages, max_tokens: 400 }));
+  },
+  async 'bad-field'() {
+    return refused(() => openai({ maxRetries: 2 }).chat.completions.create({ model: 'fake', messages, temperature: -1 }));
+  },
+  async 'no-model'() {
+    return refused(() => openai({ maxRetries: 2 }).chat.completions.create({ model: 'none', messages }));
+  },
+  async overload() {
+    const start = performance.now();
+    const seen = await refused(() => openai({ maxRetries: 1 }).chat.completions.create({ model: 'fake', messages }));
+    return { ...seen, seconds: (performance.now() - start) / 1000 };
+  },
+  async failure() {
+    return refused(async () => {
+      const stream = await openai().chat.completions.create({ model: 'fake', messages, max_tokens: 64, stream: true });
+      for await (const chunk of stream) void chunk;
+    });
+  },
+  async 'sdk-stream'() {
+    const result = streamText({ model: sdk()('fake'), messages, maxOutputTokens: 64, maxRetries: 0 });
+    let text = '';
+    for await (const piece of result.textStream) text += piece;
+    return { text, reason: await result.finishReason, usage: await result.usage };
+  },
+  async 'sdk-tools'() {
+    const result = await generateText({
+      model: sdk()('fake'), messages, maxOutputTokens: 200, maxRetries: 0,
+      tools: { weather: tool({ description: weather.description, inputSchema: jsonSchema(weather.parameters) }) },
+    });
+    return { calls: result.toolCalls.map(call => ({ name: call.toolName, input: call.input })), reasoning: result.reasoningText, reason: result.finishReason };
+  },
+  async 'sdk-cancel'() {
+    const abort = new AbortController();
+    const result = streamText({ model: sdk()('fake'), messages, maxOutputTokens: 400, maxRetries: 0, abortSignal: abort.signal });
+    for await (const part of result.fullStream) {
+      if (part.type === 'text-delta') abort.abort();
+      if (part.type === 'abort') return { cancelled: true };
+    }
+    return { cancelled: abort.signal.aborted };
+  },
+  async 'sdk-refused'() {
+    try {
+      await generateText({ model: sdk()('fake'), messages, temperature: -1, maxRetries: 2 });
+      return { error: null, calls };
+    } catch (error) {
+      return { error: APICallError.isInstance(error) ? 'APICallError' : error.name, status: error.statusCode, message: error.message, calls };
+    }
+  },
+};
+
+async function refused(act) {
+  try {
+    await act();
+    return { error: null, calls };
+  } catch (error) {
+    return { error: error.constructor.name, status: error.status, param: error.param, code: error.code, message: error.message, calls };
+  }
+}
+
+console.log(JSON.stringify(await modes[mode]()));
