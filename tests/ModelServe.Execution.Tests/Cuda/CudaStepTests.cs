@@ -83,6 +83,34 @@ public sealed class CudaStepTests(StubLibrary stub)
         Assert.Equal(expected.Result.Logprobs[0], device.Result.Logprobs[0], 0.1f);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task A_constraint_holds_one_step_ahead_too(int depth)
+    {
+        stub.SkipIfMissing();
+        using var checkpoint = new RandomCheckpoint(CudaModels.All["llama"], seed: 3, type: "BF16");
+        using var loaded = ModelLoader.Load(checkpoint.Folder, CudaModels.Options(stub) with { Depth = depth }, null);
+        using var engine = new EngineLoop(loaded.Executor, new EngineOptions(), TimeProvider.System);
+        var admission = engine.Admit(new GenerationRequest
+        {
+            RequestId = "counting", PromptTokenIds = new[] { 4, 8 }, MaxTokens = 9,
+            Sampling = SamplingOptions.Greedy with { Constraint = new Counting() },
+        });
+        Assert.True(admission.IsAccepted(out var stream, out var rejection), rejection?.Message);
+        while (engine.RunStep())
+        {
+            engine.CheckInvariants();
+        }
+
+        using (stream)
+        {
+            var delta = new TokenDelta();
+            Assert.True(await stream.ReadAsync(delta, TestContext.Current.CancellationToken));
+            Assert.Equal([10, 11, 12, 13, 14, 15, 16, 17, 18], delta.TokenIds);
+        }
+    }
+
     [Fact]
     public void A_seeded_draw_is_the_same_beside_batch_mates()
     {
@@ -128,6 +156,26 @@ public sealed class CudaStepTests(StubLibrary stub)
         Assert.Equal([10, 11, 12], Blocks(writer, plan, order, layout));
         Assert.Equal(2, writer.Deltas(plan, order));
         Assert.Equal([13, 14], Blocks(writer, plan, order, layout));
+    }
+
+    /// <summary>Allows token 10 + n as the nth: what comes next depends on everything before.</summary>
+    private sealed class Counting : ITokenConstraint
+    {
+        public ITokenConstraintFollower Follow() => new Follower();
+
+        private sealed class Follower : ITokenConstraintFollower
+        {
+            private int _next = 10;
+
+            public bool FillMask(Span<uint> allowed)
+            {
+                allowed.Clear();
+                allowed[_next / 32] = 1u << (_next % 32);
+                return true;
+            }
+
+            public void Advance(int tokenId) => _next = tokenId == _next ? _next + 1 : 0;
+        }
     }
 
     private static unsafe int[] Blocks(StepWriter writer, StepPlan plan, StepOrder order, StepImage layout)
