@@ -9,14 +9,14 @@ switch (args)
     case ["dram", ..]:
         DramBandwidth.Print(Console.Out);
         return 0;
-    case ["cpu", .. var shapes]:
-        if (shapes.FirstOrDefault(name => !RandomCheckpoint.Shapes.ContainsKey(name)) is { } unknown)
+    case ["cpu", .. var words]:
+        if (words.FirstOrDefault(word => !CpuTable.Formats.Contains(word) && !RandomCheckpoint.Shapes.ContainsKey(word)) is { } unknown)
         {
-            await Console.Error.WriteLineAsync($"shape: any of {string.Join(", ", RandomCheckpoint.Shapes.Keys)}; got {unknown}");
+            await Console.Error.WriteLineAsync($"shapes and formats: any of {string.Join(", ", [.. RandomCheckpoint.Shapes.Keys, .. CpuTable.Formats])}; got {unknown}");
             return 2;
         }
 
-        await CpuTable.PrintAsync(Console.Out, shapes);
+        await CpuTable.PrintAsync(Console.Out, words);
         return 0;
     case ["wire", .. var rows]:
         await WireTable.PrintAsync(Console.Out, Path.Combine(AppContext.BaseDirectory, "models", "tiny-mini"), rows, TimeSpan.FromSeconds(10));

@@ -50,6 +50,11 @@ internal static class RejectionStatus
         RejectionReason.DeadlinePassed => StatusCode.DeadlineExceeded,
         RejectionReason.Draining => StatusCode.Unavailable,
         RejectionReason.EngineFailed => StatusCode.Unavailable,
+        RejectionReason.WaitTooLong => StatusCode.ResourceExhausted,
+        RejectionReason.KeyConcurrency => StatusCode.ResourceExhausted,
+        RejectionReason.KeyRequestRate => StatusCode.ResourceExhausted,
+        RejectionReason.KeyTokenRate => StatusCode.ResourceExhausted,
+        RejectionReason.TierNotAllowed => StatusCode.PermissionDenied,
         _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, "a reason without a status"),
     };
 

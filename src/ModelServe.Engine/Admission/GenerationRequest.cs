@@ -19,8 +19,17 @@ public sealed record GenerationRequest
     /// <summary>Ids that end the sequence once <see cref="SamplingOptions.MinTokens"/> is reached; empty when end-of-sequence is ignored.</summary>
     public IReadOnlyList<int> StopTokenIds { get; init; } = [];
 
-    /// <summary>Higher runs first; equal priorities run in order of arrival.</summary>
+    /// <summary>In [-1000, 1000]. Higher runs first among the requests of one tenant and tier; equal ones in order of arrival.</summary>
     public int Priority { get; init; }
+
+    /// <summary>How much it may be made to wait for others.</summary>
+    public ServiceTier Tier { get; init; }
+
+    /// <summary>Whose request it is: those who wait are served by turns, weighted by <see cref="TenantWeight"/>. Empty for nobody in particular.</summary>
+    public string Tenant { get; init; } = "";
+
+    /// <summary>The tenant's share against others', from 1 to 1000; the latest that the engine hears of a tenant counts.</summary>
+    public int TenantWeight { get; init; } = 1;
 
     /// <summary>The point of the engine's <see cref="TimeProvider"/> clock after which no work is done; null has none.</summary>
     public DateTimeOffset? Deadline { get; init; }

@@ -62,6 +62,21 @@ public enum RejectionReason
 
     /// <summary>The engine of this model has failed.</summary>
     EngineFailed,
+
+    /// <summary>The first step would come after the deadline, by the rates that the engine measures.</summary>
+    WaitTooLong,
+
+    /// <summary>As many requests of this key are live as it may have.</summary>
+    KeyConcurrency,
+
+    /// <summary>The key has used up its requests of this minute.</summary>
+    KeyRequestRate,
+
+    /// <summary>The key has used up its tokens of this minute.</summary>
+    KeyTokenRate,
+
+    /// <summary>The key is not entitled to that service tier.</summary>
+    TierNotAllowed,
 }
 
 /// <summary>Why a request was not accepted: which field, which limit, which value.</summary>

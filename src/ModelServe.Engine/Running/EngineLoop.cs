@@ -17,7 +17,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     private readonly TimeProvider _time;
     private readonly EngineOptions _options;
     private readonly Action<string>? _reportHealing;
-    private readonly AdmissionGate _gate;
+    private readonly AdmissionDesk _desk;
     private readonly LiveRequests _live;
     private readonly Inbox _inbox = new();
     private readonly StepCustody _custody = new();
@@ -50,8 +50,8 @@ public sealed class EngineLoop : IEngine, IDisposable
         _options = options;
         _time = time;
         _reportHealing = reportHealing;
-        _gate = new AdmissionGate(executor.Geometry, time);
         _live = new LiveRequests(options);
+        _desk = new AdmissionDesk(executor.Geometry, _live, _inbox, time);
         _planner = new StepPlanner(executor.Geometry, options, _counters);
         _settlement = new StepSettlement(executor.Geometry, _planner, _counters);
         _endings = new RequestEndings(_planner, _live);
@@ -100,25 +100,17 @@ public sealed class EngineLoop : IEngine, IDisposable
     /// <inheritdoc />
     public AdmissionResult Admit(GenerationRequest request)
     {
-        if (_gate.Check(request) is { } refused)
-        {
-            return AdmissionResult.Refused(refused);
-        }
+        var result = _desk.Admit(request);
+        EndUnheardArrivals();
+        return result;
+    }
 
-        if (_live.TryEnter(request, Geometry.MaxModelLength, _inbox, out var sequence) is { } rejection)
-        {
-            return AdmissionResult.Refused(rejection);
-        }
-
-        sequence!.Stream.Timings.Arrived = _time.GetUtcNow();
-        _inbox.AddArrival(sequence);
-        if (Volatile.Read(ref _stopped) != 0 || (_custody.IsTaken && _live.Failure is not null))
-        {
-            // The engine thread may have looked for the last time before this one arrived.
-            _intake.EndArrivals(_time.GetUtcNow());
-        }
-
-        return AdmissionResult.Accepted(sequence.Stream);
+    /// <inheritdoc />
+    public Rejection? AdmitAll(ReadOnlySpan<GenerationRequest> requests, Span<TokenStream> streams)
+    {
+        var rejection = _desk.AdmitAll(requests, streams);
+        EndUnheardArrivals();
+        return rejection;
     }
 
     /// <inheritdoc />
@@ -216,6 +208,15 @@ public sealed class EngineLoop : IEngine, IDisposable
         _orders.CompleteIfStill(_inFlight);
         // A standstill ends by news from outside or by a deadline.
         return _inFlight > 0 || (_live.Count > 0 && !StandsStill);
+    }
+
+    private void EndUnheardArrivals()
+    {
+        if (Volatile.Read(ref _stopped) != 0 || (_custody.IsTaken && _live.Failure is not null))
+        {
+            // The engine thread may have looked for the last time before these arrived.
+            _intake.EndArrivals(_time.GetUtcNow());
+        }
     }
 
     private bool StandsStill =>

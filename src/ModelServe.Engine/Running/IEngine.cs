@@ -16,6 +16,12 @@ public interface IEngine
     /// <returns>The stream of its tokens, or the rejection; exactly one is set.</returns>
     AdmissionResult Admit(GenerationRequest request);
 
+    /// <summary>Takes all of some requests in, or none of them and says at once why. Never blocks on the model.</summary>
+    /// <param name="requests">At least one, of one tenant and tier; their places in the queue are taken as one.</param>
+    /// <param name="streams">Receives the stream of each request when all are taken in; of the same length.</param>
+    /// <returns>Null, or the rejection of the whole.</returns>
+    Rejection? AdmitAll(ReadOnlySpan<GenerationRequest> requests, Span<TokenStream> streams);
+
     /// <summary>Ends a request by name at the next step boundary; its blocks are free within one step.</summary>
     /// <returns>Whether a live request had that id.</returns>
     bool Abort(string requestId, FinishReason reason);

@@ -48,27 +48,38 @@ internal sealed class LiveRequests
     /// <summary>All of them at about this moment.</summary>
     public IEnumerable<Sequence> All => _byId.Values;
 
-    /// <summary>Takes a request in, or says why not. Any thread.</summary>
-    public Rejection? TryEnter(GenerationRequest request, int maxModelLength, Inbox inbox, out Sequence? sequence)
+    /// <summary>Takes all of some requests in, or none and says why. Any thread.</summary>
+    /// <param name="requests">At least one, of one tenant and tier.</param>
+    /// <param name="sequences">Receives a sequence for each request; of the same length.</param>
+    /// <param name="maxModelLength">Longest sequence in tokens.</param>
+    /// <param name="inbox">Where their cancellations go.</param>
+    public Rejection? TryEnter(
+        ReadOnlySpan<GenerationRequest> requests, Span<Sequence> sequences, int maxModelLength, Inbox inbox)
     {
-        sequence = null;
-        Interlocked.Increment(ref _count);
-        var rejection = Reserve(request);
-        if (rejection is null)
+        Interlocked.Add(ref _count, requests.Length);
+        var rejection = Reserve(requests);
+        if (rejection is not null)
         {
-            var entering = new Sequence(request, maxModelLength, inbox, _queue);
-            if (_byId.TryAdd(request.RequestId, entering))
-            {
-                sequence = entering;
-                return null;
-            }
-
-            entering.ReleasePlace();
-            rejection = Duplicate(request);
+            CountDown(requests.Length);
+            return rejection;
         }
 
-        CountDown();
-        return rejection;
+        for (var i = 0; i < requests.Length; i++)
+        {
+            sequences[i] = new Sequence(requests[i], maxModelLength, inbox, _queue);
+        }
+
+        for (var i = 0; i < requests.Length; i++)
+        {
+            if (!_byId.TryAdd(requests[i].RequestId, sequences[i]))
+            {
+                rejection = Duplicate(requests[i]);
+                Leave(sequences, entered: i);
+                return rejection;
+            }
+        }
+
+        return null;
     }
 
     /// <summary>Lets the name of a request that ends be used again; before its reader learns of the ending.</summary>
@@ -78,10 +89,10 @@ internal sealed class LiveRequests
         _byId.TryRemove(new KeyValuePair<string, Sequence>(sequence.Request.RequestId, sequence));
     }
 
-    /// <summary>Counts a request that was forgotten as gone; after its reader can learn of the ending.</summary>
-    public void CountDown()
+    /// <summary>Counts requests that were forgotten as gone; after their readers can learn of the ending.</summary>
+    public void CountDown(int requests = 1)
     {
-        Interlocked.Decrement(ref _count);
+        Interlocked.Add(ref _count, -requests);
         CompleteIfDrained();
     }
 
@@ -98,7 +109,22 @@ internal sealed class LiveRequests
     /// <summary>Refuses new requests for good; the first reason stays.</summary>
     public void Fail(string reason) => Interlocked.CompareExchange(ref _failure, reason, null);
 
-    private Rejection? Reserve(GenerationRequest request)
+    private void Leave(Span<Sequence> sequences, int entered)
+    {
+        foreach (var sequence in sequences[..entered])
+        {
+            _byId.TryRemove(new KeyValuePair<string, Sequence>(sequence.Request.RequestId, sequence));
+        }
+
+        foreach (var sequence in sequences)
+        {
+            sequence.ReleasePlace();
+        }
+
+        CountDown(sequences.Length);
+    }
+
+    private Rejection? Reserve(ReadOnlySpan<GenerationRequest> requests)
     {
         if (Failure is { } failure)
         {
@@ -110,23 +136,35 @@ internal sealed class LiveRequests
             return new Rejection(RejectionReason.Draining, "server", "no new requests while it stops", "a new request");
         }
 
-        if (_byId.ContainsKey(request.RequestId))
+        long tokens = 0;
+        foreach (var request in requests)
         {
-            return Duplicate(request);
+            if (_byId.ContainsKey(request.RequestId))
+            {
+                return Duplicate(request);
+            }
+
+            tokens += request.PromptTokenIds.Length;
         }
 
-        return _queue.Reserve(request.PromptTokenIds.Length) switch
+        var tier = requests[0].Tier;
+        return _queue.Reserve(requests.Length, tokens, tier) switch
         {
             QueueBudget.Outcome.TooManyRequests => Full(
-                RejectionReason.QueueFull, "max_queued_requests", $"at most {Text(_options.MaxQueuedRequests)} requests wait", _queue.Requests + 1L),
+                RejectionReason.QueueFull,
+                "max_queued_requests",
+                $"at most {Text(_queue.RequestLimit(tier))} requests wait{Whom(tier)}",
+                _queue.Requests + requests.Length),
             QueueBudget.Outcome.TooManyTokens => Full(
                 RejectionReason.QueuedTokensFull,
                 "max_queued_tokens",
-                $"at most {Text(_options.MaxQueuedTokens)} prompt tokens wait",
-                _queue.Tokens + request.PromptTokenIds.Length),
+                $"at most {Text(_queue.TokenLimit(tier))} prompt tokens wait{Whom(tier)}",
+                _queue.Tokens + tokens),
             _ => null,
         };
     }
+
+    private static string Whom(ServiceTier tier) => tier == ServiceTier.Flex ? " when a flex request comes" : "";
 
     private Rejection Full(RejectionReason reason, string field, string limit, long value)
     {

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Net;
+using System.Text;
 using Grpc.Core;
 using ModelServe.Api.Tests.Wire;
 using ModelServe.V1;
@@ -76,7 +78,7 @@ public sealed class TracingTests(SyntheticCheckpoint checkpoint) : WireTest(chec
         using (AsyncServerStreamingCall<GenerationEvent> call = server.Inference.Generate(request, cancellationToken: Token))
         {
             Assert.True(await call.ResponseStream.MoveNext(Token));
-            await Assert.ThrowsAsync<RpcException>(() => server.Client.GenerateOnceAsync(request, cancellationToken: Token));
+            await Assert.ThrowsAnyAsync<RpcException>(() => server.Client.GenerateOnceAsync(request, cancellationToken: Token));
         }
 
         Activity[] both = [await spans.OfAsync(request.Options.RequestId), await spans.OfAsync(request.Options.RequestId, 1)];
@@ -84,6 +86,26 @@ public sealed class TracingTests(SyntheticCheckpoint checkpoint) : WireTest(chec
         Assert.All(both, span => Assert.Equal(ActivityStatusCode.Error, span.Status));
         server.Fake.Release();
         await server.QuiesceAsync();
+    }
+
+    [Fact]
+    public async Task A_chat_over_HTTP_is_a_span_under_its_callers_parent_too()
+    {
+        await using WireServer server = await StartAsync();
+        server.Fake.Writes("hello");
+        using var spans = new Spans();
+        string trace = ActivityTraceId.CreateRandom().ToHexString();
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri("/v1/chat/completions", UriKind.Relative))
+        {
+            Content = new StringContent("""{"model":"fake","messages":[{"role":"user","content":"a secret question"}]}""", Encoding.UTF8, "application/json"),
+        };
+        request.Headers.Add("traceparent", $"00-{trace}-{Parent}-01");
+        using HttpResponseMessage response = await server.Http.SendAsync(request, Token);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Activity span = await spans.OfTraceAsync(trace);
+        Assert.Equal(("chat fake", Parent), (span.DisplayName, span.ParentSpanId.ToString()));
+        Assert.Equal(6, span.GetTagItem("gen_ai.usage.output_tokens"));
+        Assert.DoesNotContain(span.TagObjects, tag => tag.Value?.ToString()?.Contains("secret", StringComparison.Ordinal) == true);
     }
 
     private static string Id() => $"trace-{Guid.NewGuid():N}";
@@ -106,16 +128,24 @@ public sealed class TracingTests(SyntheticCheckpoint checkpoint) : WireTest(chec
             return All(requestId)[index];
         }
 
+        public async Task<Activity> OfTraceAsync(string trace)
+        {
+            await WireServer.EventuallyAsync(() => Find(span => span.TraceId.ToHexString() == trace).Length > 0, "the span was exported");
+            return Find(span => span.TraceId.ToHexString() == trace)[0];
+        }
+
         public void Dispose() => _provider.Dispose();
 
-        private Activity[] All(string requestId)
+        private Activity[] All(string requestId) => Find(span => (string?)span.GetTagItem("gen_ai.response.id") == requestId);
+
+        private Activity[] Find(Func<Activity, bool> wanted)
         {
             // The exporter appends on other threads without a lock; a copy that was disturbed is taken again.
             while (true)
             {
                 try
                 {
-                    return [.. _exported.ToArray().Where(span => (string?)span?.GetTagItem("gen_ai.response.id") == requestId)];
+                    return [.. _exported.ToArray().Where(span => span is not null && wanted(span))];
                 }
                 catch (ArgumentException)
                 {

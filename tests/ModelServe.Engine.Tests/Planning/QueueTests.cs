@@ -1,4 +1,5 @@
 using CsCheck;
+using ModelServe.Engine.Admission;
 using ModelServe.Engine.Planning;
 using ModelServe.Engine.Running;
 using ModelServe.Engine.Tests.Running;
@@ -79,7 +80,7 @@ public sealed class QueueTests
             var reserved = 0;
             Parallel.For(0, 4, _ =>
             {
-                if (budget.Reserve(10) == QueueBudget.Outcome.Reserved)
+                if (budget.Reserve(1, 10, ServiceTier.Default) == QueueBudget.Outcome.Reserved)
                 {
                     Interlocked.Increment(ref reserved);
                 }
@@ -93,11 +94,11 @@ public sealed class QueueTests
     public void A_prompt_above_the_token_limit_waits_alone()
     {
         var budget = new QueueBudget(10, 100);
-        Assert.Equal(QueueBudget.Outcome.Reserved, budget.Reserve(500));
-        Assert.Equal(QueueBudget.Outcome.TooManyTokens, budget.Reserve(1));
+        Assert.Equal(QueueBudget.Outcome.Reserved, budget.Reserve(1, 500, ServiceTier.Default));
+        Assert.Equal(QueueBudget.Outcome.TooManyTokens, budget.Reserve(1, 1, ServiceTier.Default));
         budget.Release(500);
-        Assert.Equal(QueueBudget.Outcome.Reserved, budget.Reserve(100));
-        Assert.Equal(QueueBudget.Outcome.TooManyTokens, budget.Reserve(1));
+        Assert.Equal(QueueBudget.Outcome.Reserved, budget.Reserve(1, 100, ServiceTier.Default));
+        Assert.Equal(QueueBudget.Outcome.TooManyTokens, budget.Reserve(1, 1, ServiceTier.Default));
     }
 
     private static Sequence NewSequence(Inbox inbox, int arrival, int priority) =>

@@ -1,0 +1,29 @@
+using ModelServe.Fuzz;
+using SharpFuzz;
+
+// modelserve-fuzz TARGET TEXT-FOLDER: fuzzes by AFL (the assemblies instrumented by the sharpfuzz tool, the program under afl-fuzz).
+// modelserve-fuzz TARGET TEXT-FOLDER FILE…: replays files.
+if (args.Length < 2 || !FuzzTargets.Names.Contains(args[0]))
+{
+    await Console.Error.WriteLineAsync($"expected TARGET TEXT-FOLDER [FILE…] with a target of {string.Join(", ", FuzzTargets.Names)}");
+    return 2;
+}
+
+using var targets = new FuzzTargets(args[1]);
+if (args.Length > 2)
+{
+    foreach (string file in args[2..])
+    {
+        targets.Run(args[0], await File.ReadAllBytesAsync(file));
+    }
+
+    return 0;
+}
+
+Fuzzer.OutOfProcess.Run(stream =>
+{
+    using var bytes = new MemoryStream();
+    stream.CopyTo(bytes);
+    targets.Run(args[0], bytes.ToArray());
+});
+return 0;
