@@ -56,6 +56,8 @@ public sealed class CancellationFaults(SyntheticCheckpoint checkpoint) : FaultTe
         points.LetGo();
         await end;
         call.Dispose();
+        // Held before admission it enters only now, after its client has left; quiet before that would be no quiet.
+        await WireServer.EventuallyAsync(() => points.Count(PipelinePoint.Released, "held") > 0, "it was released");
         await QuietAsync(server);
         Assert.Equal((1, 1), (points.Count(PipelinePoint.Releasing, "held"), points.Count(PipelinePoint.Released, "held")));
 
