@@ -14,6 +14,8 @@ namespace ModelServe.Execution.Tests.Cuda;
 /// <summary>What a device does wrong, and who is told.</summary>
 public sealed class CudaFaultTests(StubLibrary stub)
 {
+    private static readonly int[] LatePrompt = [1];
+
     private const int PoisonedToken = 7;
 
     [Fact]
@@ -51,7 +53,7 @@ public sealed class CudaFaultTests(StubLibrary stub)
         Assert.Equal((FinishReason.Error, 2), await ReadAsync(first));
         Assert.Equal((FinishReason.Error, 2), await ReadAsync(second));
         Assert.Contains("injected fault", engine.Status.Failure, StringComparison.Ordinal);
-        var late = engine.Admit(new GenerationRequest { RequestId = "late", PromptTokenIds = new[] { 1 }, MaxTokens = 1 });
+        var late = engine.Admit(new GenerationRequest { RequestId = "late", PromptTokenIds = LatePrompt, MaxTokens = 1 });
         Assert.False(late.IsAccepted(out _, out _));
     }
 

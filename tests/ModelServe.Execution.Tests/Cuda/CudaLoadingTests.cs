@@ -2,7 +2,6 @@ using ModelServe.Execution.Checkpoints;
 using ModelServe.Execution.Cuda;
 using ModelServe.Execution.Kernels;
 using ModelServe.Execution.Loading;
-using ModelServe.Execution.Memory;
 using ModelServe.Execution.Operations;
 using ModelServe.Execution.Quantization;
 using ModelServe.Execution.Tests.Kernels;

@@ -13,6 +13,8 @@ namespace ModelServe.Execution.Tests.Cuda;
 /// <summary>What a step costs, and what it does to rows that are not plain.</summary>
 public sealed class CudaStepTests(StubLibrary stub)
 {
+    private static readonly int[] CountingPrompt = [4, 8];
+
     [Theory]
     [InlineData(8)]
     [InlineData(16)]
@@ -71,8 +73,13 @@ public sealed class CudaStepTests(StubLibrary stub)
         var prompt = ForwardPassTests.Prompt(checkpoint.Model, 19);
         var sampling = SamplingOptions.Greedy with
         {
-            RepetitionPenalty = 1.8f, FrequencyPenalty = 0.7f, PresencePenalty = 0.6f, MinTokens = 3, StopTokenIds = [5, 6],
-            LogitBias = [new LogitBias(5, 40), new LogitBias(17, 3)], TopLogprobs = 2,
+            RepetitionPenalty = 1.8f,
+            FrequencyPenalty = 0.7f,
+            PresencePenalty = 0.6f,
+            MinTokens = 3,
+            StopTokenIds = [5, 6],
+            LogitBias = [new LogitBias(5, 40), new LogitBias(17, 3)],
+            TopLogprobs = 2,
         };
         var (expected, device) = (new PlanDriver(oracle.Executor), new PlanDriver(loaded.Executor));
         expected.Admit(2, prompt, sampling);
@@ -94,7 +101,9 @@ public sealed class CudaStepTests(StubLibrary stub)
         using var engine = new EngineLoop(loaded.Executor, new EngineOptions(), TimeProvider.System);
         var admission = engine.Admit(new GenerationRequest
         {
-            RequestId = "counting", PromptTokenIds = new[] { 4, 8 }, MaxTokens = 9,
+            RequestId = "counting",
+            PromptTokenIds = CountingPrompt,
+            MaxTokens = 9,
             Sampling = SamplingOptions.Greedy with { Constraint = new Counting() },
         });
         Assert.True(admission.IsAccepted(out var stream, out var rejection), rejection?.Message);

@@ -58,8 +58,10 @@ public sealed unsafe class PagedDecodeTests(StubLibrary stub)
         private readonly int _blocks;
         private readonly int[] _table;
         private readonly float[] _sinks;
+#pragma warning disable CA2213 // Both are among the arrays, which are disposed together.
         private readonly DeviceArray<ushort> _pool;
         private readonly DeviceArray<ushort> _queries;
+#pragma warning restore CA2213
         private readonly List<IDisposable> _arrays = [];
 
         public PagedInput(KernelDevice device, Case c)
