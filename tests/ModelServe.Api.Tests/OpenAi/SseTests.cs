@@ -126,7 +126,7 @@ public sealed class SseTests(SyntheticCheckpoint checkpoint) : OpenAiTest(checkp
         var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(130));
         using var fake = new FakeModel();
         await using WireServer server = await WireServer.StartAsync(
-            Checkpoint, null, services => services.AddSingleton<TimeProvider>(time), fake);
+            Checkpoint, new ApiOptions { StepLimit = TimeSpan.FromHours(1) }, services => services.AddSingleton<TimeProvider>(time), fake);
         fake.Hold();
         using HttpResponseMessage response = await SendAsync(server, Chat(Stream));
         await using Stream body = await response.Content.ReadAsStreamAsync(Token);
