@@ -23,6 +23,9 @@ switch (args)
         return 0;
     case ["wire-server", var folder, ..]:
         return await WireServerProcess.RunAsync(folder, Number(args, 2, 1024));
+    case ["closed-loop", var directory, ..]:
+        await ClosedLoopTable.PrintAsync(Console.Out, directory, Number(args, 2, 128), Number(args, 3, 64), Number(args, 4, 32));
+        return 0;
     case ["gemm", ..]:
         GemmTable.Print(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));
         return 0;

@@ -23,8 +23,7 @@ public sealed class LimitFaults(SyntheticCheckpoint checkpoint) : FaultTest(chec
         var points = new HeldPoints(point, "held");
         using var fake = new FakeModel { StepTime = TimeSpan.FromMilliseconds(2) };
         await using WireServer server = await StartHeldAsync(points, fake);
-        using AsyncServerStreamingCall<GenerationEvent> call = server.Inference.Generate(request, deadline: EndingTests.In(0.4), cancellationToken: Token);
-        Task<StreamEnd> reading = ReadToEndAsync(call, request);
+        Task<StreamEnd> reading = OneAsync(server, request, EndingTests.In(0.4));
         await points.Reached.WaitAsync(Patience, Token);
         StreamEnd end = await reading;
         points.LetGo();

@@ -4,7 +4,6 @@ using Grpc.Health.V1;
 using Microsoft.Extensions.DependencyInjection;
 using ModelServe.Api.Health;
 using ModelServe.Api.Tests.Wire;
-using ModelServe.Engine.Running;
 using ModelServe.V1;
 using Xunit;
 using ServingStatus = Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus;

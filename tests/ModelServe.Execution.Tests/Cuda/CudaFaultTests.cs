@@ -25,7 +25,7 @@ public sealed class CudaFaultTests(StubLibrary stub)
         using var loaded = ModelLoader.Load(checkpoint.Folder, CudaModels.Options(stub), null);
         using var engine = new EngineLoop(loaded.Executor, new EngineOptions(), TimeProvider.System);
         var healthy = Admit(engine, "healthy", [1, 2, 3]);
-        var poisoned = Admit(engine, "poisoned", [1, PoisonedToken, 3]);
+        var poisoned = Admit(engine, "poisoned", [1, 3, PoisonedToken]);
         Finish(engine);
         Assert.Equal((FinishReason.Length, 6), await ReadAsync(healthy));
         Assert.Equal((FinishReason.Error, 0), await ReadAsync(poisoned));
