@@ -1,7 +1,10 @@
+extern alias client;
+extern alias client;
+
 using System.Diagnostics;
 using System.Globalization;
 using Grpc.Core;
-using ModelServe.V1;
+using client::ModelServe.V1;
 
 namespace ModelServe.Benchmarks;
 

@@ -146,11 +146,9 @@ public sealed class ChatAnswerTests(SyntheticCheckpoint checkpoint) : OpenAiTest
         fake.Writes("<think>hm</think>" + Call);
         ChatRequest request = Conversation(("user", "hello"));
         request.Options.Stop.MaxTokens = 200;
-        request.Chat = new ChatOptions
-        {
-            Tools = { Google.Protobuf.WellKnownTypes.Struct.Parser.ParseJson(
-            "{\"type\":\"function\",\"function\":{\"name\":\"weather\"}}") }
-        };
+        request.Chat = new ChatOptions();
+        request.Chat.Tools.Add(Google.Protobuf.WellKnownTypes.Struct.Parser.ParseJson(
+            "{\"type\":\"function\",\"function\":{\"name\":\"weather\"}}"));
         GenerationResult result = await server.Inference.ChatUnaryAsync(request, cancellationToken: Token);
         Assert.Equal("hm", result.Output.Reasoning);
         Assert.Equal(string.Empty, result.Output.Text);
