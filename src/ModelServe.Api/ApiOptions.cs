@@ -1,6 +1,7 @@
 using ModelServe.Api.Facades;
 using ModelServe.Api.Models;
 using ModelServe.Api.Requests;
+using ModelServe.Api.Security;
 
 namespace ModelServe.Api;
 
@@ -37,6 +38,15 @@ public sealed record ApiOptions
     /// <summary>After how much silence a connection is pinged, and for how long the answer may be missing.</summary>
     public TimeSpan KeepAlivePing { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Whether the ports may be bound beyond loopback although they carry neither encryption nor keys.</summary>
-    public bool AllowCleartextBeyondLoopback { get; init; }
+    /// <summary>The file of API keys; null serves whoever can connect.</summary>
+    public string? ApiKeyFile { get; init; }
+
+    /// <summary>The server's certificate; null speaks in cleartext.</summary>
+    public TlsFiles? Tls { get; init; }
+
+    /// <summary>How often the key file and the TLS files are looked at.</summary>
+    public TimeSpan ReloadInterval { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Whether the ports may be bound beyond loopback although TLS or keys are missing.</summary>
+    public bool AllowInsecureRemote { get; init; }
 }

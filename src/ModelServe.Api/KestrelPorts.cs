@@ -1,42 +1,73 @@
 using System.Net;
+using System.Net.Security;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.Extensions.DependencyInjection;
+using ModelServe.Api.Security;
 
 namespace ModelServe.Api;
 
-/// <summary>Binds the two cleartext ports and sets the limits that keep one client from holding the server.</summary>
+/// <summary>Binds the ports and sets the limits that keep one client from holding the server.</summary>
 public static class KestrelPorts
 {
-    /// <summary>Binds gRPC (HTTP/2 without TLS) and HTTP/1.1, which cannot share a port without TLS.</summary>
+    /// <summary>
+    /// Binds gRPC and HTTP. Without TLS each has a port of its own, because HTTP/2 and HTTP/1.1 cannot share one; with TLS every
+    /// port speaks both, so that one is enough.
+    /// </summary>
     /// <param name="kestrel">The server's options.</param>
     /// <param name="grpc">Where gRPC listens; port 0 takes a free one.</param>
-    /// <param name="http">Where health, metrics and other HTTP listen; null for nowhere.</param>
+    /// <param name="http">Where health, metrics and other HTTP listen; null, or with TLS the same address, for no port of its own.</param>
     /// <param name="options">The limits.</param>
-    /// <exception cref="ArgumentException">A port lies beyond loopback, and the options do not allow that in cleartext.</exception>
+    /// <exception cref="ArgumentException">A port may not be bound; the message says why.</exception>
     public static void ListenModelServe(this KestrelServerOptions kestrel, IPEndPoint grpc, IPEndPoint? http, ApiOptions options)
     {
-        RefuseOpenCleartext("gRPC", grpc, options);
-        kestrel.AddServerHeader = false;
-        kestrel.Limits.MaxConcurrentConnections = options.Connections;
-        // Above the message limit, so that a client is told by gRPC's status and not by a broken body.
-        kestrel.Limits.MaxRequestBodySize = Math.Max(kestrel.Limits.MaxRequestBodySize ?? 0, 2L * options.Limits.MessageBytes);
-        kestrel.Limits.Http2.MaxStreamsPerConnection = options.StreamsPerConnection;
-        kestrel.Limits.Http2.KeepAlivePingDelay = options.KeepAlivePing;
-        kestrel.Limits.Http2.KeepAlivePingTimeout = options.KeepAlivePing;
-        kestrel.Listen(grpc, port => port.Protocols = HttpProtocols.Http2);
-        if (http is not null)
+        SetLimits(kestrel, options);
+        Listen(kestrel, grpc, options.Tls is null ? HttpProtocols.Http2 : HttpProtocols.Http1AndHttp2, options);
+        if (http is not null && !(http.Equals(grpc) && http.Port != 0 && options.Tls is not null))
         {
-            RefuseOpenCleartext("HTTP", http, options);
-            kestrel.Listen(http, port => port.Protocols = HttpProtocols.Http1);
+            Listen(kestrel, http, options.Tls is null ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2, options);
         }
     }
 
-    private static void RefuseOpenCleartext(string name, IPEndPoint endpoint, ApiOptions options)
+    private static void SetLimits(KestrelServerOptions kestrel, ApiOptions options)
     {
-        if (!IPAddress.IsLoopback(endpoint.Address) && !options.AllowCleartextBeyondLoopback)
+        kestrel.AddServerHeader = false;
+        KestrelServerLimits limits = kestrel.Limits;
+        limits.MaxConcurrentConnections = options.Connections;
+        limits.MaxRequestHeadersTotalSize = 32 * 1024;
+        limits.MaxRequestHeaderCount = 100;
+        limits.MaxRequestLineSize = 8 * 1024;
+        limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
+        limits.KeepAliveTimeout = TimeSpan.FromSeconds(130);
+        // Above the message limit, so that a client is told by gRPC's status and not by a broken body.
+        limits.MaxRequestBodySize = 2L * options.Limits.MessageBytes;
+        limits.Http2.MaxStreamsPerConnection = options.StreamsPerConnection;
+        limits.Http2.MaxRequestHeaderFieldSize = 32 * 1024;
+        limits.Http2.KeepAlivePingDelay = options.KeepAlivePing;
+        limits.Http2.KeepAlivePingTimeout = options.KeepAlivePing;
+    }
+
+    private static void Listen(KestrelServerOptions kestrel, IPEndPoint endpoint, HttpProtocols protocols, ApiOptions options)
+    {
+        if (ListenerRule.Refusal(endpoint, options) is { } refusal)
         {
-            throw new ArgumentException(
-                $"{name} address: a loopback address, because the port carries neither encryption nor keys; got {endpoint}",
-                nameof(endpoint));
+            throw new ArgumentException(refusal, nameof(endpoint));
         }
+
+        kestrel.Listen(endpoint, port =>
+        {
+            port.Protocols = protocols;
+            if (options.Tls is not null)
+            {
+                TlsCertificates certificates = kestrel.ApplicationServices.GetRequiredService<TlsCertificates>();
+                port.UseHttps(new TlsHandshakeCallbackOptions
+                {
+                    HandshakeTimeout = TimeSpan.FromSeconds(10),
+                    OnConnection = _ => ValueTask.FromResult(
+                        certificates.Handshake([SslApplicationProtocol.Http2, SslApplicationProtocol.Http11])),
+                });
+            }
+        });
     }
 }

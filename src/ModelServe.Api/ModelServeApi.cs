@@ -12,6 +12,7 @@ using ModelServe.Api.Metrics;
 using ModelServe.Api.Models;
 using ModelServe.Api.OpenAi;
 using ModelServe.Api.Requests;
+using ModelServe.Api.Security;
 using ModelServe.Api.Services;
 using ModelServe.Api.StatusPage;
 using ModelServe.Api.Tracing;
@@ -33,6 +34,7 @@ public static class ModelServeApi
         services.AddSingleton(catalog);
         services.AddSingleton(options);
         services.AddSingleton(options.Limits);
+        services.AddSecurity(options);
         services.AddSingleton<CallerSalt>();
         services.AddSingleton<RequestReader>();
         services.AddHttpContextAccessor();
@@ -103,21 +105,21 @@ public static class ModelServeApi
         routes.MapGrpcService<ControlService>();
         routes.MapGrpcService<EventsService>();
         routes.MapFacades(routes.ServiceProvider.GetRequiredService<ApiOptions>().Facades);
-        routes.MapGrpcHealthChecksService();
+        routes.MapGrpcHealthChecksService().AllowAnonymous();
         if (routes.ServiceProvider.GetRequiredService<ApiOptions>().Reflection)
         {
             routes.MapGrpcReflectionService();
         }
 
-        routes.MapGet("/health", (HealthReporter health) => Answer(health.IsReady, "serving", "not serving"));
-        routes.MapGet("/health/ready", (HealthReporter health) => Answer(health.IsReady, "ready", "not ready"));
+        routes.MapGet("/health", (HealthReporter health) => Answer(health.IsReady, "serving", "not serving")).AllowAnonymous();
+        routes.MapGet("/health/ready", (HealthReporter health) => Answer(health.IsReady, "ready", "not ready")).AllowAnonymous();
         routes.MapGet("/health/ready/{model}", (string model, ModelCatalog catalog, HealthReporter health) =>
             catalog.TryFind(model, out ServedModel? served, out _)
                 ? Answer(health.Condition(served) == ModelCondition.Serving, "ready", "not ready")
-                : Results.Text("no such model", "text/plain", statusCode: StatusCodes.Status404NotFound));
+                : Results.Text("no such model", "text/plain", statusCode: StatusCodes.Status404NotFound)).AllowAnonymous();
         // The process is live when it answers. What a restart would cure is progress; the process also ends by itself then.
-        routes.MapGet("/health/live", () => Answer(true, "live", "not live"));
-        routes.MapGet("/health/progress", (HealthReporter health) => Answer(health.IsProgressing, "in progress", "standing still"));
+        routes.MapGet("/health/live", () => Answer(true, "live", "not live")).AllowAnonymous();
+        routes.MapGet("/health/progress", (HealthReporter health) => Answer(health.IsProgressing, "in progress", "standing still")).AllowAnonymous();
         routes.MapGet("/metrics", (HttpContext context, MetricsPage page) => page.AnswerAsync(context));
         routes.MapGet(
             "/version", () => Results.Json(new { software = SoftwareVersion.Name, version = SoftwareVersion.Version }));

@@ -12,6 +12,7 @@ root.Subcommands.Add(new RenderCommand());
 root.Subcommands.Add(new ParseCommand());
 root.Subcommands.Add(new InspectCommand());
 root.Subcommands.Add(new EvalCommand());
+root.Subcommands.Add(new KeyCommand());
 
 try
 {
@@ -19,7 +20,7 @@ try
     return await root.Parse(args.Length == 0 ? ["serve"] : args).InvokeAsync(configuration);
 }
 catch (Exception error) when (error is ModelLoadException or InvalidTextModelException or UnsupportedFeatureException
-    or RequestRefusedException or FormatException or IOException or UnauthorizedAccessException)
+    or RequestRefusedException or FormatException or InvalidDataException or IOException or UnauthorizedAccessException)
 {
     // What an operator can mend is told in one line; a bug keeps its stack.
     await Console.Error.WriteLineAsync("modelserve: " + error.Message);

@@ -65,12 +65,12 @@ internal sealed class HttpCall(
 
     private AdmittedRequest[]? Admit(ReadRequest[] reads, OutputShape shape, string id, out Rejection? rejection)
     {
-        var requests = new List<AdmittedRequest>(reads.Length * shape.Choices);
-        for (int i = 0; i < reads.Length * shape.Choices; i++)
+        var choices = new ReadRequest[reads.Length * shape.Choices];
+        for (int i = 0; i < choices.Length; i++)
         {
             ReadRequest read = reads[i / shape.Choices];
             SamplingOptions sampling = read.Request.Sampling;
-            ReadRequest choice = read with
+            choices[i] = read with
             {
                 Request = read.Request with
                 {
@@ -79,19 +79,9 @@ internal sealed class HttpCall(
                     Sampling = sampling with { Seed = unchecked(sampling.Seed + (ulong)(i % shape.Choices)) },
                 },
             };
-#pragma warning disable CA2000 // The list owns it, and the caller the list.
-            if (!admission.TryAdmit(choice, DateTime.MaxValue, out AdmittedRequest? request, out rejection))
-#pragma warning restore CA2000
-            {
-                requests.ForEach(admitted => admitted.Dispose());
-                return null;
-            }
-
-            requests.Add(request);
         }
 
-        rejection = null;
-        return [.. requests];
+        return admission.TryAdmit(choices, DateTime.MaxValue, out AdmittedRequest[]? requests, out rejection) ? requests : null;
     }
 
     private async Task StreamAsync(

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using ModelServe.Api.Health;
 using ModelServe.Api.Metrics;
 using ModelServe.Api.Requests;
+using ModelServe.Api.Security;
 using ModelServe.Api.Tracing;
 using ModelServe.Engine.Admission;
 
@@ -12,11 +13,12 @@ internal sealed class AdmittedRequest : IDisposable
 {
     private readonly LiveRequests _live;
     private readonly Activity? _span;
+    private readonly KeyLease? _lease;
     private bool _released;
 
-    /// <summary>Takes over the stream and the span, and enters the request among the live ones.</summary>
+    /// <summary>Takes over the stream, the span and its part of the lease, and enters the request among the live ones.</summary>
     public AdmittedRequest(
-        ReadRequest read, TokenStream stream, int queuedAhead, LiveRequests live, ModelMetrics metrics, Activity? span)
+        ReadRequest read, TokenStream stream, int queuedAhead, LiveRequests live, ModelMetrics metrics, Activity? span, KeyLease? lease)
     {
         Read = read;
         Stream = stream;
@@ -24,6 +26,7 @@ internal sealed class AdmittedRequest : IDisposable
         Metrics = metrics;
         _live = live;
         _span = span;
+        _lease = lease;
         live.Add(this);
         metrics.CountAccepted(read.Request.PromptTokenIds.Length, read.Request.MaxTokens);
     }
@@ -62,6 +65,7 @@ internal sealed class AdmittedRequest : IDisposable
         Metrics.CountEnded(
             Ending, Read.Operation, Read.Request.PromptTokenIds.Length, TokensSent, EndingWasRead ? Stream.Timings : null);
         RequestTracing.End(_span, this);
+        _lease?.EndOne((long)Read.Request.PromptTokenIds.Length + TokensSent);
         _live.Remove(this);
     }
 }

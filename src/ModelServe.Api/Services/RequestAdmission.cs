@@ -1,9 +1,12 @@
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
+using Microsoft.AspNetCore.Http;
 using ModelServe.Api.Health;
 using ModelServe.Api.Metrics;
+using ModelServe.Api.Models;
 using ModelServe.Api.Points;
 using ModelServe.Api.Requests;
+using ModelServe.Api.Security;
 using ModelServe.Api.Tracing;
 using ModelServe.Engine.Admission;
 
@@ -17,6 +20,7 @@ internal sealed class RequestAdmission(
     MetricsRegistry metrics,
     HealthReporter health,
     RequestTracing tracing,
+    IHttpContextAccessor calls,
     TimeProvider time,
     IPipelinePoints? points = null)
 {
@@ -31,25 +35,66 @@ internal sealed class RequestAdmission(
         [NotNullWhen(true)] out AdmittedRequest? request,
         [NotNullWhen(false)] out Rejection? rejection)
     {
-        request = null;
-        ModelMetrics counts = metrics.Of(read.Model);
-        Activity? span = tracing.Start(read);
-        points?.Pass(PipelinePoint.Admitting, read.Request.RequestId);
-        rejection = DeadlineOf(callDeadline, out DateTimeOffset deadline) ?? (drain.IsDraining ? Draining() : null);
+        bool admitted = TryAdmit([read], callDeadline, out AdmittedRequest[]? requests, out rejection);
+        request = requests?[0];
+        return admitted;
+    }
+
+    /// <summary>Hands the outputs of one call to their engine as a unit: all are accepted, or none and nothing is taken.</summary>
+    /// <param name="reads">The outputs, at least one, of one model and tier; each with a request id of its own.</param>
+    /// <param name="callDeadline">When the transport cuts the call, in UTC; <see cref="DateTime.MaxValue"/> for never.</param>
+    /// <param name="requests">The accepted requests, in the same order; the caller disposes each.</param>
+    /// <param name="rejection">Why not.</param>
+    public bool TryAdmit(
+        IReadOnlyList<ReadRequest> reads,
+        DateTime callDeadline,
+        [NotNullWhen(true)] out AdmittedRequest[]? requests,
+        [NotNullWhen(false)] out Rejection? rejection)
+    {
+        requests = null;
+        ServedModel model = reads[0].Model;
+        ModelMetrics counts = metrics.Of(model);
+        Activity?[] spans = [.. reads.Select(tracing.Start)];
+        points?.Pass(PipelinePoint.Admitting, reads[0].Request.RequestId);
+        Caller caller = Caller.Of(calls.HttpContext);
+        KeyLease? lease = null;
+        ServiceTier tier = ServiceTier.Default;
+        rejection = DeadlineOf(callDeadline, out DateTimeOffset deadline)
+            ?? (drain.IsDraining ? Draining() : null)
+            ?? caller.TierOf(reads[0].Request.Tier, out tier)
+            ?? caller.Usage?.TryTake(reads.Count, TokensOf(reads), out lease);
         if (rejection is null)
         {
-            int ahead = read.Model.Engine.Status.Waiting;
-            AdmissionResult result = read.Model.Engine.Admit(read.Request with { Deadline = deadline });
-            if (result.IsAccepted(out TokenStream? stream, out rejection))
+            int ahead = model.Engine.Status.Waiting;
+            GenerationRequest[] wanted =
+            [
+                .. reads.Select(read => read.Request with
+                {
+                    Deadline = deadline, Tenant = caller.Tenant, TenantWeight = caller.Weight, Tier = tier,
+                }),
+            ];
+            TokenStream[] streams = new TokenStream[wanted.Length];
+            rejection = model.Engine.AdmitAll(wanted, streams);
+            if (rejection is null)
             {
-                stream = points is null ? stream : new PointedStream(stream, points);
-                request = new AdmittedRequest(read, stream, ahead, live, counts, span);
-                points?.Pass(PipelinePoint.Admitted, read.Request.RequestId);
+                requests = new AdmittedRequest[streams.Length];
+                for (int i = 0; i < streams.Length; i++)
+                {
+                    TokenStream stream = points is null ? streams[i] : new PointedStream(streams[i], points);
+                    requests[i] = new AdmittedRequest(reads[i], stream, ahead + i, live, counts, spans[i], lease);
+                    points?.Pass(PipelinePoint.Admitted, reads[i].Request.RequestId);
+                }
+
                 return true;
             }
         }
 
-        RequestTracing.EndRefused(span, rejection);
+        lease?.Undo();
+        foreach (Activity? span in spans)
+        {
+            RequestTracing.EndRefused(span, rejection);
+        }
+
         counts.CountRejected(rejection.Reason);
         if (rejection.Reason is RejectionReason.EngineFailed or RejectionReason.Draining)
         {
@@ -58,6 +103,9 @@ internal sealed class RequestAdmission(
 
         return false;
     }
+
+    private static long TokensOf(IReadOnlyList<ReadRequest> reads) =>
+        reads.Sum(read => (long)read.Request.PromptTokenIds.Length + read.Request.MaxTokens);
 
     private static Rejection Draining() =>
         new(RejectionReason.Draining, "server", "no new requests while it is stopping", "a request");

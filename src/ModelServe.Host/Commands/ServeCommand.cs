@@ -24,7 +24,11 @@ internal sealed class ServeCommand : Command
     private readonly Option<Uri?> _otlpEndpoint = new("--otlp-endpoint") { Description = "http(s) address of an OpenTelemetry collector that gets a span of each request over gRPC (default: none, nothing is sent)", CustomParser = ParseCollector };
     private readonly Option<double?> _traceRatio = new("--trace-ratio") { Description = "share of the requests without a traceparent that are traced, 0 to 1 (default 1)" };
     private readonly Option<double?> _maxRequestTime = new("--max-request-time") { Description = "seconds after which any request ends (default 600)" };
-    private readonly Option<bool> _allowInsecureRemote = new("--allow-insecure-remote") { Description = "listen beyond loopback although nothing encrypts or authenticates" };
+    private readonly Option<bool> _allowInsecureRemote = new("--allow-insecure-remote") { Description = "listen beyond loopback although TLS or keys are missing" };
+    private readonly Option<string?> _apiKeys = new("--api-keys") { Description = "FILE of API keys; without it whoever can connect is served (modelserve key new makes one)" };
+    private readonly Option<string?> _tlsCertificate = new("--tls-cert") { Description = "FILE of the server's certificate and its chain, PEM; every port then speaks HTTP/2 and HTTP/1.1 over TLS" };
+    private readonly Option<string?> _tlsKey = new("--tls-key") { Description = "FILE of the certificate's private key, PEM" };
+    private readonly Option<string?> _tlsClientCa = new("--tls-client-ca") { Description = "FILE of the authorities, PEM, from one of which every client must have a certificate" };
     private readonly Option<string[]> _modelRoots = new("--model-root") { Description = "DIR below which models may be loaded by request; repeatable" };
     private readonly Option<FacadeSet> _facades = new("--facades")
     {
@@ -47,7 +51,7 @@ internal sealed class ServeCommand : Command
         ModelOptionSet.AddRange(_failureGrace, 0.0, 3_600.0);
         ModelOptionSet.AddRange(_traceRatio, 0.0, 1.0);
         ModelOptionSet.AddRange(_maxRequestTime, 0.001, 604_800.0);
-        foreach (Option option in new Option[] { _models, _grpc, _http, _maxQueued, _maxQueuedTokens, _drainTimeout, _drainDelay, _stepTimeout, _failureGrace, _stayOnFailure, _otlpEndpoint, _traceRatio, _maxRequestTime, _allowInsecureRemote, _modelRoots, _facades })
+        foreach (Option option in new Option[] { _models, _grpc, _http, _maxQueued, _maxQueuedTokens, _drainTimeout, _drainDelay, _stepTimeout, _failureGrace, _stayOnFailure, _otlpEndpoint, _traceRatio, _maxRequestTime, _allowInsecureRemote, _apiKeys, _tlsCertificate, _tlsKey, _tlsClientCa, _modelRoots, _facades })
         {
             Options.Add(option);
         }
@@ -108,6 +112,10 @@ internal sealed class ServeCommand : Command
             TraceRatio = parsed.GetValue(_traceRatio) ?? 1,
             MaxRequestTime = TimeSpan.FromSeconds(parsed.GetValue(_maxRequestTime) ?? 600),
             AllowInsecureRemote = parsed.GetValue(_allowInsecureRemote),
+            ApiKeyFile = parsed.GetValue(_apiKeys),
+            TlsCertificate = parsed.GetValue(_tlsCertificate),
+            TlsKey = parsed.GetValue(_tlsKey),
+            TlsClientCa = parsed.GetValue(_tlsClientCa),
             ModelRoots = parsed.GetValue(_modelRoots) ?? [],
             Facades = parsed.GetValue(_facades),
         };

@@ -11,6 +11,9 @@ internal sealed record ListenAddress(IPAddress Address, int Port)
     /// <summary>Whether only this machine can reach it.</summary>
     public bool IsLoopback => IPAddress.IsLoopback(Address);
 
+    /// <summary>The same, as the network library has it.</summary>
+    public IPEndPoint ToEndPoint() => new(Address, Port);
+
     /// <summary>Reads HOST:PORT, where HOST is an IP address, localhost, or * for every interface.</summary>
     public static bool TryParse(string text, out ListenAddress? address)
     {
@@ -33,5 +36,5 @@ internal sealed record ListenAddress(IPAddress Address, int Port)
     }
 
     /// <inheritdoc />
-    public override string ToString() => new IPEndPoint(Address, Port).ToString();
+    public override string ToString() => ToEndPoint().ToString();
 }

@@ -1,4 +1,8 @@
+using ModelServe.Api;
 using ModelServe.Api.Facades;
+using ModelServe.Api.Models;
+using ModelServe.Api.Requests;
+using ModelServe.Api.Security;
 
 namespace ModelServe.Host.Options;
 
@@ -44,8 +48,33 @@ internal sealed record ServeOptions
     /// <summary>Upper bound of every request's time, and the deadline of one that names none.</summary>
     public TimeSpan MaxRequestTime { get; init; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>Whether addresses beyond this machine are allowed although nothing encrypts or authenticates.</summary>
+    /// <summary>The file of API keys; null serves whoever can connect.</summary>
+    public string? ApiKeyFile { get; init; }
+
+    /// <summary>The server's certificate in PEM; null speaks in cleartext.</summary>
+    public string? TlsCertificate { get; init; }
+
+    /// <summary>Its private key in PEM.</summary>
+    public string? TlsKey { get; init; }
+
+    /// <summary>The authorities whose clients are taken, in PEM; null asks clients for no certificate.</summary>
+    public string? TlsClientCa { get; init; }
+
+    /// <summary>Whether addresses beyond this machine are allowed although TLS or keys are missing.</summary>
     public bool AllowInsecureRemote { get; init; }
+
+    /// <summary>What the wire side is told.</summary>
+    public ApiOptions ToApiOptions() => new()
+    {
+        ApiKeyFile = ApiKeyFile,
+        Tls = TlsCertificate is null ? null : new TlsFiles(TlsCertificate, TlsKey!, TlsClientCa),
+        AllowInsecureRemote = AllowInsecureRemote,
+        Reflection = true,
+        Facades = Facades,
+        ModelRoots = new ModelRoots(ModelRoots),
+        StepLimit = StepTimeout,
+        Limits = new RequestLimits { Duration = MaxRequestTime },
+    };
 
     /// <summary>The first rule that the options break, or null.</summary>
     public string? FirstError()
@@ -61,9 +90,18 @@ internal sealed record ServeOptions
             return $"--model-root: a folder that exists; got '{missing}'";
         }
 
-        ListenAddress? remote = new[] { Grpc, Http }.FirstOrDefault(address => !address.IsLoopback);
-        return remote is not null && !AllowInsecureRemote
-            ? $"--grpc, --http: {remote} is reachable from other machines without TLS or a key; keep to loopback, or say --allow-insecure-remote"
-            : null;
+        if (TlsCertificate is null != TlsKey is null || (TlsClientCa is not null && TlsCertificate is null))
+        {
+            return "--tls-cert, --tls-key: both or neither, and both with --tls-client-ca";
+        }
+
+        if (TlsCertificate is null && Grpc == Http && Grpc.Port != 0)
+        {
+            return $"--grpc, --http: two addresses, because only TLS lets one port speak both; got {Grpc} twice";
+        }
+
+        ApiOptions api = ToApiOptions();
+        string? refusal = ListenerRule.Refusal(Grpc.ToEndPoint(), api) ?? ListenerRule.Refusal(Http.ToEndPoint(), api);
+        return refusal is null ? null : $"--grpc, --http: {refusal}";
     }
 }

@@ -40,15 +40,7 @@ internal static class ServerProcess
 
     private static WebApplication Build(ServeOptions options, HostedModels hosted, List<ServedModel> models, TimeProvider time)
     {
-        ApiOptions api = new()
-        {
-            AllowCleartextBeyondLoopback = options.AllowInsecureRemote,
-            Reflection = true,
-            Facades = options.Facades,
-            ModelRoots = new ModelRoots(options.ModelRoots),
-            StepLimit = options.StepTimeout,
-            Limits = new RequestLimits { Duration = options.MaxRequestTime },
-        };
+        ApiOptions api = options.ToApiOptions();
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         builder.Logging.ClearProviders();
         builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
@@ -67,18 +59,16 @@ internal static class ServerProcess
         TraceExport.AddTo(builder.Services, options);
         // The drain has let requests finish or has ended them; whatever connection is left after it gets no more time.
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenModelServe(EndPoint(options.Grpc), EndPoint(options.Http), api));
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenModelServe(options.Grpc.ToEndPoint(), options.Http.ToEndPoint(), api));
         WebApplication application = builder.Build();
         application.MapModelServeApi();
         return application;
     }
 
-    private static IPEndPoint EndPoint(ListenAddress address) => new(address.Address, address.Port);
-
     // Kestrel reports the ports in the order in which they were bound: gRPC, then HTTP.
     private static string Addresses(WebApplication application)
     {
         string[] addresses = [.. application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses];
-        return $"gRPC {addresses[0]}, HTTP {addresses[1]}";
+        return addresses.Length == 1 ? $"gRPC and HTTP {addresses[0]}" : $"gRPC {addresses[0]}, HTTP {addresses[1]}";
     }
 }
