@@ -1,5 +1,4 @@
 extern alias client;
-extern alias client;
 
 using System.Diagnostics;
 using System.Globalization;
