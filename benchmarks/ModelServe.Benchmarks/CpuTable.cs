@@ -11,34 +11,31 @@ internal static class CpuTable
 {
     private const int PrefillTokens = 512;
     private static readonly int[] Streams = [1, 4, 8, 16, 32];
-    private static readonly WeightQuantization?[] Quantizations =
-    [
-        null,
-        new() { Format = QuantizedFormat.Int8, CacheDirectory = WeightQuantization.NoCache },
-        new() { Format = QuantizedFormat.Int4, CacheDirectory = WeightQuantization.NoCache },
-        new() { Format = QuantizedFormat.Int4, Head = HeadQuantization.Int4, CacheDirectory = WeightQuantization.NoCache },
-    ];
-
     private static readonly string[] DefaultShapes = ["llama-125m", "llama-3.2-1b"];
 
-    /// <summary>Prints the ceilings and a line for each shape and kind of weights.</summary>
+    /// <summary>How weights may be stored; the last one stores the head in 4 bits too.</summary>
+    public static IReadOnlyList<string> Formats { get; } = ["bfloat16", "int8", "int4", "int4-head"];
+
+    /// <summary>Prints the ceilings, and a line for each shape and format; for bfloat16 another one with a processor kept busy.</summary>
     /// <param name="writer">Where the table goes.</param>
-    /// <param name="shapes">Names of <see cref="RandomCheckpoint.Shapes"/>; none for the standard two.</param>
-    public static async Task PrintAsync(TextWriter writer, IReadOnlyList<string> shapes)
+    /// <param name="words">Names of <see cref="RandomCheckpoint.Shapes"/> and <see cref="Formats"/>; without any of one kind, the standard ones.</param>
+    public static async Task PrintAsync(TextWriter writer, IReadOnlyList<string> words)
     {
+        string[] formats = [.. Formats.Where(format => words.Contains(format) || !words.Any(Formats.Contains))];
+        string[] shapes = [.. words.Where(RandomCheckpoint.Shapes.ContainsKey)];
         Ceilings ceilings = Ceilings.Measure(Environment.ProcessorCount);
         await writer.WriteLineAsync(ceilings.ToString());
         await writer.WriteLineAsync("| shape | weights | prefill 512 | b1 | share of DRAM read | b4 | b8 | b16 | b32 |");
         await writer.WriteLineAsync("|---|---|---|---|---|---|---|---|---|");
-        foreach (string name in shapes.Count > 0 ? shapes : DefaultShapes)
+        foreach (string name in shapes.Length > 0 ? shapes : DefaultShapes)
         {
             string directory = Directory.CreateTempSubdirectory("modelserve-bench-").FullName;
             try
             {
                 RandomCheckpoint.Write(directory, RandomCheckpoint.Shapes[name], seed: 1);
-                foreach (WeightQuantization? quantization in Quantizations)
+                foreach (string format in formats)
                 {
-                    await RowAsync(writer, name, directory, ceilings, quantization);
+                    await RowsAsync(writer, name, directory, format, ceilings);
                 }
             }
             finally
@@ -48,18 +45,37 @@ internal static class CpuTable
         }
     }
 
-    private static async Task RowAsync(TextWriter writer, string name, string directory, Ceilings ceilings, WeightQuantization? quantization)
+    private static async Task RowsAsync(TextWriter writer, string name, string directory, string format, Ceilings ceilings)
     {
-        ModelLoadOptions options = new() { MaxSequences = Streams[^1], MaxModelLength = PrefillTokens + 16, Quantization = quantization };
-        Stopwatch watch = Stopwatch.StartNew();
+        ModelLoadOptions options = new()
+        {
+            MaxSequences = Streams[^1],
+            MaxModelLength = PrefillTokens + 16,
+            Quantization = format == Formats[0] ? null : new WeightQuantization
+            {
+                Format = Enum.Parse<QuantizedFormat>(format.Split('-')[0], ignoreCase: true),
+                Head = format.EndsWith("-head", StringComparison.Ordinal) ? HeadQuantization.Int4 : HeadQuantization.Auto,
+                CacheDirectory = WeightQuantization.NoCache,
+            },
+        };
         using LoadedModel model = ModelLoader.Load(directory, options, progress: null);
-        double loading = watch.Elapsed.TotalSeconds;
         using EngineLoop engine = new(model.Executor, new EngineOptions { EnablePrefixCaching = false }, TimeProvider.System);
         engine.Start();
+        await StreamRates.DecodeAsync(engine, 1, 8);
+        await RowAsync(writer, $"{name} | {format}, {model.Plan.WeightBytes / 1e9:0.00} GB", engine, model, ceilings);
+        if (format == Formats[0])
+        {
+            using Process other = Process.Start("sh", ["-c", "while :; do :; done"]);
+            await RowAsync(writer, $"{name} | {format}, one processor busy with another process", engine, model, ceilings);
+            other.Kill();
+            await other.WaitForExitAsync();
+        }
+    }
 
+    private static async Task RowAsync(TextWriter writer, string title, EngineLoop engine, LoadedModel model, Ceilings ceilings)
+    {
         // As many tokens as take a while at one stream, so that a small model is measured as long as a large one.
         int tokens = (int)Math.Clamp(8e9 / model.Plan.WeightBytes * 6, 16, 400);
-        await StreamRates.DecodeAsync(engine, 1, 8);
         double prefill = await StreamRates.PrefillAsync(engine, PrefillTokens, 3);
         List<double> rates = [];
         foreach (int streams in Streams)
@@ -70,6 +86,6 @@ internal static class CpuTable
         double read = rates[0] * model.Plan.WeightBytes / 1e9;
         await writer.WriteLineAsync(string.Create(
             CultureInfo.InvariantCulture,
-            $"| {name} | {(model.Plan.Quantization.Length > 0 ? model.Plan.Quantization : model.Plan.Type)}, {model.Plan.WeightBytes / 1e9:0.00} GB, loaded in {loading:0.0} s | {prefill:0} | {rates[0]:0.0} | {read / ceilings.ReadPass:P0} | {string.Join(" | ", rates.Skip(1).Select(rate => rate.ToString("0.0", CultureInfo.InvariantCulture)))} |"));
+            $"| {title} | {prefill:0} | {rates[0]:0.0} | {read / ceilings.ReadPass:P0} | {string.Join(" | ", rates.Skip(1).Select(rate => rate.ToString("0.0", CultureInfo.InvariantCulture)))} |"));
     }
 }

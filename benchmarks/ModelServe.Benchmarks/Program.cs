@@ -9,20 +9,23 @@ switch (args)
     case ["dram", ..]:
         DramBandwidth.Print(Console.Out);
         return 0;
-    case ["cpu", .. var shapes]:
-        if (shapes.FirstOrDefault(name => !RandomCheckpoint.Shapes.ContainsKey(name)) is { } unknown)
+    case ["cpu", .. var words]:
+        if (words.FirstOrDefault(word => !CpuTable.Formats.Contains(word) && !RandomCheckpoint.Shapes.ContainsKey(word)) is { } unknown)
         {
-            await Console.Error.WriteLineAsync($"shape: any of {string.Join(", ", RandomCheckpoint.Shapes.Keys)}; got {unknown}");
+            await Console.Error.WriteLineAsync($"shapes and formats: any of {string.Join(", ", [.. RandomCheckpoint.Shapes.Keys, .. CpuTable.Formats])}; got {unknown}");
             return 2;
         }
 
-        await CpuTable.PrintAsync(Console.Out, shapes);
+        await CpuTable.PrintAsync(Console.Out, words);
         return 0;
     case ["wire", .. var rows]:
         await WireTable.PrintAsync(Console.Out, Path.Combine(AppContext.BaseDirectory, "models", "tiny-mini"), rows, TimeSpan.FromSeconds(10));
         return 0;
     case ["wire-server", var folder, ..]:
         return await WireServerProcess.RunAsync(folder, Number(args, 2, 1024));
+    case ["closed-loop", var directory, ..]:
+        await ClosedLoopTable.PrintAsync(Console.Out, directory, Number(args, 2, 128), Number(args, 3, 64), Number(args, 4, 32));
+        return 0;
     case ["gemm", ..]:
         GemmTable.Print(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));
         return 0;

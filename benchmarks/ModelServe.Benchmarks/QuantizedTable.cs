@@ -22,7 +22,7 @@ internal static class QuantizedTable
     public static void PrintProducts(TextWriter output, int rounds, int threads)
     {
         using var weights = DramBandwidth.Filled(PoolBytes);
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"dram read, {threads} thread(s): {DramBandwidth.Best(weights, threads, 5):F1} GB/s"));
+        output.WriteLine(Ceilings.Measure(threads));
         List<QuantizedPath> paths = [.. Enum.GetValues<QuantizedPath>().Where(path =>
             path == QuantizedPath.Native ? NativeCpu.Load().HasFlag(NativeCpuFeatures.Avx512Vnni) : QuantizedProduct.Runs(path))];
         output.WriteLine($"K x N, M: GB/s of weights (GOP/s): {string.Join(", ", paths)}");
@@ -39,7 +39,7 @@ internal static class QuantizedTable
         }
     }
 
-    /// <summary>Prints prefill and decode speeds of a checkpoint in one format.</summary>
+    /// <summary>Prints this machine's ceilings, then prefill and decode speeds of a checkpoint in one format.</summary>
     /// <param name="output">Where the line goes.</param>
     /// <param name="directory">The checkpoint; its tokenizer is not needed.</param>
     /// <param name="format">none, int8 or int4.</param>
@@ -60,6 +60,7 @@ internal static class QuantizedTable
                 CacheDirectory = cache,
             },
         };
+        await output.WriteLineAsync(Ceilings.Measure(Environment.ProcessorCount).ToString());
         Stopwatch watch = Stopwatch.StartNew();
         using LoadedModel model = ModelLoader.Load(directory, options, progress: null);
         double loading = watch.Elapsed.TotalSeconds;

@@ -40,6 +40,28 @@ internal static class StreamRates
         return best;
     }
 
+    /// <summary>A closed loop: so many callers, each with one request after the other. Output tokens per second, and the times between tokens.</summary>
+    public static async Task<(double Rate, double MedianGap, double P99Gap)> ClosedLoopAsync(
+        EngineLoop engine, int callers, int requests, int promptTokens, int newTokens)
+    {
+        int next = -1;
+        Stopwatch watch = Stopwatch.StartNew();
+        List<double>[] gaps = await Task.WhenAll(Enumerable.Range(0, callers).Select(async _ =>
+        {
+            List<double> own = [];
+            for (int i = Interlocked.Increment(ref next); i < requests; i = Interlocked.Increment(ref next))
+            {
+                List<TimeSpan> times = await StreamAsync(engine, i, promptTokens, newTokens, watch);
+                own.AddRange(times.Zip(times.Skip(1), (earlier, later) => (later - earlier).TotalMilliseconds));
+            }
+
+            return own;
+        }));
+        double seconds = watch.Elapsed.TotalSeconds;
+        double[] all = [.. gaps.SelectMany(own => own).Order()];
+        return (requests * newTokens / seconds, all[all.Length / 2], all[all.Length * 99 / 100]);
+    }
+
     private static async Task<List<TimeSpan>> StreamAsync(
         EngineLoop engine, int number, int promptTokens, int newTokens, Stopwatch watch)
     {

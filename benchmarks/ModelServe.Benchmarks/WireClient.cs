@@ -1,9 +1,11 @@
+extern alias client;
+
 using System.Diagnostics;
 using System.Globalization;
 using System.Net.Http.Json;
 using Grpc.Core;
 using Grpc.Net.Client;
-using ModelServe.V1;
+using client::ModelServe.V1;
 
 namespace ModelServe.Benchmarks;
 

@@ -1,7 +1,9 @@
+extern alias client;
+
 using System.Diagnostics;
 using System.Globalization;
 using Grpc.Core;
-using ModelServe.V1;
+using client::ModelServe.V1;
 
 namespace ModelServe.Benchmarks;
 

@@ -6,7 +6,7 @@ using ModelServe.V1;
 namespace ModelServe.LoadGenerator;
 
 /// <summary>Sends the requests of a plan and records what each client saw.</summary>
-internal sealed class LoadRun(ModelServeClient[] clients, LoadPlan plan)
+internal sealed class LoadRun(ModelServeClient[] clients, LoadPlan plan, HttpLoadClient? http = null)
 {
     private sealed record Sample(double FirstTokenSeconds, double TotalSeconds, double[] Gaps, int Tokens, string? Failure);
 
@@ -66,17 +66,6 @@ internal sealed class LoadRun(ModelServeClient[] clients, LoadPlan plan)
 
     private async Task<Sample> SendAsync(int index, Model model, CancellationToken cancellationToken)
     {
-        var request = new GenerateRequest
-        {
-            Model = model.Name,
-            TokenIds = new TokenIds(),
-            Options = new GenerationOptions
-            {
-                Sampling = new SamplingParameters { Temperature = 0 },
-                Stop = new StopConditions { MaxTokens = plan.OutputTokens, IgnoreEos = true },
-            },
-        };
-        request.TokenIds.Ids.Add(plan.Prompt(index, model.VocabularySize));
         var gaps = new List<double>(plan.OutputTokens);
         long start = Stopwatch.GetTimestamp();
         long last = 0;
@@ -84,29 +73,14 @@ internal sealed class LoadRun(ModelServeClient[] clients, LoadPlan plan)
         int tokens = 0;
         try
         {
-            ModelServeClient client = clients[Math.Abs(index) % clients.Length];
-            await foreach (GenerationEvent message in client.GenerateAsync(request, cancellationToken: cancellationToken))
-            {
-                if (message.EventCase != GenerationEvent.EventOneofCase.Tokens || message.Tokens.TokenIds.Count == 0)
-                {
-                    continue;
-                }
-
-                long now = Stopwatch.GetTimestamp();
-                int count = message.Tokens.TokenIds.Count;
-                if (tokens == 0)
-                {
-                    first = Stopwatch.GetElapsedTime(start, now).TotalSeconds;
-                }
-                else
-                {
-                    double gap = Stopwatch.GetElapsedTime(last, now).TotalSeconds / count;
-                    gaps.AddRange(Enumerable.Repeat(gap, count));
-                }
-
-                tokens += count;
-                last = now;
-            }
+            uint[] prompt = plan.Prompt(index, model.VocabularySize);
+            await (http is null
+                ? SendAsync(clients[Math.Abs(index) % clients.Length], model, prompt, Receive, cancellationToken)
+                : http.SendAsync(model.Name, prompt, plan.OutputTokens, Receive, cancellationToken));
+        }
+        catch (HttpRequestException exception)
+        {
+            return new Sample(0, 0, [], 0, exception.Message);
         }
         catch (RpcException exception)
         {
@@ -118,6 +92,45 @@ internal sealed class LoadRun(ModelServeClient[] clients, LoadPlan plan)
         }
 
         return new Sample(first, Stopwatch.GetElapsedTime(start).TotalSeconds, [.. gaps], tokens, null);
+
+        void Receive(int count)
+        {
+            long now = Stopwatch.GetTimestamp();
+            if (tokens == 0)
+            {
+                first = Stopwatch.GetElapsedTime(start, now).TotalSeconds;
+            }
+            else
+            {
+                double gap = Stopwatch.GetElapsedTime(last, now).TotalSeconds / count;
+                gaps.AddRange(Enumerable.Repeat(gap, count));
+            }
+
+            tokens += count;
+            last = now;
+        }
+    }
+
+    private async Task SendAsync(ModelServeClient client, Model model, uint[] prompt, Action<int> received, CancellationToken cancellationToken)
+    {
+        var request = new GenerateRequest
+        {
+            Model = model.Name,
+            TokenIds = new TokenIds(),
+            Options = new GenerationOptions
+            {
+                Sampling = new SamplingParameters { Temperature = 0 },
+                Stop = new StopConditions { MaxTokens = plan.OutputTokens, IgnoreEos = true },
+            },
+        };
+        request.TokenIds.Ids.Add(prompt);
+        await foreach (GenerationEvent message in client.GenerateAsync(request, cancellationToken: cancellationToken))
+        {
+            if (message.EventCase == GenerationEvent.EventOneofCase.Tokens && message.Tokens.TokenIds.Count > 0)
+            {
+                received(message.Tokens.TokenIds.Count);
+            }
+        }
     }
 
     private LoadReport Report(Model model, Sample[] samples, double seconds)

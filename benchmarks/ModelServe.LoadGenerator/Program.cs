@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Text.Json;
 using Grpc.Net.Client;
@@ -31,10 +32,11 @@ internal static class Program
         var output = new Option<int>("--output-tokens") { DefaultValueFactory = _ => 64 };
         var shared = new Option<int>("--shared-prefix-tokens") { Description = "Leading prompt tokens that all requests share." };
         var connections = new Option<int>("--connections") { DefaultValueFactory = _ => 1 };
+        var http = new Option<string?>("--http") { Description = "Send the requests over the OpenAI dialect to this address; gRPC then only describes the model." };
         var seed = new Option<int>("--seed") { DefaultValueFactory = _ => 1 };
         var command = new RootCommand("Load for a ModelServe server on this machine; prints latencies and throughput as JSON.")
         {
-            address, model, concurrency, rate, requests, warmup, prompt, output, shared, connections, seed,
+            address, model, concurrency, rate, requests, warmup, prompt, output, shared, connections, http, seed,
         };
         command.SetAction((parsed, token) => RunAsync(
             parsed.GetValue(address)!,
@@ -49,17 +51,24 @@ internal static class Program
                 parsed.GetValue(shared),
                 parsed.GetValue(seed)),
             parsed.GetValue(connections),
+            parsed.GetValue(http),
             token));
         return command.Parse(arguments).InvokeAsync();
     }
 
-    private static async Task<int> RunAsync(string text, LoadPlan plan, int connections, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(string text, LoadPlan plan, int connections, string? http, CancellationToken cancellationToken)
     {
         // A load generator that can be pointed at others is a weapon; this one measures the machine it runs on.
-        if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? address)
-            || !IPAddress.TryParse(address.Host, out IPAddress? host) || !IPAddress.IsLoopback(host))
+        if (!IsLoopback(text, out Uri? address))
         {
             await Console.Error.WriteLineAsync($"--address: an http address on loopback, such as http://127.0.0.1:8001; got {text}");
+            return 2;
+        }
+
+        Uri? httpAddress = null;
+        if (http is not null && !IsLoopback(http, out httpAddress))
+        {
+            await Console.Error.WriteLineAsync($"--http: an http address on loopback, such as http://127.0.0.1:8000; got {http}");
             return 2;
         }
 
@@ -72,7 +81,8 @@ internal static class Program
         GrpcChannel[] channels = [.. Enumerable.Range(0, connections).Select(_ => GrpcChannel.ForAddress(address))];
         try
         {
-            var run = new LoadRun([.. channels.Select(channel => new ModelServeClient(channel))], plan);
+            using HttpLoadClient? client = httpAddress is null ? null : new HttpLoadClient(httpAddress);
+            var run = new LoadRun([.. channels.Select(channel => new ModelServeClient(channel))], plan, client);
             LoadReport report = await run.RunAsync(cancellationToken);
             Console.WriteLine(JsonSerializer.Serialize(report, Indented));
             return report.Failed == 0 ? 0 : 1;
@@ -85,4 +95,8 @@ internal static class Program
             }
         }
     }
+
+    private static bool IsLoopback(string text, [NotNullWhen(true)] out Uri? address) =>
+        Uri.TryCreate(text, UriKind.Absolute, out address)
+        && IPAddress.TryParse(address.Host, out IPAddress? host) && IPAddress.IsLoopback(host);
 }

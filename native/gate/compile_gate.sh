@@ -113,10 +113,15 @@ if [ -z "$python" ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
   python=/usr/bin/python3
 fi
 [ -n "$python" ] || { echo "compile gate: the checks need Python 3 with numpy" >&2; exit 1; }
+status=0
 for form in stub emu; do
   PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1 "$python" "$checks" \
-    "$build/libmodelserve_$form.so" | tail -n 1 | sed "s/^/compile gate: libmodelserve_$form: /"
+    "$build/libmodelserve_$form.so" > "$build/check_$form.txt" || status=1
+  # Each check that failed by its name and reason, then the counts.
+  { grep ' FAILED ' "$build/check_$form.txt" || true; tail -n 1 "$build/check_$form.txt"; } |
+    sed "s/^/compile gate: libmodelserve_$form: /"
 done
+[ "$status" -eq 0 ] || exit 1
 # The GPU session's scripts, as far as they go without a GPU.
 for script in timing decode_bench; do
   PYTHONDONTWRITEBYTECODE=1 "$python" "$(dirname "$checks")/$script.py" "$build/libmodelserve_emu.so" \

@@ -20,7 +20,7 @@ typedef struct ms_kv_cache {
   uint32_t struct_size;
   int32_t dtype; /* MS_BF16 or MS_FP8_E4M3 */
   int32_t n_layers, n_kv_heads;
-  int32_t head_dim; /* 64, 80, 96, 128, 192 or 256 */
+  int32_t head_dim; /* 32, 64, 80, 96, 128, 192 or 256 */
   int32_t block_size; /* 16, 32 or 64 tokens */
   int64_t n_blocks;
   void* base;

@@ -10,25 +10,26 @@ namespace ms {
 namespace {
 
 // Names are interned as literals, because the function table keys on their contents and keeps them.
-const char* by_head_dim(const char* const (&names)[6], int d) {
+const char* by_head_dim(const char* const (&names)[7], int d) {
   switch (d) {
-    case 64: return names[0];
-    case 80: return names[1];
-    case 96: return names[2];
-    case 128: return names[3];
-    case 192: return names[4];
-    default: return names[5];  // 256: check() let no other through
+    case 32: return names[0];
+    case 64: return names[1];
+    case 80: return names[2];
+    case 96: return names[3];
+    case 128: return names[4];
+    case 192: return names[5];
+    default: return names[6];  // 256: check() let no other through
   }
 }
 
 #define MS_HEAD_DIMS(prefix) \
-  { prefix "64", prefix "80", prefix "96", prefix "128", prefix "192", prefix "256" }
+  { prefix "32", prefix "64", prefix "80", prefix "96", prefix "128", prefix "192", prefix "256" }
 
-constexpr const char* kDecodeBf16[6] = MS_HEAD_DIMS("ms_attn_decode_bf16_");
-constexpr const char* kDecodeFp8[6] = MS_HEAD_DIMS("ms_attn_decode_fp8_");
-constexpr const char* kPrefillBf16[6] = MS_HEAD_DIMS("ms_attn_prefill_bf16_");
-constexpr const char* kPrefillFp8[6] = MS_HEAD_DIMS("ms_attn_prefill_fp8_");
-constexpr const char* kRope[6] = MS_HEAD_DIMS("ms_qk_rope_kv_");
+constexpr const char* kDecodeBf16[7] = MS_HEAD_DIMS("ms_attn_decode_bf16_");
+constexpr const char* kDecodeFp8[7] = MS_HEAD_DIMS("ms_attn_decode_fp8_");
+constexpr const char* kPrefillBf16[7] = MS_HEAD_DIMS("ms_attn_prefill_bf16_");
+constexpr const char* kPrefillFp8[7] = MS_HEAD_DIMS("ms_attn_prefill_fp8_");
+constexpr const char* kRope[7] = MS_HEAD_DIMS("ms_qk_rope_kv_");
 
 KvView view(const ms_kv_cache& kv, int layer) {
   KvView v{};
@@ -113,7 +114,7 @@ extern "C" ms_status ms_attn_decode(ms_ctx* ctx, const ms_attn_decode_args* a, m
 }
 
 extern "C" int32_t ms_prefill_tile_tokens(int32_t group, int32_t head_dim) {
-  bool known = head_dim == 64 || head_dim == 80 || head_dim == 96 || head_dim == 128 ||
+  bool known = head_dim == 32 || head_dim == 64 || head_dim == 80 || head_dim == 96 || head_dim == 128 ||
                head_dim == 192 || head_dim == 256;
   return known && group >= 1 && group <= 16 ? prefill_rows(head_dim) / group : 0;
 }

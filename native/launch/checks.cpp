@@ -37,7 +37,7 @@ constexpr int kMaxVocab = 1 << 24;
 constexpr int kMaxGroup = 16;
 
 bool is_head_dim(int d) {
-  return d == 64 || d == 80 || d == 96 || d == 128 || d == 192 || d == 256;
+  return d == 32 || d == 64 || d == 80 || d == 96 || d == 128 || d == 192 || d == 256;
 }
 
 ms_status check_group(int n_q_heads, const ms_kv_cache* kv) {
@@ -57,7 +57,7 @@ ms_status check(const ms_kv_cache* kv) {
   MS_REQUIRE(kv->dtype == MS_BF16 || kv->dtype == MS_FP8_E4M3, MS_ERR_UNSUPPORTED,
              "kv dtype %d: only MS_BF16 and MS_FP8_E4M3 have kernels", kv->dtype);
   MS_REQUIRE(is_head_dim(kv->head_dim), MS_ERR_UNSUPPORTED,
-             "head_dim %d: there are kernels for 64, 80, 96, 128, 192 and 256", kv->head_dim);
+             "head_dim %d: there are kernels for 32, 64, 80, 96, 128, 192 and 256", kv->head_dim);
   MS_REQUIRE(kv->block_size == 16 || kv->block_size == 32 || kv->block_size == 64,
              MS_ERR_UNSUPPORTED, "block_size must be 16, 32 or 64, is %d", kv->block_size);
   MS_RANGE(kv, n_layers, 1, 4096);

@@ -8,8 +8,14 @@
 
 #include "../launch/checks.h"
 
+// Makes the nth next wait for an event (or allocation of device memory) of a context fail with that
+// status, and all after it, as a lost GPU would: ms_stub_inject. Only the stub has it.
+enum { MS_STUB_EVENT_SYNC = 1, MS_STUB_MALLOC = 2 };
+
 struct ms_ctx {
   int device = 0;
+  int fault_point = 0, fault_in = 0;
+  ms_status fault_status = MS_OK;
 };
 
 struct ms_stream {

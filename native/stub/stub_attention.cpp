@@ -159,7 +159,7 @@ ms_status ms_attn_decode(ms_ctx* ctx, const ms_attn_decode_args* a, ms_stream* s
   return op(ctx, a, s, [kv](const ms_attn_decode_args& args) { attn_decode(args, kv); });
 }
 int32_t ms_prefill_tile_tokens(int32_t group, int32_t head_dim) {
-  bool known = head_dim == 64 || head_dim == 80 || head_dim == 96 || head_dim == 128 ||
+  bool known = head_dim == 32 || head_dim == 64 || head_dim == 80 || head_dim == 96 || head_dim == 128 ||
                head_dim == 192 || head_dim == 256;
   return known && group >= 1 && group <= 16 ? ms::prefill_rows(head_dim) / group : 0;
 }

@@ -76,6 +76,12 @@ namespace {
 
 void* allocate(size_t bytes) { return std::aligned_alloc(256, (bytes + 256) & ~size_t{255}); }
 
+/// The status that was ordered for this call, or MS_OK.
+ms_status injected(ms_ctx* ctx, int point) {
+  if (ctx == nullptr || ctx->fault_point != point || --ctx->fault_in > 0) return MS_OK;
+  return fail(ctx->fault_status, "injected fault %d at point %d", ctx->fault_status, point);
+}
+
 ms_status allocate_into(ms_ctx* ctx, size_t bytes, void** out_h) {
   ms_status status = require(ctx, out_h);
   if (status != MS_OK) return status;
@@ -107,6 +113,15 @@ ms_status drop(ms_ctx* ctx, T* handle) {
 
 extern "C" {
 
+MS_API ms_status ms_stub_inject(ms_ctx* ctx, int32_t point, int32_t after, ms_status status) {
+  ms_status known = require(ctx, ctx);
+  if (known != MS_OK) return known;
+  ctx->fault_point = point;
+  ctx->fault_in = after;
+  ctx->fault_status = status;
+  return MS_OK;
+}
+
 ms_status ms_ctx_new(int32_t device, const char*, ms_ctx** out_h) {
   if (out_h == nullptr) return fail(MS_ERR_ARGUMENT, "out_h is null");
   *out_h = nullptr;
@@ -129,6 +144,8 @@ ms_status ms_ctx_info(ms_ctx* ctx, ms_device_info* info_h) {
 }
 
 ms_status ms_malloc(ms_ctx* ctx, size_t bytes, void** out_h) {
+  ms_status status = injected(ctx, MS_STUB_MALLOC);
+  if (status != MS_OK) return status;
   return allocate_into(ctx, bytes, out_h);
 }
 ms_status ms_free(ms_ctx* ctx, void* pointer) {
@@ -176,7 +193,10 @@ ms_status ms_event_query(ms_ctx* ctx, ms_event* e, int32_t* done_h) {
   if (status == MS_OK) *done_h = 1;
   return status;
 }
-ms_status ms_event_sync(ms_ctx* ctx, ms_event* e) { return require(ctx, e); }
+ms_status ms_event_sync(ms_ctx* ctx, ms_event* e) {
+  ms_status status = require(ctx, e);
+  return status == MS_OK ? injected(ctx, MS_STUB_EVENT_SYNC) : status;
+}
 ms_status ms_event_elapsed(ms_ctx* ctx, ms_event* from, ms_event* to, float* ms_h) {
   ms_status status = require(ctx, ms_h);
   if (status != MS_OK) return status;

@@ -1,6 +1,9 @@
 // Decode attention over a bf16 cache, one kernel a head size.
 #include "../kernels/attn_decode.cuh"
 
+MS_KERNEL(ms_attn_decode_bf16_32, ms::DecodeParams, ms::kDecodeThreads) {
+  ms::attn_decode<32, false>(p);
+}
 MS_KERNEL(ms_attn_decode_bf16_64, ms::DecodeParams, ms::kDecodeThreads) {
   ms::attn_decode<64, false>(p);
 }

@@ -1,6 +1,9 @@
 // Decode attention over a fp8 cache, one kernel a head size.
 #include "../kernels/attn_decode.cuh"
 
+MS_KERNEL(ms_attn_decode_fp8_32, ms::DecodeParams, ms::kDecodeThreads) {
+  ms::attn_decode<32, true>(p);
+}
 MS_KERNEL(ms_attn_decode_fp8_64, ms::DecodeParams, ms::kDecodeThreads) {
   ms::attn_decode<64, true>(p);
 }

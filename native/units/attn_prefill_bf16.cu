@@ -1,6 +1,10 @@
 // Prefill attention over a bf16 cache, one kernel a head size.
 #include "../kernels/attn_prefill.cuh"
 
+MS_KERNEL(ms_attn_prefill_bf16_32, ms::PrefillParams, ms::PrefillShape<32>::kThreads) {
+  ms::attn_prefill<32, false>(p);
+}
+
 MS_KERNEL(ms_attn_prefill_bf16_64, ms::PrefillParams, ms::PrefillShape<64>::kThreads) {
   ms::attn_prefill<64, false>(p);
 }

@@ -1,6 +1,10 @@
 // Prefill attention over a fp8 cache, one kernel a head size.
 #include "../kernels/attn_prefill.cuh"
 
+MS_KERNEL(ms_attn_prefill_fp8_32, ms::PrefillParams, ms::PrefillShape<32>::kThreads) {
+  ms::attn_prefill<32, true>(p);
+}
+
 MS_KERNEL(ms_attn_prefill_fp8_64, ms::PrefillParams, ms::PrefillShape<64>::kThreads) {
   ms::attn_prefill<64, true>(p);
 }

@@ -54,6 +54,21 @@ public enum RefusalReason
     /// <summary>As many prompt tokens wait as the server allows.</summary>
     QueuedTokensFull,
 
+    /// <summary>The first step would come after the deadline.</summary>
+    WaitTooLong,
+
+    /// <summary>As many requests of this key are live as it may have.</summary>
+    KeyConcurrency,
+
+    /// <summary>The key has used up its requests of this minute.</summary>
+    KeyRequestRate,
+
+    /// <summary>The key has used up its tokens of this minute.</summary>
+    KeyTokenRate,
+
+    /// <summary>The key is not entitled to that service tier.</summary>
+    TierNotAllowed,
+
     /// <summary>A live request has the same id.</summary>
     DuplicateRequest,
 

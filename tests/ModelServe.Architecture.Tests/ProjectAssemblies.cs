@@ -25,6 +25,7 @@ internal static class ProjectAssemblies
         && !type.FullName!.Contains('<', StringComparison.Ordinal)
         && !IsGenerated(type)
         && !(type.Namespace ?? "").StartsWith("ModelServe.V1", StringComparison.Ordinal)
+        && !(type.Namespace ?? "").StartsWith("ModelServe.Facades", StringComparison.Ordinal)
         && (type.Namespace ?? "").StartsWith("ModelServe", StringComparison.Ordinal));
 
     private static bool IsGenerated(Type type)

@@ -22,6 +22,9 @@ internal static class OpsKinds
     /// <summary>Every one.</summary>
     public static IReadOnlyList<TestedOps> All { get; } = Enum.GetValues<TestedOps>();
 
+    /// <summary>How these implementations store numbers; other types are for devices.</summary>
+    public static IReadOnlyList<ElementType> StoredTypes { get; } = [ElementType.Float32, ElementType.BFloat16];
+
     /// <summary>Test data: each kind.</summary>
     public static Xunit.TheoryData<TestedOps> Data()
     {

@@ -20,6 +20,7 @@ import check_dense
 import check_graph
 import check_sampling
 from abi import Device
+from reference import torch_or_none
 
 
 def main():
@@ -33,6 +34,8 @@ def main():
     device = Device(options.library, options.cublaslt)
     kind = "emulated" if device.info.is_emulated else f"sm_{device.info.compute_major}{device.info.compute_minor}"
     print(f"{options.library}: {kind}, {device.info.sm_count} multiprocessors, cuBLASLt: {bool(device.info.has_cublaslt)}")
+    print("attention is also held to 1.5 times the error of torch's own" if torch_or_none() else
+          "torch is not installed: attention is not compared with torch's own error")
     rows, failed = [], 0
     for module in (check_dense, check_attention, check_sampling, check_graph):
         for name, body in module.cases(device, options.full):

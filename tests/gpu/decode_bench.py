@@ -4,6 +4,9 @@
 usage: decode_bench.py LIBRARY [--json FILE] [--cublaslt FILE] [--dry]
 
 Floor: bytes that must be read (weights once, keys and values once) over the copy bandwidth given in the reference, 4.3 TB/s.
+Prefill: one prompt of 2k-8k tokens in one step, tokens a second. Peers, on the same machine and in the same run (peers.py): a
+static-cache loop under torch.compile(mode="reduce-overhead"), and transformers' continuous batching; a table line says so
+where one cannot be imported.
 Up to 64 rows every product is the skinny kernel with fused norms and epilogues; beyond, cuBLASLt. --dry runs one tiny
 model once on any implementation of the ABI, without times.
 """
@@ -17,6 +20,7 @@ import numpy as np
 from abi import C, K, STRUCTS, Device, bf16
 from check_attention import plan_decode
 from check_sampling import rows_of
+import peers
 
 MODELS = {  # layers, hidden, query heads, key/value heads, head size, features, vocabulary, head norms
     "Qwen3-0.6B": (28, 1024, 16, 8, 128, 3072, 151936, True),
@@ -119,13 +123,18 @@ class Model:
         rope = device.args("qk_rope_kv", n_tokens=self.batch, n_q_heads=self.hq, layer=index, rope=K["MS_ROPE_NEOX"],
                            rotary_dim=self.d, max_position=self.context, eps=1e-6, positions=self.positions, kv_slots=self.kv_slots,
                            cos_sin=self.cos_sin, q_weight=self.head_norm, k_weight=self.head_norm, qkv=self.qkv, kv_h=self.kv)
+        attention = self.attention(index)
+        return (self.normed_gemm(qkv, self.qkv, self.qkv_width) + [("qk_rope_kv", rope), attention]
+                + [self.gemm(self.mixed, out, self.h, self.hidden, self.hq * self.d, residual=self.h)]
+                + self.feed_forward(gate_up, down))
+
+    def attention(self, index):
+        device = self.device
         attention = device.args("attn_decode", n_rows=self.batch, n_q_heads=self.hq, layer=index, max_blocks=self.pages,
                                 softmax_scale=self.d ** -0.5, q_stride=self.qkv_width, slot=self.slots, context_len=self.lengths,
                                 block_table=self.table, q=self.qkv, out=self.mixed, tickets=self.attention_tickets, kv_h=self.kv,
                                 **self.work)
-        return (self.normed_gemm(qkv, self.qkv, self.qkv_width) + [("qk_rope_kv", rope), ("attn_decode", attention)]
-                + [self.gemm(self.mixed, out, self.h, self.hidden, self.hq * self.d, residual=self.h)]
-                + self.feed_forward(gate_up, down))
+        return ("attn_decode", attention)
 
     def plan(self):
         device = self.device
@@ -153,6 +162,69 @@ class Model:
     def close(self):
         for address in self.owned:
             self.device.free(address)
+
+
+class Prefill(Model):
+    """One prompt of `tokens` tokens, computed in one step; its last token gets logits."""
+
+    def __init__(self, device, shape, tokens):
+        self.tokens_fed = tokens
+        super().__init__(device, shape, tokens, tokens)
+
+    def inputs(self):
+        device, n = self.device, self.tokens_fed
+        pages = -(-n // BLOCK)
+        kv_rows = 2 * self.layers * pages * self.hkv * BLOCK
+        base = self.weight(kv_rows, self.d)
+        self.weight_bytes -= kv_rows * self.d * 2
+        self.kv = STRUCTS["ms_kv_cache"](struct_size=C.sizeof(STRUCTS["ms_kv_cache"]), dtype=K["MS_BF16"], n_layers=self.layers,
+                                         n_kv_heads=self.hkv, head_dim=self.d, block_size=BLOCK, n_blocks=pages, base=base)
+        ints = lambda a: device.buffer(np.asarray(a, np.int32))
+        rng = np.random.default_rng(1)
+        self.slots, self.starts, self.table, self.pages = ints([0]), ints([0, n]), ints(rng.permutation(pages)[None]), pages
+        self.counts, self.first, self.lengths = ints([1, n, 0]), ints([0]), ints([0])
+        self.ids, self.last = ints(rng.integers(0, self.vocab, n)), ints([0])
+        self.tokens, self.positions = ints([0] * n), ints([0] * n)
+        self.kv_slots = device.buffer(np.zeros(n, np.int64))
+        angles = np.arange(n)[:, None] / 10000.0 ** (np.arange(0, self.d, 2) / self.d)
+        self.cos_sin = device.buffer(np.concatenate([np.cos(angles), np.sin(angles)], 1).astype(np.float32))
+        tile = device.lib.ms_prefill_tile_tokens(self.hq // self.hkv, self.d)
+        tiles = list(range(0, n, tile))[::-1]
+        self.tiles = dict(n_tiles=len(tiles), tile_row=ints([0] * len(tiles)), tile_start=ints(tiles))
+        wide = lambda w: device.full((n, w), 0, np.uint16)
+        self.h, self.normed, self.qkv = wide(self.hidden), wide(self.hidden), wide(self.qkv_width)
+        self.mixed, self.gate_up, self.act = wide(self.hq * self.d), wide(2 * self.features), wide(self.features)
+        self.row, self.normed_row = (device.full((1, self.hidden), 0, np.uint16) for _ in range(2))
+        self.logits = device.full((1, self.vocab), 0, np.float32)
+        self.workspace = device.full(32 << 20, 0, np.uint8)
+        self.gemm_tickets = device.full(max(self.vocab, 2 * self.features) // 8 + 1, 0, np.int32)
+        self.rules = device.buffer(rows_of(1, temperature=0.0).view(np.uint8))
+        self.sampled = device.full(1, -1, np.int32)
+
+    def attention(self, index):
+        return ("attn_prefill", self.device.args(
+            "attn_prefill", n_rows=1, n_q_heads=self.hq, layer=index, max_blocks=self.pages, softmax_scale=self.d ** -0.5,
+            q_stride=self.qkv_width, slot=self.slots, token_start=self.starts, context_len=self.lengths, block_table=self.table,
+            q=self.qkv, out=self.mixed, kv_h=self.kv, **self.tiles))
+
+    def plan(self):
+        device, n = self.device, self.tokens_fed
+        begin = device.args("step_begin", n_rows=1, n_tokens=n, max_blocks=self.pages, block_size=BLOCK, counts=self.counts,
+                            slot=self.slots, token_start=self.starts, first_position=self.first, input_ids=self.ids,
+                            last_token=self.last, block_table=self.table, token_ids=self.tokens, positions=self.positions,
+                            kv_slots=self.kv_slots, context_len=self.lengths)
+        calls = [("step_begin", begin), ("embed", device.args("embed", n_tokens=n, hidden=self.hidden, vocab=self.vocab, scale=1.0,
+                                                              ids=self.tokens, table=self.head, out=self.h))]
+        for index in range(self.layers):
+            calls += self.layer(index)
+        self.last_row = device.buffer(np.array([n - 1], np.int32))
+        gather = device.args("gather_rows", n_rows=1, columns=self.hidden, index=self.last_row, x=self.h, out=self.row)
+        norm = device.args("add_rmsnorm", n_tokens=1, hidden=self.hidden, eps=1e-6, x=self.row, weight=self.norm, out=self.normed_row)
+        head = device.args("gemm", m=1, n=self.vocab, k=self.hidden, x_dtype=1, w_dtype=1, y_dtype=K["MS_F32"], x=self.normed_row,
+                           w=self.head, y=self.logits, workspace=self.workspace, workspace_bytes=32 << 20, tickets=self.gemm_tickets)
+        sample = device.args("sample", n_rows=1, vocab=self.vocab, logits=self.logits, rows=self.rules, tokens=self.sampled,
+                             last_token=self.last)
+        return calls + [("gather_rows", gather), ("add_rmsnorm", norm), ("gemm", head), ("sample", sample)]
 
 
 def measure(model):
@@ -185,7 +257,14 @@ def dry(device):
         device.capture(model.step)()
         assert ((0 <= eager) & (eager < TINY[6])).all() and (model.sampled.read() == eager).all()
         model.close()
-    print("one step eager and one replayed: equal tokens, all in the vocabulary")
+    prompt = Prefill(device, TINY, 60)  # the emulator has no cuBLASLt, and the skinny kernel ends at 64 rows
+    prompt.step()
+    device.sync()
+    assert 0 <= prompt.sampled.read()[0] < TINY[6]
+    prompt.close()
+    for line in peers.dry():
+        print(line)
+    print("one prompt prefilled; one step eager and one replayed: equal tokens, all in the vocabulary")
 
 
 def main():
@@ -194,12 +273,14 @@ def main():
     parser.add_argument("--json")
     parser.add_argument("--cublaslt")
     parser.add_argument("--dry", action="store_true")
+    parser.add_argument("--peers-only", action="store_true", help="measure nothing of our own")
+    parser.add_argument("--peers", action="store_true", help="measure torch and transformers too (some minutes)")
     options = parser.parse_args()
     device, rows = Device(options.library, options.cublaslt), []
     if options.dry:
         dry(device)
         return 0
-    for name, shape in MODELS.items():
+    for name, shape in () if options.peers_only else MODELS.items():
         for batch in (1, 8, 32, 128, 256):
             model = Model(device, shape, batch, CONTEXT)
             ms = measure(model)
@@ -208,6 +289,16 @@ def main():
             print(f"{name:14} B{batch:<4} {ms:8.3f} ms/step  floor {floor:7.3f} ms ({100 * floor / ms:4.1f} %)  "
                   f"{batch / ms * 1e3:9.0f} tok/s  {len(model.calls)} launches", flush=True)
             model.close()
+        for tokens in (2048, 4096, 8192):
+            model = Prefill(device, shape, tokens)
+            ms = measure(model)
+            rows.append(dict(model=name, prefill=tokens, ms=ms, tok_s=tokens / ms * 1e3))
+            print(f"{name:14} prefill {tokens:5} {ms:8.2f} ms  {tokens / ms * 1e3:9.0f} tok/s", flush=True)
+            model.close()
+    if options.peers or options.peers_only:
+        for row in peers.measure(MODELS, CONTEXT):
+            rows.append(row)
+            print(peers.line(row), flush=True)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(rows, file, indent=1)

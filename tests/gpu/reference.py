@@ -40,6 +40,33 @@ def attention(q, k, v, scale, first=0, softcap=0.0, window=0, sinks=None):
     return out
 
 
+def torch_or_none():
+    """torch where it is installed; the checks that need it say so where it is not."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    return torch
+
+
+def sdpa_error(q, k, v, scale, first, window, expected):
+    """Largest error of torch's own bf16 attention on the same inputs, on a GPU where there is one; None without torch."""
+    torch = torch_or_none()
+    if torch is None:
+        return None
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    group = q.shape[1] // k.shape[1]
+    as_heads = lambda a: torch.from_numpy(np.ascontiguousarray(a)).to(device, torch.bfloat16).transpose(0, 1)[None]
+    positions, keys = first + np.arange(q.shape[0]), np.arange(k.shape[0])
+    seen = keys[None, :] <= positions[:, None]
+    if window:
+        seen &= keys[None, :] > positions[:, None] - window
+    out = torch.nn.functional.scaled_dot_product_attention(
+        as_heads(q), as_heads(np.repeat(k, group, 1)), as_heads(np.repeat(v, group, 1)),
+        attn_mask=torch.from_numpy(seen).to(device), scale=scale)
+    return np.abs(out[0].transpose(0, 1).double().cpu().numpy() - expected).max()
+
+
 def rotate(x, positions, cos_sin, rotary, interleaved):
     """x [T, H, D]; cos_sin [P, rotary]: cos of each pair, then sin."""
     half = rotary // 2

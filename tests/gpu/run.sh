@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The GPU check, one command on a bare Linux machine with an NVIDIA GPU:
 #
-#   tests/gpu/run.sh [STAGE ...]        stages: build check sanitize timing decode; default: all
+#   tests/gpu/run.sh [STAGE ...]        stages: build check sanitize timing decode peers; default: all
 #
 # Needs g++, cmake, ninja, Python 3 with numpy, and nvcc (or MODELSERVE_NVRTC=path of libnvrtc); timing and decode
 # also need torch. No .NET, no network. Each stage stays below nine minutes. Tables and JSON go to
@@ -15,7 +15,7 @@ build=${MODELSERVE_BUILD:-$root/native/build/gpu}
 library=$build/libmodelserve.so
 export PYTHONDONTWRITEBYTECODE=1 CUDA_MODULE_LOADING=EAGER
 mkdir -p "$out"
-[ $# -gt 0 ] || set -- build check sanitize timing decode
+[ $# -gt 0 ] || set -- build check sanitize timing decode peers
 worst=0
 
 # cuBLASLt as the nvidia-cublas wheel or the toolkit brings it; empty lets the library try the usual names.
@@ -54,6 +54,10 @@ stage_timing() {
 }
 stage_decode() {
   timeout 540 python3 "$here/decode_bench.py" "$library" --json "$out/decode.json" ${cublaslt:+--cublaslt "$cublaslt"}
+}
+# What the decode steps are compared with, on the same machine; a missing package is a line of its table.
+stage_peers() {
+  timeout 570 python3 "$here/decode_bench.py" "$library" --peers-only --json "$out/peers.json" ${cublaslt:+--cublaslt "$cublaslt"}
 }
 
 for stage in "$@"; do

@@ -136,14 +136,116 @@ def skinny(bench, m, n, k):
               teraflop=2 * m * n * k / 1e12, peer=peer)
 
 
+def linear(bench, m, n, k, name, path, y_dtype):
+    """A product with a weight matrix: cuBLASLt for many rows, and the head's float32 logits."""
+    device, rng = bench.device, np.random.default_rng(m)
+    calls = []
+    for _ in range(1 if bench.dry else 4):
+        w = device.buffer(bf16(rng.standard_normal((n, k), np.float32) * 0.02))
+        x = device.buffer(bf16(rng.standard_normal((m, k), np.float32)))
+        size = 4 if y_dtype == K["MS_F32"] else 2
+        calls.append(device.args("gemm", path=path, m=m, n=n, k=k, x_dtype=1, w_dtype=1, y_dtype=y_dtype, x=x, w=w,
+                                 y=device.full((m, n), 0, np.float32 if size == 4 else np.uint16),
+                                 workspace=device.full(32 << 20, 0, np.uint8), workspace_bytes=32 << 20,
+                                 tickets=device.full(n // 8 + 1, 0, np.int32)))
+    peer = None
+    if not bench.dry:
+        torch = bench.torch
+        tx, tw = torch.randn(m, k, device="cuda", dtype=torch.bfloat16), torch.randn(n, k, device="cuda", dtype=torch.bfloat16)
+        peer = lambda: torch.matmul(tx, tw.T)
+    bench.row(f"{name} m{m} n{n} k{k}", [lambda a=a: device.launch("gemm", a) for a in calls],
+              gigabytes=(n * k * 2 + m * (n * size + k * 2)) / 1e9, teraflop=2 * m * n * k / 1e12, peer=peer)
+
+
+def prefill(bench, tokens, prefix, hq, hkv, d):
+    device, block = bench.device, 16
+    context = tokens + prefix
+    pages = -(-context // block)
+    rng = np.random.default_rng(3)
+    pool = device.buffer(bf16(rng.standard_normal((2, pages, hkv, block, d), np.float32)))
+    kv = STRUCTS["ms_kv_cache"](struct_size=C.sizeof(STRUCTS["ms_kv_cache"]), dtype=K["MS_BF16"], n_layers=1, n_kv_heads=hkv,
+                                head_dim=d, block_size=block, n_blocks=pages, base=pool.address)
+    ints = lambda a: device.buffer(np.asarray(a, np.int32))
+    tile = device.lib.ms_prefill_tile_tokens(hq // hkv, d)
+    starts = list(range(0, tokens, tile))[::-1]
+    args = device.args("attn_prefill", n_rows=1, n_tiles=len(starts), n_q_heads=hq, max_blocks=pages, softmax_scale=d ** -0.5,
+                       q_stride=hq * d, tile_row=ints([0] * len(starts)), tile_start=ints(starts), slot=ints([0]),
+                       token_start=ints([0, tokens]), context_len=ints([context]), block_table=ints(rng.permutation(pages)[None]),
+                       q=device.buffer(bf16(rng.standard_normal((tokens, hq * d), np.float32))),
+                       out=device.full((tokens, hq, d), 0, np.uint16), kv_h=kv)
+    peer = None
+    if not bench.dry and prefix == 0:
+        torch = bench.torch
+        q = torch.randn(1, hq, tokens, d, device="cuda", dtype=torch.bfloat16)
+        k, v = (torch.randn(1, hkv, tokens, d, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+        peer = lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+    seen = tokens * prefix + tokens * (tokens + 1) / 2
+    bench.row(f"prefill {tokens} after {prefix} Hq{hq} Hkv{hkv} D{d}", [lambda: device.launch("attn_prefill", args)],
+              gigabytes=2 * context * hkv * d * 2 / 1e9, teraflop=4 * seen * hq * d / 1e12, peer=peer)
+
+
+def rope(bench, tokens, hq, hkv, d):
+    device, block = bench.device, 16
+    pages = -(-tokens // block)
+    pool = device.full((2, pages, hkv, block, d), 0, np.uint16)
+    kv = STRUCTS["ms_kv_cache"](struct_size=C.sizeof(STRUCTS["ms_kv_cache"]), dtype=K["MS_BF16"], n_layers=1, n_kv_heads=hkv,
+                                head_dim=d, block_size=block, n_blocks=pages, base=pool.address)
+    ones = device.buffer(bf16(np.ones(d)))
+    width = (hq + 2 * hkv) * d
+    args = device.args("qk_rope_kv", n_tokens=tokens, n_q_heads=hq, rope=K["MS_ROPE_NEOX"], rotary_dim=d, max_position=tokens, eps=1e-6,
+                       positions=device.buffer(np.arange(tokens, dtype=np.int32)), kv_slots=device.buffer(np.arange(tokens)),
+                       cos_sin=device.full((tokens, d), 0.7, np.float32), q_weight=ones, k_weight=ones,
+                       qkv=device.buffer(bf16(np.random.default_rng(4).standard_normal((tokens, width), np.float32))), kv_h=kv)
+    bench.row(f"qk-norm+rope+kv {tokens} Hq{hq} Hkv{hkv} D{d}", [lambda: device.launch("qk_rope_kv", args)] * 4,
+              gigabytes=tokens * 2 * (width + (hq + 2 * hkv) * d) / 1e9)
+
+
+def activation(bench, tokens, features):
+    device = bench.device
+    args = device.args("act_mul", n_tokens=tokens, features=features, out=device.full((tokens, features), 0, np.uint16),
+                       gate_up=device.buffer(bf16(np.random.default_rng(5).standard_normal((tokens, 2 * features), np.float32))))
+    peer = None
+    if not bench.dry:
+        torch = bench.torch
+        x = torch.randn(tokens, 2 * features, device="cuda", dtype=torch.bfloat16)
+        fused = torch.compile(lambda a: torch.nn.functional.silu(a[:, :features]) * a[:, features:])
+        peer = lambda: fused(x)
+    bench.row(f"silu*mul {tokens} x {features}", [lambda: device.launch("act_mul", args)] * 4, gigabytes=3 * tokens * features * 2 / 1e9,
+              peer=peer)
+
+
+def block_copy(bench, blocks, layers, hkv, d):
+    device, block = bench.device, 16
+    n = 2 * blocks
+    pool = device.full((layers, 2, n, hkv, block, d), 0, np.uint16)
+    kv = STRUCTS["ms_kv_cache"](struct_size=C.sizeof(STRUCTS["ms_kv_cache"]), dtype=K["MS_BF16"], n_layers=layers, n_kv_heads=hkv,
+                                head_dim=d, block_size=block, n_blocks=n, base=pool.address)
+    pages = np.random.default_rng(6).permutation(n)
+    args = device.args("block_copy", n_pairs=blocks, to=device.buffer(pages[blocks:]), source_h=kv, kv_h=kv,
+                       **{"from": device.buffer(pages[:blocks])})
+    bench.row(f"block copy {blocks} blocks of {layers} layers", [lambda: device.launch("block_copy", args)],
+              gigabytes=2 * blocks * layers * 2 * hkv * block * d * 2 / 1e9)
+
+
 def norm(bench, tokens, hidden):
     device = bench.device
     rng = np.random.default_rng(0)
     x, r = (device.buffer(bf16(rng.standard_normal((tokens, hidden), np.float32))) for _ in range(2))
     args = device.args("add_rmsnorm", n_tokens=tokens, hidden=hidden, eps=1e-6, x=x, residual=r,
                        weight=device.buffer(bf16(np.ones(hidden))), out=device.full((tokens, hidden), 0, np.uint16))
+    peer = None
+    if not bench.dry:
+        torch = bench.torch
+        a, b = (torch.randn(tokens, hidden, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+        w = torch.ones(hidden, device="cuda", dtype=torch.bfloat16)
+
+        @torch.compile
+        def fused(x, r):
+            h = x + r
+            return h, torch.nn.functional.rms_norm(h, (hidden,), w, 1e-6)
+        peer = lambda: fused(a, b)
     bench.row(f"add+rmsnorm {tokens} x {hidden}", [lambda: device.launch("add_rmsnorm", args)] * 4,
-              gigabytes=4 * tokens * hidden * 2 / 1e9)
+              gigabytes=4 * tokens * hidden * 2 / 1e9, peer=peer)
 
 
 def sampler(bench, rows, vocab, rule):
@@ -176,6 +278,19 @@ def main():
             skinny(bench, m, n, k)
     for tokens, hidden in ((2, 1024),) if small else ((1, 4096), (256, 4096), (8192, 4096)):
         norm(bench, tokens, hidden)
+    lt = K["MS_GEMM_AUTO"] if small or not bench.device.info.has_cublaslt else K["MS_GEMM_CUBLASLT"]
+    for m, n, k in ((2, 64, 512),) if small else ((128, 6144, 4096), (256, 28672, 4096), (2048, 6144, 4096), (8192, 28672, 4096), (8192, 4096, 14336)):
+        linear(bench, m, n, k, "cuBLASLt", lt, K["MS_BF16"])
+    for m, n, k in ((2, 199, 512),) if small else ((1, 151936, 1024), (32, 151936, 1024), (256, 151936, 1024), (1, 128256, 4096), (256, 128256, 4096)):
+        linear(bench, m, n, k, "LM head", K["MS_GEMM_AUTO"], K["MS_F32"])
+    for tokens, prefix, hq, hkv, d in ((20, 12, 4, 2, 64),) if small else (
+            (2048, 0, 16, 8, 128), (2048, 0, 32, 8, 128), (8192, 0, 32, 8, 128), (2048, 14336, 32, 8, 128)):
+        prefill(bench, tokens, prefix, hq, hkv, d)
+    for tokens, hq, hkv, d in ((3, 4, 2, 64),) if small else ((1, 32, 8, 128), (256, 32, 8, 128), (8192, 32, 8, 128), (256, 16, 8, 128)):
+        rope(bench, tokens, hq, hkv, d)
+    for tokens, features in ((2, 64),) if small else ((1, 14336), (256, 14336), (8192, 14336)):
+        activation(bench, tokens, features)
+    block_copy(bench, 2 if small else 512, 1 if small else 32, 2 if small else 8, 64 if small else 128)
     for rule in (dict(temperature=1.0), dict(temperature=0.7, top_p=0.9), dict(temperature=0.7, top_k=50, top_p=0.9)):
         sampler(bench, 2 if small else 64, 3000 if small else 131072, rule)
     if options.json:

@@ -3,7 +3,7 @@ using ModelServe.Codec.Grammars;
 namespace ModelServe.Api.Models;
 
 /// <summary>What an output is asked to be.</summary>
-internal enum OutputForm
+internal enum GrammarKind
 {
     /// <summary>Any JSON object.</summary>
     JsonObject,
@@ -25,27 +25,27 @@ internal sealed class OutputGrammars
     private const int Kept = 64;
     private readonly Lock _lock = new();
     private readonly Lazy<GrammarCompiler> _compiler;
-    private readonly Dictionary<(OutputForm Form, string Source), LinkedListNode<((OutputForm, string) Key, CompiledGrammar Grammar)>> _known = [];
-    private readonly LinkedList<((OutputForm, string) Key, CompiledGrammar Grammar)> _recent = [];
+    private readonly Dictionary<(GrammarKind Kind, string Source), LinkedListNode<((GrammarKind, string) Key, CompiledGrammar Grammar)>> _known = [];
+    private readonly LinkedList<((GrammarKind, string) Key, CompiledGrammar Grammar)> _recent = [];
 
     /// <summary>Grammars over a vocabulary.</summary>
     /// <param name="makeTrie">Makes the vocabulary's tree, when the first grammar is asked for.</param>
     public OutputGrammars(Func<TokenTrie> makeTrie) => _compiler = new Lazy<GrammarCompiler>(() => new GrammarCompiler(makeTrie()));
 
-    /// <summary>The grammar of a form.</summary>
+    /// <summary>The grammar of a kind.</summary>
     /// <exception cref="InvalidGrammarException">The source is malformed, too large, or asks for what is not supported.</exception>
-    public CompiledGrammar Get(OutputForm form, string source)
+    public CompiledGrammar Get(GrammarKind kind, string source)
     {
         lock (_lock)
         {
-            if (_known.TryGetValue((form, source), out LinkedListNode<((OutputForm, string) Key, CompiledGrammar Grammar)>? node))
+            if (_known.TryGetValue((kind, source), out LinkedListNode<((GrammarKind, string) Key, CompiledGrammar Grammar)>? node))
             {
                 _recent.Remove(node);
                 _recent.AddFirst(node);
                 return node.Value.Grammar;
             }
 
-            CompiledGrammar grammar = Compile(form, source);
+            CompiledGrammar grammar = Compile(kind, source);
             grammar.WarmUp();
             if (_known.Count == Kept)
             {
@@ -53,17 +53,17 @@ internal sealed class OutputGrammars
                 _recent.RemoveLast();
             }
 
-            _known.Add((form, source), _recent.AddFirst(((form, source), grammar)));
+            _known.Add((kind, source), _recent.AddFirst(((kind, source), grammar)));
             return grammar;
         }
     }
 
-    private CompiledGrammar Compile(OutputForm form, string source) => form switch
+    private CompiledGrammar Compile(GrammarKind kind, string source) => kind switch
     {
-        OutputForm.JsonObject => _compiler.Value.JsonObject(),
-        OutputForm.JsonSchema => _compiler.Value.JsonSchema(source),
-        OutputForm.Regex => _compiler.Value.Regex(source),
-        OutputForm.Choice => _compiler.Value.Choice(source.Split('\0')),
-        _ => throw new InvalidOperationException($"no grammar for {form}"),
+        GrammarKind.JsonObject => _compiler.Value.JsonObject(),
+        GrammarKind.JsonSchema => _compiler.Value.JsonSchema(source),
+        GrammarKind.Regex => _compiler.Value.Regex(source),
+        GrammarKind.Choice => _compiler.Value.Choice(source.Split('\0')),
+        _ => throw new InvalidOperationException($"no grammar for {kind}"),
     };
 }

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using ModelServe.Codec;
+using ModelServe.Codec.Grammars;
 using ModelServe.Codec.ToolCalls;
 using ModelServe.Engine.Running;
 
@@ -25,6 +26,7 @@ public sealed partial class ServedModel
         Name = name;
         Text = text;
         Engine = engine;
+        Grammars = new OutputGrammars(() => TokenTrie.Of(text.Tokenizer, engine.Geometry.VocabularySize));
     }
 
     /// <summary>The name that requests give.</summary>
@@ -41,6 +43,9 @@ public sealed partial class ServedModel
 
     /// <summary>The form in which the model writes tool calls and reasoning.</summary>
     public AnswerFormat Answers { get; init; } = AnswerFormat.None;
+
+    /// <summary>Grammars that outputs may be held to.</summary>
+    internal OutputGrammars Grammars { get; }
 
     /// <summary>What has to be disposed when the model is unloaded: engine first, then memory. Null where the process never unloads it.</summary>
     public IDisposable? Resources { get; init; }

@@ -33,16 +33,14 @@ internal sealed class ChatFields(ModelCatalog catalog, RequestReader reader, Req
         }
 
         rejection = ConversationReader.Encode(turns, render, model, out int[] prompt) ?? reader.Resolve(options, prompt, caller, model, out read);
-        if (rejection is null)
+        if (rejection is not null)
         {
-            read = read! with
-            {
-                Operation = GenAiMetrics.Chat,
-                Output = read.Output with { Answer = AnswerReading.Of(model, render.Tools, prompt) },
-            };
+            return rejection;
         }
 
-        return rejection;
+        AnswerReading? answer = AnswerReading.Of(model, render.Tools, prompt);
+        read = read! with { Operation = GenAiMetrics.Chat, Output = read.Output with { Answer = answer } };
+        return FormReader.Check(read, answer);
     }
 
     /// <summary>Reads what the template needs: messages, tools, and how to render.</summary>

@@ -162,10 +162,5 @@ internal sealed class CompletionFields(ModelCatalog catalog, RequestReader reade
         {
             fields.RefuseUnsupported("suffix", "absent: this server does not insert text", FieldCheck.Quote(suffix));
         }
-
-        if (fields.TryGet("response_format", out JsonElement format))
-        {
-            fields.RefuseUnsupported("response_format", "absent, until answers can be held to a grammar", JsonFields.Show(format));
-        }
     }
 }

@@ -12,6 +12,7 @@ internal static class FieldNames
         ("options.stop.include_stop_in_output", "include_stop_str_in_output"),
         ("options.stop.", ""),
         ("options.sampling.", ""),
+        ("options.form", "response_format"),
         ("options.", ""),
         ("token_ids", "prompt"),
         ("text", "prompt"),

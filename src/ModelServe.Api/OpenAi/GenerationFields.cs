@@ -28,6 +28,7 @@ internal static class GenerationFields
             options.CacheSalt = salt;
         }
 
+        options.Form = FormFields.Read(fields);
         ReadHarmless(fields, limits);
         return options;
     }

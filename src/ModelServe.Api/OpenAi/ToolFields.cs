@@ -18,10 +18,9 @@ internal sealed class ToolFields(RequestLimits limits)
     {
         JsonArray tools = ReadTools(fields);
         bool called = ReadChoice(fields, tools);
-        ReadFormat(fields);
         if (fields.Flag("parallel_tool_calls") == false && tools.Count > 0)
         {
-            fields.RefuseUnsupported("parallel_tool_calls", "true, until answers can be held to a grammar", "false");
+            fields.RefuseUnsupported("parallel_tool_calls", "true, until calls can be held to a grammar", "false");
         }
 
         return called && tools.Count > 0 ? tools : null;
@@ -112,7 +111,7 @@ internal sealed class ToolFields(RequestLimits limits)
             function?.Object("parameters");
             if (function?.Flag("strict") == true)
             {
-                function.RefuseUnsupported("strict", "false, until answers can be held to a grammar", "true");
+                function.RefuseUnsupported("strict", "false, until calls can be held to a grammar", "true");
             }
 
             tool.Close(function);
@@ -126,28 +125,6 @@ internal sealed class ToolFields(RequestLimits limits)
         }
 
         return tools;
-    }
-
-    /// <summary>The one place that decides whether an answer would have to be held to a form: until it can be, it is refused by name.</summary>
-    private static void ReadFormat(JsonFields fields)
-    {
-        JsonFields? format = fields.Object("response_format");
-        string? type = format?.Text("type");
-        if (format is null)
-        {
-            return;
-        }
-
-        if (type is "json_object" or "json_schema")
-        {
-            format.RefuseUnsupported("type", "'text', until answers can be held to a grammar", FieldCheck.Quote(type));
-        }
-        else if (type != "text")
-        {
-            format.Refuse("type", "'text', 'json_object' or 'json_schema'", type is null ? "none" : FieldCheck.Quote(type));
-        }
-
-        fields.Close(format);
     }
 
     private static bool ReadChoice(JsonFields fields, JsonArray tools)
@@ -168,7 +145,7 @@ internal sealed class ToolFields(RequestLimits limits)
         }
         else if (choice.ValueKind == JsonValueKind.Object || (choice.ValueKind == JsonValueKind.String && choice.ValueEquals("required")))
         {
-            fields.RefuseUnsupported("tool_choice", "'none' or 'auto', until answers can be held to a grammar", JsonFields.Show(choice));
+            fields.RefuseUnsupported("tool_choice", "'none' or 'auto', until calls can be held to a grammar", JsonFields.Show(choice));
         }
 
         fields.Refuse("tool_choice", "'none', 'auto', 'required' or a named function", JsonFields.Show(choice));

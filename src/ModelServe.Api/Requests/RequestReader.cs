@@ -51,7 +51,7 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
         }
 
         Rejection? badChat = _conversations.Read(message.Messages, message.Chat, model, out int[] prompt, out AnswerReading? answer);
-        Rejection? rejection = badChat ?? Resolve(message.Options, prompt, caller, model, out read);
+        Rejection? rejection = badChat ?? Resolve(message.Options, prompt, caller, model, out read) ?? FormReader.Check(read!, answer);
         read = read is null ? null : read with { Operation = GenAiMetrics.Chat, Output = read.Output with { Answer = answer } };
         return rejection;
     }
@@ -166,10 +166,12 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
         StopConditions stop = options.Stop ?? new StopConditions();
         SamplingOptions sampling = SamplingOptions.Greedy;
         int[] stopIds = [];
+        ITokenConstraint? constraint = null;
         if ((CheckPromptLength(prompt, model)
             ?? _sampling.Read(options.Sampling, model, out sampling)
             ?? CheckStops(stop, prompt.Length, model, out stopIds)
-            ?? CheckNames(options)) is { } rejection)
+            ?? CheckNames(options)
+            ?? FormReader.Read(options.Form, stop, model, stopIds, out constraint)) is { } rejection)
         {
             return rejection;
         }
@@ -190,7 +192,7 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
             RequestId = options.HasRequestId ? options.RequestId : Guid.CreateVersion7().ToString("N"),
             PromptTokenIds = prompt,
             MaxTokens = maxTokens,
-            Sampling = sampling with { MinTokens = stop.MinTokens, StopTokenIds = stopIds },
+            Sampling = sampling with { MinTokens = stop.MinTokens, StopTokenIds = stopIds, Constraint = constraint },
             StopTokenIds = stopIds,
             Priority = options.Priority,
             CacheSalt = callerSalt.Of(caller, options.CacheSalt),
@@ -276,6 +278,7 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
         echo.Priority = request.Priority;
         echo.BypassPrefixCache = request.BypassPrefixCache;
         echo.RequestId = request.RequestId;
+        echo.Form = given.Form;
         if (given.HasCacheSalt)
         {
             echo.CacheSalt = given.CacheSalt;

@@ -84,9 +84,11 @@ internal sealed class TlsCertificates
 
     private State Read()
     {
+#pragma warning disable CA2000 // It belongs to the state, which lives until the next one takes its place and no handshake uses it.
         X509Certificate2 certificate = Try(
             $"{_files.CertificateFile}, {_files.KeyFile}",
             () => X509Certificate2.CreateFromPemFile(_files.CertificateFile, _files.KeyFile));
+#pragma warning restore CA2000
         X509Certificate2Collection chain = Try(_files.CertificateFile, () => Collection(_files.CertificateFile));
         X509Certificate2Collection? authorities = _files.ClientCaFile is { } file ? Try(file, () => Collection(file)) : null;
         if (authorities is { Count: 0 })

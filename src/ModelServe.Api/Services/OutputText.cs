@@ -25,7 +25,6 @@ internal sealed class OutputText
     private readonly List<AnswerEvent> _fresh = [];
     private List<string>? _specialSeen;
     private char[] _text = new char[64];
-    private bool _reasoning;
     private int _tokens;
 
     /// <summary>An empty output.</summary>
@@ -33,7 +32,6 @@ internal sealed class OutputText
     {
         _tokenizer = tokenizer;
         _parser = rules.Answer is { } answer ? new AnswerParser(answer.Format, answer.Options) : null;
-        _reasoning = rules.Answer?.Options.ReasoningBegun ?? false;
         _stripsSpecial = rules.SkipSpecialTokens && _parser is not null;
         _decoder = tokenizer.CreateDecoder(rules.SkipSpecialTokens && _parser is null);
         _stops = rules.StopStrings.Length > 0 ? new StopStringMatcher(rules.StopStrings, rules.IncludeStop) : null;
@@ -55,7 +53,7 @@ internal sealed class OutputText
     /// <summary>The pieces that became certain, where the answer is parsed.</summary>
     public List<AnswerEvent> Events { get; } = [];
 
-    /// <summary>Tokens so far that were reasoning.</summary>
+    /// <summary>Tokens up to the last one that brought reasoning.</summary>
     public int ReasoningTokens { get; private set; }
 
     /// <summary>Tool calls that were begun and not given up.</summary>
@@ -81,7 +79,6 @@ internal sealed class OutputText
         _decoder.Append(tokenId, _piece);
         bool stopped = Pass();
         Parse();
-        ReasoningTokens += _reasoning ? 1 : 0;
         return stopped;
     }
 
@@ -159,17 +156,16 @@ internal sealed class OutputText
             switch (piece.Kind)
             {
                 case AnswerEventKind.Reasoning:
-                    _reasoning = true;
+                    // It stands at the start of an answer: what came so far is reasoning or its marker.
+                    ReasoningTokens = _tokens;
                     break;
                 case AnswerEventKind.CallStarted:
-                    _reasoning = false;
                     ToolCalls++;
                     break;
                 case AnswerEventKind.CallAbandoned:
                     ToolCalls--;
                     break;
                 default:
-                    _reasoning = false;
                     break;
             }
 

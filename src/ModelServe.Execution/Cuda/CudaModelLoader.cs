@@ -16,7 +16,7 @@ internal static class CudaModelLoader
 {
     private const string LibraryName = "libmodelserve.so";
     private const int MaxGroup = 16;
-    private static readonly int[] HeadDims = [64, 80, 96, 128, 192, 256];
+    private static readonly int[] HeadDims = [32, 64, 80, 96, 128, 192, 256];
 
     /// <summary>Plans the memory without loading a weight.</summary>
     /// <exception cref="ModelLoadException">The model cannot be served on the device.</exception>
@@ -36,11 +36,12 @@ internal static class CudaModelLoader
         try
         {
             var (plan, map) = Plan(config, checkpoint, options, device);
+            var info = device.Info();
             resources = new CudaResources(config, plan, map, device, memory, options.Deterministic);
             (device, memory) = (null, null);
             var notes = DeviceWeightReader.Read(checkpoint, map, resources, options.Threads ?? Environment.ProcessorCount, progress);
             var executor = new CudaStepExecutor(resources, options.Depth, options.UseGraphs);
-            var model = new LoadedModel(config, plan, OpsKind.Cuda, notes, executor, resources);
+            var model = new LoadedModel(config, plan, OpsKind.Cuda, Describe(info), notes, executor, resources);
             resources = null;
             return model;
         }
@@ -82,6 +83,11 @@ internal static class CudaModelLoader
             throw new ModelLoadException($"device {options.Device}: {exception.Message}", exception);
         }
     }
+
+    private static string Describe(DeviceInfo info) =>
+        info.IsEmulated != 0
+            ? "the native library's stand-in on the CPU, for tests"
+            : $"the native library's, sm_{info.ComputeMajor}{info.ComputeMinor}, {info.SmCount} multiprocessors, {(info.HasCublaslt != 0 ? "cuBLASLt for wide products" : "no cuBLASLt")}";
 
     /// <summary>Refuses by name what no kernel was built for.</summary>
     private static void RequireKernels(ModelConfig config, ModelLoadOptions options)

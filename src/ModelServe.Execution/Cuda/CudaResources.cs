@@ -62,9 +62,6 @@ internal sealed unsafe class CudaResources : IDisposable
         }
 
         Ops.Prepare();
-
-        // Slots of the pool that nobody stored are masked, but only finite numbers times a zero weight are zero.
-        Stream.Fill(blocks, 0, plan.CacheBytes);
         Stream.Synchronize();
     }
 

@@ -29,6 +29,7 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
     private readonly StepBatch _batch;
     private readonly BlockTableMirror _mirror;
     private readonly SlotSampling[] _slots;
+    private readonly long[] _tenancies;
     private readonly StepFlight[] _flights;
     private readonly StepResult _result;
     private long _departed;
@@ -47,6 +48,7 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         Depth = depth;
         (_stream, _model, _sampler, _step) = (resources.Stream, resources.Model, resources.Sampler, resources.Step);
         _slots = resources.Slots;
+        _tenancies = new long[_slots.Length];
         _useGraphs = useGraphs;
         _mirror = new BlockTableMirror(Geometry);
         _order = new StepOrder(Geometry);
@@ -76,6 +78,9 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
 
     /// <inheritdoc />
     public int Depth { get; }
+
+    /// <summary>The device that runs the steps.</summary>
+    public KernelDevice Device => _resources.Device;
 
     /// <summary>Steps that ran as graphs.</summary>
     public long GraphSteps { get; private set; }
@@ -119,6 +124,7 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
             throw new ExecutorFailedException($"step {flight.StepId}: {exception.Message}", exception);
         }
 
+        Record(flight);
         _sampler.Read(flight, _result);
         return _result;
     }
@@ -143,6 +149,7 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         {
             ref readonly var assignment = ref plan.NewSlots[i];
             _slots[assignment.Slot].Assign(assignment, 0);
+            _tenancies[assignment.Slot]++;
             _mirror.Reset(assignment.Slot);
             _sampler.Assign(assignment);
         }
@@ -160,12 +167,15 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
             Mixed(plan, flight, deltas);
         }
 
+        flight.IsRecorded = false;
         flight.StepId = plan.StepId;
         flight.SequenceCount = plan.SequenceCount;
         flight.Sampled = _order.Sampled;
         for (var row = 0; row < _order.Sampled; row++)
         {
             flight.Sequences[row] = _order.SampledSequence(row);
+            flight.Slots[row] = plan.Slots[_order.SampledSequence(row)];
+            flight.Tenancies[row] = _tenancies[flight.Slots[row]];
         }
 
         _sampler.Download(flight);
@@ -191,7 +201,7 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         flight.HasLogprobs = false;
         if (_sampler.IsSpecial(plan, _order))
         {
-            _sampler.SampleSpecial(plan, _order, _model.Logits, flight);
+            SampleSpecial(plan, _model.Logits, flight);
         }
         else if (graph.Sample is { } sample)
         {
@@ -231,11 +241,46 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
 
         if (_sampler.IsSpecial(plan, _order))
         {
-            _sampler.SampleSpecial(plan, _order, logits, flight);
+            SampleSpecial(plan, logits, flight);
         }
         else
         {
             _sampler.Sample(logits);
+        }
+    }
+
+    private void SampleSpecial(StepPlan plan, Activation logits, StepFlight flight)
+    {
+        if (_sampler.IsConstrained(plan, _order))
+        {
+            // The forward pass runs meanwhile: a mask needs the tokens of the step before, not of this one.
+            for (var step = _arrived; step < _departed; step++)
+            {
+                var earlier = _flights[step % _flights.Length];
+                earlier.Arrive();
+                Record(earlier);
+            }
+        }
+
+        _sampler.SampleSpecial(plan, _order, logits, flight);
+    }
+
+    /// <summary>Tells the slots which tokens they got, unless another sequence has taken the slot since.</summary>
+    private void Record(StepFlight flight)
+    {
+        if (flight.IsRecorded)
+        {
+            return;
+        }
+
+        flight.IsRecorded = true;
+        for (var row = 0; row < flight.Sampled; row++)
+        {
+            var token = ((int*)flight.Results)[row];
+            if (token >= 0 && _tenancies[flight.Slots[row]] == flight.Tenancies[row])
+            {
+                _slots[flight.Slots[row]].Record(token);
+            }
         }
     }
 

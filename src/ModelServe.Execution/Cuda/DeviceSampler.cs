@@ -74,6 +74,20 @@ internal sealed unsafe class DeviceSampler : IDisposable
         return false;
     }
 
+    /// <summary>Whether a row's next token depends on all tokens before it being known to the host.</summary>
+    public bool IsConstrained(StepPlan plan, StepOrder order)
+    {
+        for (var row = 0; row < order.Sampled; row++)
+        {
+            if (_slots[plan.Slots[order.SampledSequence(row)]].Options.Constraint is not null)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     /// <summary>Launches the choice of every sampled row's token.</summary>
     public void Sample(Activation logits)
     {
@@ -115,6 +129,7 @@ internal sealed unsafe class DeviceSampler : IDisposable
             fix.BiasIndptr = _rules.BiasStarts;
             fix.BiasIds = _rules.BiasIds;
             fix.BiasValues = _rules.BiasValues;
+            fix.Bitmask = _rules.Bitmask;
             fix.Logits = logits.Data;
             _launcher.LogitsFix(fix);
         }

@@ -13,15 +13,23 @@ internal sealed unsafe class LogitRules : IDisposable
 {
     /// <summary>Biases that a step may carry for each of its rows, on average.</summary>
     private const int BiasesPerRow = 2048;
+    private const int Penalised = 1;
+    private const int Masked = 2;
 
     private readonly KernelDevice _device;
     private readonly KernelEvent _copied;
     private readonly byte* _host;
     private readonly byte* _block;
+    private readonly uint* _hostMasks;
+    private readonly int _maskWords;
     private readonly int _rows;
     private readonly int _biases;
     private bool _copying;
     private int _biasCount;
+
+    private bool HasMasks { get; set; }
+
+    private uint* Masks { get; }
 
     /// <summary>Takes the memory for a model's steps.</summary>
     /// <exception cref="Memory.MemoryPlanException">The device has not enough left.</exception>
@@ -30,13 +38,20 @@ internal sealed unsafe class LogitRules : IDisposable
         _device = device;
         _rows = geometry.MaxSequences;
         _biases = _rows * BiasesPerRow;
-        _block = memory.Take(BytesFor(geometry), "rules of logits");
-        _host = (byte*)device.AllocatePinned(BytesFor(geometry));
+        _block = memory.Take(RuleBytes(geometry), "rules of logits");
+        _host = (byte*)device.AllocatePinned(RuleBytes(geometry));
         _copied = new KernelEvent(device);
+        _maskWords = MaskWords(geometry);
+        var maskBytes = (long)_rows * _maskWords * sizeof(uint);
+        Masks = (uint*)memory.Take(maskBytes, "masks of constraints");
+        _hostMasks = (uint*)device.AllocatePinned(maskBytes);
     }
 
     /// <summary>Whether any row's logits are changed.</summary>
     public bool ChangesLogits { get; private set; }
+
+    /// <summary>[row, word] a bit for each token that may come, on the device; null while no row is constrained.</summary>
+    public uint* Bitmask => HasMasks ? Masks : null;
 
     /// <summary>Whether any row's token is counted.</summary>
     public bool CountsTokens { get; private set; }
@@ -70,7 +85,7 @@ internal sealed unsafe class LogitRules : IDisposable
 
     /// <summary>Bytes that it takes of the device.</summary>
     public static long BytesFor(ExecutorGeometry geometry) =>
-        (((8L * geometry.MaxSequences) + 1 + (2L * geometry.MaxSequences * BiasesPerRow)) * sizeof(int));
+        RuleBytes(geometry) + ((long)geometry.MaxSequences * MaskWords(geometry) * sizeof(uint));
 
     /// <summary>Writes the rules of a step's sampled rows.</summary>
     /// <param name="plan">The plan.</param>
@@ -86,7 +101,7 @@ internal sealed unsafe class LogitRules : IDisposable
             _copying = false;
         }
 
-        ChangesLogits = CountsTokens = WantsLogprobs = false;
+        ChangesLogits = CountsTokens = WantsLogprobs = HasMasks = false;
         _biasCount = 0;
         var starts = Place(_host, 7);
         starts[0] = 0;
@@ -108,6 +123,11 @@ internal sealed unsafe class LogitRules : IDisposable
     {
         var bytes = ((8L * _rows) + 1 + _biases + _biasCount) * sizeof(int);
         stream.CopyToDevice(_block, _host, bytes);
+        if (HasMasks)
+        {
+            stream.CopyToDevice(Masks, _hostMasks, (long)_rows * _maskWords * sizeof(uint));
+        }
+
         _copied.Record(stream);
         _copying = true;
     }
@@ -116,13 +136,16 @@ internal sealed unsafe class LogitRules : IDisposable
     public void Dispose()
     {
         _device.FreePinned(_host);
+        _device.FreePinned(_hostMasks);
         _copied.Dispose();
     }
 
     private void WriteRow(int row, int slot, SlotSampling sampling, int position)
     {
         var options = sampling.Options;
-        ((int*)_host)[row] = options.HasPenalties ? 1 : 0;
+        var masked = sampling.TryFillMask(new Span<uint>(_hostMasks + ((long)row * _maskWords), _maskWords));
+        HasMasks |= masked;
+        ((int*)_host)[row] = (options.HasPenalties ? Penalised : 0) | (masked ? Masked : 0);
         Place(_host, 1)[row] = slot;
         Place(_host, 2)[row] = options.HasPenalties ? slot : -1;
         var penalties = (float*)Place(_host, 4) + (3 * row);
@@ -142,6 +165,11 @@ internal sealed unsafe class LogitRules : IDisposable
             }
         }
     }
+
+    private static long RuleBytes(ExecutorGeometry geometry) =>
+        ((8L * geometry.MaxSequences) + 1 + (2L * geometry.MaxSequences * BiasesPerRow)) * sizeof(int);
+
+    private static int MaskWords(ExecutorGeometry geometry) => (geometry.VocabularySize + 31) / 32;
 
     private void Add(int id, float value)
     {

@@ -24,6 +24,8 @@ internal sealed unsafe class StepFlight : IDisposable
         Results = (byte*)device.AllocatePinned(SampleResults.BytesFor(geometry));
         Sequences = new int[geometry.MaxSequences];
         Wanted = new int[geometry.MaxSequences];
+        Slots = new int[geometry.MaxSequences];
+        Tenancies = new long[geometry.MaxSequences];
     }
 
     /// <summary>The image, on the host.</summary>
@@ -37,6 +39,15 @@ internal sealed unsafe class StepFlight : IDisposable
 
     /// <summary>[sampled row] alternatives asked for; −1 for no log probability. Valid with <see cref="HasLogprobs"/>.</summary>
     public int[] Wanted { get; }
+
+    /// <summary>[sampled row] the slot.</summary>
+    public int[] Slots { get; }
+
+    /// <summary>[sampled row] which assignment of the slot it belongs to.</summary>
+    public long[] Tenancies { get; }
+
+    /// <summary>Whether its tokens have been recorded with their slots.</summary>
+    public bool IsRecorded { get; set; }
 
     /// <summary>Sampled rows.</summary>
     public int Sampled { get; set; }

@@ -87,24 +87,31 @@ internal static unsafe class WeightCacheFile
     /// <exception cref="IOException">The disk is full, or something else is wrong with it.</exception>
     public static void Write(SafeFileHandle file, WeightCacheHeader header, NativeBuffer memory, int threads)
     {
+        // Hashes are of one length, so the header's length is known before they are.
         var hashes = new string[Pieces(header.Bytes)];
+        Array.Fill(hashes, new string('0', 2 * SHA256.HashSizeInBytes));
+        var start = DataStart(Json(header, hashes).Length);
         ParallelWork.Run(
             hashes.Length,
             threads,
             () => 0,
-            (i, _) => hashes[i] = Convert.ToHexStringLower(SHA256.HashData(Piece(memory, header.Bytes, i))));
-        var json = JsonSerializer.SerializeToUtf8Bytes(header with { Hashes = hashes }, WeightCacheJson.Default.WeightCacheHeader);
+            (i, _) =>
+            {
+                var piece = Piece(memory, header.Bytes, i);
+                hashes[i] = Convert.ToHexStringLower(SHA256.HashData(piece));
+                RandomAccess.Write(file, piece, start + ((long)i * PieceBytes));
+            });
+        var json = Json(header, hashes);
         var prefix = new byte[PrefixBytes];
         Magic.CopyTo(prefix);
         BinaryPrimitives.WriteInt32LittleEndian(prefix.AsSpan(8), json.Length);
         SHA256.HashData(json, prefix.AsSpan(12));
         RandomAccess.Write(file, prefix, 0);
         RandomAccess.Write(file, json, PrefixBytes);
-        for (var i = 0; i < hashes.Length; i++)
-        {
-            RandomAccess.Write(file, Piece(memory, header.Bytes, i), DataStart(json.Length) + ((long)i * PieceBytes));
-        }
     }
+
+    private static byte[] Json(WeightCacheHeader header, string[] hashes) =>
+        JsonSerializer.SerializeToUtf8Bytes(header with { Hashes = hashes }, WeightCacheJson.Default.WeightCacheHeader);
 
     private static Span<byte> Piece(NativeBuffer memory, long bytes, int index)
     {

@@ -64,6 +64,23 @@ internal sealed class SlotSampling
         Count(id);
     }
 
+    /// <summary>Writes which tokens may come next, a bit each; none where the constraint has come to its end.</summary>
+    /// <returns>Whether the output is constrained; the bits are untouched if not.</returns>
+    public bool TryFillMask(Span<uint> allowed)
+    {
+        if (_follower is null)
+        {
+            return false;
+        }
+
+        if (!_follower.FillMask(allowed))
+        {
+            allowed.Clear();
+        }
+
+        return true;
+    }
+
     private void Count(int id)
     {
         if (Options.HasPenalties)

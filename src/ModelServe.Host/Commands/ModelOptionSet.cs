@@ -9,15 +9,18 @@ internal sealed class ModelOptionSet
 {
     private readonly Option<string> _device = new("--device") { Description = "auto, cpu, cuda or cuda:N", DefaultValueFactory = _ => "auto" };
     private readonly Option<string> _dtype = new("--dtype") { Description = "auto (the checkpoint's own), float32 or bfloat16", DefaultValueFactory = _ => "auto" };
+    private readonly Option<string> _kvDType = new("--kv-dtype") { Description = "auto (as the weights), bf16 or fp8: how keys and values are stored on a GPU", DefaultValueFactory = _ => "auto" };
+    private readonly Option<double?> _gpuMemory = new("--gpu-memory-utilization") { Description = "share of the GPU's memory that may be held (default 0.9)" };
+    private readonly Option<string?> _kernelLibrary = new("--kernel-library") { Description = "the GPU kernels' library (default: libmodelserve.so beside the program)" };
     private readonly Option<string> _quantize = new("--quantize") { Description = "none, int8 or int4: weights are rounded to so many bits while they load (CPU)", DefaultValueFactory = _ => "none" };
     private readonly Option<string> _quantizeHead = new("--quantize-head") { Description = "auto (int8), int8, int4 or none: embeddings and output head, with --quantize", DefaultValueFactory = _ => "auto" };
     private readonly Option<string?> _cacheDirectory = new("--cache-dir") { Description = "where quantised weights are kept for the next start (default: modelserve in the user's cache folder; none keeps nothing)" };
     private readonly Option<int?> _maxModelLength = new("--max-model-len") { Description = "longest sequence in tokens (default: the checkpoint's limit)" };
     private readonly Option<long?> _kvMemory = new("--kv-memory") { Description = "memory for keys and values, such as 2GiB (default: derived)", CustomParser = ParseBytes };
-    private readonly Option<int?> _maxRunning = new("--max-running") { Description = "sequences that run at once (default 64)" };
-    private readonly Option<int?> _maxBatchedTokens = new("--max-batched-tokens") { Description = "tokens that one step feeds at most (default 512)" };
+    private readonly Option<int?> _maxRunning = new("--max-running") { Description = "sequences that run at once (default 64, on a GPU 256)" };
+    private readonly Option<int?> _maxBatchedTokens = new("--max-batched-tokens") { Description = "tokens that one step feeds at most (default 512, on a GPU 8192)" };
 
-    private readonly Option<int?> _mixedPrefillTokens = new("--mixed-prefill-tokens") { Description = "prompt tokens that one step feeds while others are answered; 0 for no such limit (default on a CPU: 32)" };
+    private readonly Option<int?> _mixedPrefillTokens = new("--mixed-prefill-tokens") { Description = "prompt tokens that one step feeds while others are answered; 0 for no such limit (default on a CPU: 32, more for a small model)" };
     private readonly Option<int?> _cpuThreads = new("--cpu-threads") { Description = "threads that compute on a CPU (default: one a processor, whole ones of a container's quota)" };
     private readonly Option<string> _cpuKernels = new("--cpu-kernels") { Description = "auto, native (the C library's) or managed (C# alone)", DefaultValueFactory = _ => "auto" };
     private readonly Option<bool> _pinThreads = new("--pin-threads") { Description = "keep each computing thread on one processor; only where nothing else runs" };
@@ -30,7 +33,11 @@ internal sealed class ModelOptionSet
         _quantize.Validators.Add(result => Require(result, _quantize, value => value is "none" or "int8" or "int4", "none, int8 or int4"));
         _quantizeHead.Validators.Add(result => Require(result, _quantizeHead, value => value is "auto" or "int8" or "int4" or "none", "auto, int8, int4 or none"));
         _cacheDirectory.Validators.Add(result => Require(result, _cacheDirectory, value => value.Trim().Length > 0, "a folder or none"));
+        _kvDType.Validators.Add(result => Require(result, _kvDType, value => value is "auto" or "bf16" or "fp8", "auto, bf16 or fp8"));
+        _kernelLibrary.Validators.Add(result => Require(result, _kernelLibrary, value => value.Trim().Length > 0, "a path"));
+        AddRange(_gpuMemory, 0.01, 1.0);
         command.Validators.Add(RequireQuantization);
+        command.Validators.Add(RequireGpu);
         AddRange(_maxModelLength, 2, 1 << 20);
         AddRange(_maxRunning, 1, 4096);
         AddRange(_maxBatchedTokens, 1, 1 << 16);
@@ -43,7 +50,7 @@ internal sealed class ModelOptionSet
             command.Options.Add(option);
         }
 
-        foreach (Option option in new Option[] { _device, _dtype, _quantize, _quantizeHead, _maxModelLength, _kvMemory, _maxRunning, _maxBatchedTokens })
+        foreach (Option option in new Option[] { _device, _dtype, _kvDType, _gpuMemory, _kernelLibrary, _quantize, _quantizeHead, _maxModelLength, _kvMemory, _maxRunning, _maxBatchedTokens })
         {
             command.Options.Add(option);
         }
@@ -60,10 +67,18 @@ internal sealed class ModelOptionSet
     public EngineSettings Read(ParseResult parsed, int? maxRunning = null)
     {
         EngineSettings defaults = new();
+        if (IsGpu(parsed.GetValue(_device)))
+        {
+            defaults = defaults with { MaxRunning = 256, MaxBatchedTokens = 8192 };
+        }
+
         return defaults with
         {
             Device = parsed.GetValue(_device) ?? defaults.Device,
             DType = parsed.GetValue(_dtype) ?? defaults.DType,
+            KvDType = parsed.GetValue(_kvDType) ?? defaults.KvDType,
+            GpuMemoryUtilization = parsed.GetValue(_gpuMemory) ?? defaults.GpuMemoryUtilization,
+            KernelLibrary = parsed.GetValue(_kernelLibrary),
             Quantize = parsed.GetValue(_quantize) ?? defaults.Quantize,
             QuantizeHead = parsed.GetValue(_quantizeHead) ?? defaults.QuantizeHead,
             CacheDirectory = parsed.GetValue(_cacheDirectory),
@@ -89,6 +104,25 @@ internal sealed class ModelOptionSet
                 result.AddError($"{option.Name}: expected {low}..{high}; got {value}");
             }
         });
+
+    private static bool IsGpu(string? device) => device?.StartsWith("cuda", StringComparison.Ordinal) == true;
+
+    // An option without effect is a mistake that nobody would notice.
+    private void RequireGpu(CommandResult result)
+    {
+        if (IsGpu(result.GetValue(_device)))
+        {
+            return;
+        }
+
+        foreach (Option option in new Option[] { _kvDType, _gpuMemory, _kernelLibrary })
+        {
+            if (result.GetResult(option) is { Implicit: false })
+            {
+                result.AddError($"{option.Name}: only --device cuda can use it");
+            }
+        }
+    }
 
     // An option without effect is a mistake that nobody would notice.
     private void RequireQuantization(CommandResult result)

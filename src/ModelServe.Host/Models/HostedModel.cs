@@ -68,7 +68,7 @@ internal sealed class HostedModel : IDisposable
 
         try
         {
-            EngineLoop engine = new(loaded.Executor, settings.ToEngineOptions(loaded.Ops), time);
+            EngineLoop engine = new(loaded.Executor, settings.ToEngineOptions(loaded), time);
             engine.Start();
             return new HostedModel(reference, loaded, text, engine);
         }

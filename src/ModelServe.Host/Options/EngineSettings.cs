@@ -12,6 +12,15 @@ internal sealed record EngineSettings
     /// <summary>auto (the checkpoint's own), float32 or bfloat16.</summary>
     public string DType { get; init; } = "auto";
 
+    /// <summary>auto (as the weights), bf16 or fp8: how keys and values are stored.</summary>
+    public string KvDType { get; init; } = "auto";
+
+    /// <summary>Share of a GPU's memory that this process may hold.</summary>
+    public double GpuMemoryUtilization { get; init; } = 0.9;
+
+    /// <summary>Path of the GPU kernels' library; null takes the one beside the program.</summary>
+    public string? KernelLibrary { get; init; }
+
     /// <summary>none, int8 or int4: how weights are quantised while they load.</summary>
     public string Quantize { get; init; } = "none";
 

@@ -8,8 +8,10 @@ namespace ModelServe.Host.Options;
 internal static class EngineSettingsMapping
 {
     // From so many rows on a CPU is bound by arithmetic and no longer by memory: larger portions of a prompt are hardly faster and
-    // only stretch the time between the tokens of answers.
-    private const int CpuMixedPrefillTokens = 32;
+    // only stretch the time between the tokens of answers. A small model's portions may be larger, up to some ten milliseconds of
+    // arithmetic: what a thread with bfloat16 units multiplies in that time, divided by what a token takes.
+    private const int LeastMixedPrefillTokens = 32;
+    private const long WeightsInTenMilliseconds = 1_000_000_000;
 
     /// <summary>For <see cref="ModelLoader"/>.</summary>
     public static ModelLoadOptions ToLoadOptions(this EngineSettings settings) => new()
@@ -35,6 +37,14 @@ internal static class EngineSettingsMapping
                 CacheDirectory = settings.CacheDirectory,
             }
             : null,
+        KeyValueFormat = settings.KvDType switch
+        {
+            "bf16" => KeyValueFormat.BFloat16,
+            "fp8" => KeyValueFormat.Float8,
+            _ => KeyValueFormat.Auto,
+        },
+        GpuMemoryUtilization = settings.GpuMemoryUtilization / settings.ModelsSharingMemory,
+        KernelLibraryPath = settings.KernelLibrary,
         MaxModelLength = settings.MaxModelLength,
         KvMemoryBytes = settings.KvMemoryBytes,
         MemoryBytes = settings.MemoryBytes is { } given ? given : settings.ModelsSharingMemory == 1 ? null : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / settings.ModelsSharingMemory,
@@ -50,11 +60,16 @@ internal static class EngineSettingsMapping
         MaxBatchedTokens = Math.Max(settings.MaxBatchedTokens, settings.MaxRunning),
     };
 
-    /// <summary>For <see cref="EngineLoop"/>, with a model whose operations are of that kind.</summary>
-    public static EngineOptions ToEngineOptions(this EngineSettings settings, OpsKind ops) => new()
+    /// <summary>For <see cref="EngineLoop"/>, with a loaded model.</summary>
+    public static EngineOptions ToEngineOptions(this EngineSettings settings, LoadedModel loaded) => new()
     {
-        MixedPrefillTokens = settings.MixedPrefillTokens ?? (ops is OpsKind.Cpu or OpsKind.Torch ? CpuMixedPrefillTokens : 0),
+        MixedPrefillTokens = settings.MixedPrefillTokens
+            ?? (loaded.Ops is OpsKind.Cpu or OpsKind.Torch ? CpuMixedPrefillTokens(loaded.Config.Parameters, settings.CpuThreads ?? Environment.ProcessorCount) : 0),
         MaxQueuedRequests = settings.MaxQueued,
         MaxQueuedTokens = settings.MaxQueuedTokens,
     };
+
+    /// <summary>Prompt tokens of a step on a CPU in which others are answered.</summary>
+    internal static int CpuMixedPrefillTokens(long parameters, int threads) =>
+        (int)Math.Clamp(threads * WeightsInTenMilliseconds / Math.Max(1, parameters), LeastMixedPrefillTokens, 1 << 16);
 }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -10,7 +9,6 @@ using Microsoft.Extensions.Logging;
 using ModelServe.Api;
 using ModelServe.Api.Health;
 using ModelServe.Api.Models;
-using ModelServe.Api.Requests;
 using ModelServe.Host.Models;
 using ModelServe.Host.Options;
 

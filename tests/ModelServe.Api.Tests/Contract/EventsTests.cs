@@ -81,7 +81,9 @@ public sealed class EventsTests(SyntheticCheckpoint checkpoint) : ContractTest(c
         await NextAsync(stopped);
         await ReadAllAsync(Models(server).Unload(new UnloadModelRequest { Model = "extra" }, cancellationToken: Token));
         await FailsAsync(gone, StatusCode.FailedPrecondition);
+#pragma warning disable CA2025 // The task ends before the call is disposed, which happens at the end of the test.
         Task<RpcException> end = FailsAsync(stopped, StatusCode.Unavailable);
+#pragma warning restore CA2025
         await server.StopAsync();
         await end;
         await server.DisposeAsync();

@@ -17,6 +17,8 @@ namespace ModelServe.Api.Tests.Faults;
 /// <summary>Faults 8, 19, 20, 22, 24, 25 and 26: what goes wrong beside or inside the engine while good load runs.</summary>
 public sealed class EngineFaults(SyntheticCheckpoint checkpoint) : FaultTest(checkpoint)
 {
+    private static readonly string[] Polled = ["/metrics", "/health/ready", "/status/data", "/health/progress"];
+
     [Theory]
     [InlineData(-1)]
     [InlineData(1)]
@@ -107,7 +109,7 @@ public sealed class EngineFaults(SyntheticCheckpoint checkpoint) : FaultTest(che
         await using WireServer server = await StartAsync(null, fake);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
         int polls = 0;
-        Task[] pollers = [.. new[] { "/metrics", "/health/ready", "/status/data", "/health/progress" }.Select(async path =>
+        Task[] pollers = [.. Polled.Select(async path =>
         {
             while (!stop.IsCancellationRequested)
             {
@@ -143,12 +145,6 @@ public sealed class EngineFaults(SyntheticCheckpoint checkpoint) : FaultTest(che
         blocked.Release();
         await QuietAsync(server);
         Report("26, blocked log", ends.Select(end => end.ToString()));
-    }
-
-    private static async Task<StreamEnd> OneAsync(WireServer server, GenerateRequest request, DateTime? deadline = null)
-    {
-        using AsyncServerStreamingCall<GenerationEvent> call = server.Inference.Generate(request, deadline: deadline, cancellationToken: Token);
-        return await ReadToEndAsync(call, request);
     }
 
     private async Task MalformedAsync(int count)
@@ -245,6 +241,6 @@ public sealed class EngineFaults(SyntheticCheckpoint checkpoint) : FaultTest(che
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => _open.Wait();
 
-        public void Dispose() => _open.Set();
+        public void Dispose() => _open.Dispose();
     }
 }

@@ -94,6 +94,13 @@ public abstract class FaultTest(SyntheticCheckpoint checkpoint) : WireTest(check
         return new StreamEnd(last.Finished.Reason, null, null, IdsOf(events).Length);
     }
 
+    /// <summary>Opens a stream and reads it to its end.</summary>
+    protected static async Task<StreamEnd> OneAsync(WireServer server, GenerateRequest request, DateTime? deadline = null)
+    {
+        using AsyncServerStreamingCall<GenerationEvent> call = server.Inference.Generate(request, deadline: deadline, cancellationToken: Token);
+        return await ReadToEndAsync(call, request);
+    }
+
     /// <summary>Tells how many streams met which end.</summary>
     protected static void Report(string fault, IEnumerable<string> ends)
     {

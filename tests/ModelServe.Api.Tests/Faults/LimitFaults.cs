@@ -23,8 +23,7 @@ public sealed class LimitFaults(SyntheticCheckpoint checkpoint) : FaultTest(chec
         var points = new HeldPoints(point, "held");
         using var fake = new FakeModel { StepTime = TimeSpan.FromMilliseconds(2) };
         await using WireServer server = await StartHeldAsync(points, fake);
-        using AsyncServerStreamingCall<GenerationEvent> call = server.Inference.Generate(request, deadline: EndingTests.In(0.4), cancellationToken: Token);
-        Task<StreamEnd> reading = ReadToEndAsync(call, request);
+        Task<StreamEnd> reading = OneAsync(server, request, EndingTests.In(0.4));
         await points.Reached.WaitAsync(Patience, Token);
         StreamEnd end = await reading;
         points.LetGo();
@@ -54,7 +53,7 @@ public sealed class LimitFaults(SyntheticCheckpoint checkpoint) : FaultTest(chec
         await QuietAsync(server);
         foreach (AsyncServerStreamingCall<GenerationEvent> call in stalled)
         {
-            RpcException ended = await Assert.ThrowsAsync<RpcException>(async () =>
+            RpcException ended = await Assert.ThrowsAnyAsync<RpcException>(async () =>
             {
                 while (await call.ResponseStream.MoveNext(Token))
                 {
@@ -83,7 +82,7 @@ public sealed class LimitFaults(SyntheticCheckpoint checkpoint) : FaultTest(chec
         Assert.Equal(Alone(fits), (await server.Client.GenerateOnceAsync(fits, cancellationToken: Token)).Output.TokenIds);
         foreach (GenerateRequest never in new[] { Prompt(30, text: new string('p', 19)), Prompt(1, text: new string('p', 64)), Prompt(1, text: new string('p', 63)) })
         {
-            RpcException refused = await Assert.ThrowsAsync<RpcException>(() => server.Client.GenerateOnceAsync(never, cancellationToken: Token));
+            RpcException refused = await Assert.ThrowsAnyAsync<RpcException>(() => server.Client.GenerateOnceAsync(never, cancellationToken: Token));
             Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
         }
 

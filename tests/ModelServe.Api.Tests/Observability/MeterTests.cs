@@ -34,7 +34,7 @@ public sealed class MeterTests(SyntheticCheckpoint checkpoint) : WireTest(checkp
         await using WireServer server = await StartAsync();
         using var heard = new Listening(server);
         server.Fake.ForcedToken = Engine.Running.StepResult.Failed;
-        await Assert.ThrowsAsync<Grpc.Core.RpcException>(() => server.Client.GenerateOnceAsync(Prompt(), cancellationToken: Token));
+        await Assert.ThrowsAsync<Grpc.Core.RpcException>(() => server.Inference.GenerateUnaryAsync(Prompt(), cancellationToken: Token).ResponseAsync);
         await server.QuiesceAsync();
         heard.Collect();
         Assert.Equal(1, heard.Count("gen_ai.server.request.duration", "error.type=Error"));

@@ -123,10 +123,10 @@ public sealed class SseTests(SyntheticCheckpoint checkpoint) : OpenAiTest(checkp
     [Fact]
     public async Task Silence_is_broken_by_a_comment_after_fifteen_seconds()
     {
-        var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(130));
+        var time = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
         using var fake = new FakeModel();
         await using WireServer server = await WireServer.StartAsync(
-            Checkpoint, null, services => services.AddSingleton<TimeProvider>(time), fake);
+            Checkpoint, new ApiOptions { StepLimit = TimeSpan.FromHours(1) }, services => services.AddSingleton<TimeProvider>(time), fake);
         fake.Hold();
         using HttpResponseMessage response = await SendAsync(server, Chat(Stream));
         await using Stream body = await response.Content.ReadAsStreamAsync(Token);

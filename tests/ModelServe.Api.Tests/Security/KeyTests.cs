@@ -6,7 +6,6 @@ using System.Text.Json;
 using Grpc.Core;
 using Google.Rpc;
 using ModelServe.Api.Tests.Wire;
-using ModelServe.Engine.Running;
 using ModelServe.V1;
 using Xunit;
 

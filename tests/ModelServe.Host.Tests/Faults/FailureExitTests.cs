@@ -19,6 +19,8 @@ namespace ModelServe.Host.Tests.Faults;
 /// <summary>Fault 18 at the level of the process: once a model has failed for good, its host stops.</summary>
 public sealed class FailureExitTests
 {
+    private static readonly int[] Prompt = [1, 2];
+
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Theory]
@@ -51,7 +53,7 @@ public sealed class FailureExitTests
         application.Urls.Add("http://127.0.0.1:0");
         await application.StartAsync(Token);
 
-        using TokenStream stream = engine.Admit(new GenerationRequest { RequestId = "a", PromptTokenIds = new[] { 1, 2 }, MaxTokens = 1 }).Stream!;
+        using TokenStream stream = engine.Admit(new GenerationRequest { RequestId = "a", PromptTokenIds = Prompt, MaxTokens = 1 }).Stream!;
         var delta = new TokenDelta();
         Assert.True(await stream.ReadAsync(delta, Token));
         Assert.Equal(FinishReason.Error, delta.FinishReason);

@@ -72,8 +72,8 @@ public sealed partial class StopTests
 
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(client, http + "/health/live"));
         using GrpcChannel channel = GrpcChannel.ForAddress(grpc);
-        RpcException refused = await Assert.ThrowsAsync<RpcException>(
-            () => new ModelServeClient(channel).ChatOnceAsync(Question(), cancellationToken: Cancellation));
+        RpcException refused = await Assert.ThrowsAnyAsync<RpcException>(
+            () => new Inference.InferenceClient(channel).ChatUnaryAsync(Question(), cancellationToken: Cancellation).ResponseAsync);
         Assert.Equal((StatusCode.Unavailable, "0"), (refused.StatusCode, refused.Trailers.GetValue("grpc-retry-pushback-ms")));
         Assert.Equal(0, await server.WaitAsync(Cancellation));
         Assert.InRange(watch.Elapsed.TotalSeconds, 1.9, 8);

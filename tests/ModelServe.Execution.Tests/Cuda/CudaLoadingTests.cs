@@ -1,0 +1,154 @@
+using ModelServe.Execution.Checkpoints;
+using ModelServe.Execution.Cuda;
+using ModelServe.Execution.Kernels;
+using ModelServe.Execution.Loading;
+using ModelServe.Execution.Operations;
+using ModelServe.Execution.Quantization;
+using ModelServe.Execution.Tests.Kernels;
+using ModelServe.Execution.Tests.Models;
+using Xunit;
+
+namespace ModelServe.Execution.Tests.Cuda;
+
+/// <summary>Weights on their way to a device, and what keeps a model from being served there.</summary>
+public sealed class CudaLoadingTests(StubLibrary stub)
+{
+    [Theory]
+    [InlineData("BF16", 1, 1)]
+    [InlineData("BF16", 3, 4)]
+    [InlineData("F32", 2, 3)]
+    public unsafe void Every_tensor_arrives_with_the_bytes_of_its_file(string type, int shards, int threads)
+    {
+        stub.SkipIfMissing();
+        var model = TinyModel.Llama with { HeadDim = 64, Vocabulary = 9000, Hidden = 256, KvHeads = 4 };
+        using var folder = new RandomCheckpoint(model, type: type, shards: shards);
+        using var checkpoint = Checkpoint.Open(folder.Folder);
+        var map = new WeightMap(ModelConfig.Read(folder.Folder), ElementType.BFloat16, null, ElementType.BFloat16);
+        using var device = new KernelDevice(0);
+        using var stream = new KernelStream(device);
+        using var memory = new KernelMemory(device);
+        var block = memory.Take(map.Bytes, "weights");
+        var progress = new List<LoadProgress>();
+        var notes = DeviceWeightReader.Read(checkpoint, map, device, stream, block, threads, new Collector(progress));
+        foreach (var slot in map.Slots)
+        {
+            var values = folder.Weights[slot.Name];
+            var stored = new ReadOnlySpan<ushort>(block + slot.Offset, values.Length);
+            for (var i = 0; i < values.Length; i++)
+            {
+                Assert.Equal(BFloat.FromSingle(values[i]), stored[i]);
+            }
+        }
+
+        Assert.Equal(progress[^1].BytesTotal, progress[^1].BytesRead);
+        Assert.Contains("GB/s", Assert.Single(notes), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_file_that_shrinks_while_it_is_read_is_named_and_everything_is_given_back()
+    {
+        stub.SkipIfMissing();
+        using var folder = new RandomCheckpoint(TinyModel.Llama with { HeadDim = 64, Vocabulary = 9000 }, type: "BF16");
+        var path = Path.Combine(folder.Folder, "model.safetensors");
+        var cut = new CutWhenReported(path);
+        var refusal = Assert.ThrowsAny<ModelLoadException>(
+            () => ModelLoader.Load(folder.Folder, CudaModels.Options(stub) with { Threads = 1 }, cut));
+        Assert.Contains("model.safetensors", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_observer_that_gives_up_half_way_ends_the_loading()
+    {
+        stub.SkipIfMissing();
+        using var folder = new RandomCheckpoint(TinyModel.Llama with { HeadDim = 64, Vocabulary = 9000 }, type: "BF16");
+        Assert.Throws<OperationCanceledException>(() => ModelLoader.Load(folder.Folder, CudaModels.Options(stub), new GivingUp()));
+        using var loaded = ModelLoader.Load(folder.Folder, CudaModels.Options(stub), null);
+        Assert.Equal(OpsKind.Cuda, loaded.Ops);
+    }
+
+    public static TheoryData<string, string> Refusals => new()
+    {
+        { "library", "needs the library of the GPU kernels; there is no /nowhere/libmodelserve.so" },
+        { "not a library", "does not load as a shared library" },
+        { "device 7", "device must be 0 on the CPU stub, is 7" },
+        { "head size", "head_dim must be 32, 64, 80, 96, 128, 192, 256; is 16" },
+        { "float32", "dtype: auto or bfloat16 on device cuda; got float32" },
+        { "quantised", "quantize: has no kernels on device cuda, only on cpu" },
+        { "torch", "ops: auto or cuda on device cuda; got Torch" },
+        { "utilization", "gpu-memory-utilization: more than 0, at most 1; got 1.5" },
+        { "blocks", "kv-memory: at least" },
+        { "memory", "device memory: at most" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Refusals))]
+    public void What_cannot_be_served_on_a_device_is_refused_by_name(string what, string message)
+    {
+        stub.SkipIfMissing();
+        using var checkpoint = new RandomCheckpoint(what == "head size" ? TinyModel.Llama : CudaModels.All["llama"], type: "BF16");
+        var options = CudaModels.Options(stub);
+        options = what switch
+        {
+            "library" => options with { KernelLibraryPath = "/nowhere/libmodelserve.so" },
+            "not a library" => options with { KernelLibraryPath = Path.Combine(checkpoint.Folder, "config.json") },
+            "device 7" => options with { Device = "cuda:7" },
+            "float32" => options with { Format = WeightFormat.Float32 },
+            "quantised" => options with { Quantization = new WeightQuantization { Format = QuantizedFormat.Int8 } },
+            "torch" => options with { Ops = OpsKind.Torch },
+            "utilization" => options with { GpuMemoryUtilization = 1.5 },
+            "blocks" => options with { KvMemoryBytes = 1, MaxModelLength = 64 },
+            "memory" => options with { GpuMemoryUtilization = 0.01 },
+            _ => options,
+        };
+        var refusal = Assert.ThrowsAny<ModelLoadException>(() => ModelLoader.Load(checkpoint.Folder, options, null));
+        Assert.Contains(message, refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_cache_of_fp8_is_refused_on_the_host()
+    {
+        using var checkpoint = new RandomCheckpoint(TinyModel.Llama);
+        var refusal = Assert.Throws<ModelLoadException>(
+            () => ModelLoader.Load(checkpoint.Folder, new ModelLoadOptions { KeyValueFormat = KeyValueFormat.Float8 }, null));
+        Assert.Contains("kv-dtype: fp8 needs device cuda; got auto", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_plan_adds_up_and_fp8_halves_a_block()
+    {
+        stub.SkipIfMissing();
+        using var checkpoint = new RandomCheckpoint(CudaModels.All["llama"], type: "BF16");
+        var options = CudaModels.Options(stub) with { KvMemoryBytes = null };
+        var plan = ModelLoader.Inspect(checkpoint.Folder, options).Plan;
+        var narrow = ModelLoader.Inspect(checkpoint.Folder, options with { KeyValueFormat = KeyValueFormat.Float8 }).Plan;
+        Assert.Equal(plan.BlockBytes, 2 * narrow.BlockBytes);
+        Assert.InRange(plan.TotalBytes, plan.BudgetBytes - plan.BlockBytes, plan.BudgetBytes);
+        Assert.Contains("key-value blocks", plan.ToTable(), StringComparison.Ordinal);
+        Assert.Contains("on cuda", plan.ToTable(), StringComparison.Ordinal);
+    }
+
+    private sealed class Collector(List<LoadProgress> reports) : IProgress<LoadProgress>
+    {
+        public void Report(LoadProgress value) => reports.Add(value);
+    }
+
+    private sealed class CutWhenReported(string path) : IProgress<LoadProgress>
+    {
+        private bool _cut;
+
+        public void Report(LoadProgress value)
+        {
+            if (!_cut)
+            {
+                _cut = true;
+                using var file = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+                file.SetLength(file.Length / 2);
+            }
+        }
+    }
+
+    private sealed class GivingUp : IProgress<LoadProgress>
+    {
+        public void Report(LoadProgress value) => throw new OperationCanceledException();
+    }
+}

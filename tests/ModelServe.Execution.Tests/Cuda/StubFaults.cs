@@ -1,0 +1,24 @@
+using System.Runtime.InteropServices;
+using ModelServe.Execution.Kernels;
+
+namespace ModelServe.Execution.Tests.Cuda;
+
+/// <summary>Faults that the stub of the native library can be told to have, as a GPU has them.</summary>
+internal static partial class StubFaults
+{
+    private const int EventSync = 1;
+    private const int Malloc = 2;
+
+    /// <summary>The nth next wait for an event fails, and every one after it.</summary>
+    public static void LoseDevice(KernelDevice device, int waits) => Inject(device, EventSync, waits, KernelStatus.DriverFailed);
+
+    /// <summary>The nth next allocation finds no memory, and every one after it.</summary>
+    public static void Exhaust(KernelDevice device, int allocations) => Inject(device, Malloc, allocations, KernelStatus.OutOfMemory);
+
+    private static void Inject(KernelDevice device, int point, int after, KernelStatus status) =>
+        KernelException.ThrowIfFailed(ms_stub_inject(device.Handle, point, after, (int)status));
+
+    [LibraryImport("modelserve")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int ms_stub_inject(nint context, int point, int after, int status);
+}

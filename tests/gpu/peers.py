@@ -1,0 +1,137 @@
+"""What the decode bench is measured beside, on the same machine: a compiled static-cache loop in torch, and transformers.
+
+Random weights of the same shapes, bfloat16, greedy. Each peer is one function that yields rows; one that cannot be imported
+yields a row that says so.
+"""
+import importlib.util
+import statistics
+import time
+
+BATCHES = (1, 8, 32, 128, 256)
+ROOM = 256  # places of the static cache beyond the context
+
+
+def present(name):
+    return importlib.util.find_spec(name) is not None
+
+
+def line(row):
+    where = f"{row['model']:14} B{row['batch']:<4}" if "batch" in row else f"{row['model']:14}      "
+    return f"{where} {row['ms']:8.3f} ms/step  {row['peer']}" if "ms" in row else f"{where} not measured: {row['peer']}: {row['why']}"
+
+
+def dry():
+    """One tiny step of what can be imported, on the CPU and without the compiler; else what is missing."""
+    if not present("torch"):
+        return ["peers: torch is not installed, so the static-cache loop and transformers are not measured here"]
+    import torch
+    loop = StaticLoop(torch, (2, 64, 4, 2, 16, 96, 199, True), batch=2, context=8, device="cpu", dtype=torch.float32)
+    ids = loop.step(loop.ids, loop.position)
+    assert ids.shape == (2, 1) and int(ids.max()) < 199
+    return [f"peers: one static-cache step in torch; transformers: {'present' if present('transformers') else 'not installed'}"]
+
+
+class StaticLoop:
+    """Decode with keys and values in fixed places, written so that torch.compile makes graphs of it."""
+
+    def __init__(self, torch, shape, batch, context, device="cuda", dtype=None):
+        self.torch = torch
+        self.layers, self.hidden, self.hq, self.hkv, self.d, self.features, vocab, self.head_norm = shape
+        dtype = dtype or torch.bfloat16
+        new = lambda *size: torch.randn(*size, device=device, dtype=dtype) * 0.02
+        self.weights = [(new((self.hq + 2 * self.hkv) * self.d, self.hidden), new(self.hidden, self.hq * self.d),
+                         new(2 * self.features, self.hidden), new(self.hidden, self.features)) for _ in range(self.layers)]
+        self.embedding, self.gain = new(vocab, self.hidden), torch.ones(self.hidden, device=device, dtype=dtype)
+        self.head_gain = torch.ones(self.d, device=device, dtype=dtype)
+        length = context + ROOM
+        self.keys, self.values = ([new(batch, self.hkv, length, self.d) for _ in range(self.layers)] for _ in range(2))
+        angles = torch.arange(length, device=device)[:, None] / 10000.0 ** (torch.arange(0, self.d, 2, device=device) / self.d)
+        self.cos, self.sin = (f(torch.cat([angles, angles], 1)).to(dtype) for f in (torch.cos, torch.sin))
+        self.places = torch.arange(length, device=device)
+        self.ids = torch.zeros(batch, 1, dtype=torch.long, device=device)
+        self.position = torch.tensor([context - 1], device=device)
+
+    def rotate(self, x, position):
+        half = self.d // 2
+        turned = self.torch.cat([-x[..., half:], x[..., :half]], -1)
+        return x * self.cos[position] + turned * self.sin[position]
+
+    def step(self, ids, position):
+        F, batch = self.torch.nn.functional, ids.shape[0]
+        h = self.embedding[ids]
+        mask = (self.places <= position)[None, None, None, :]
+        for layer, (qkv, out, gate_up, down) in enumerate(self.weights):
+            x = F.linear(F.rms_norm(h, (self.hidden,), self.gain, 1e-6), qkv).view(batch, 1, -1, self.d).transpose(1, 2)
+            q, k, v = x.split((self.hq, self.hkv, self.hkv), 1)
+            if self.head_norm:
+                q, k = F.rms_norm(q, (self.d,), self.head_gain, 1e-6), F.rms_norm(k, (self.d,), self.head_gain, 1e-6)
+            self.keys[layer].index_copy_(2, position, self.rotate(k, position))
+            self.values[layer].index_copy_(2, position, v)
+            y = F.scaled_dot_product_attention(self.rotate(q, position), self.keys[layer], self.values[layer], attn_mask=mask,
+                                               enable_gqa=True)
+            h = h + F.linear(y.transpose(1, 2).reshape(batch, 1, -1), out)
+            gate, up = F.linear(F.rms_norm(h, (self.hidden,), self.gain, 1e-6), gate_up).chunk(2, -1)
+            h = h + F.linear(F.silu(gate) * up, down)
+        return F.linear(F.rms_norm(h, (self.hidden,), self.gain, 1e-6), self.embedding).argmax(-1)
+
+
+def compiled_loop(models, context):
+    name = "torch.compile(reduce-overhead), static cache"
+    if not present("torch"):
+        yield dict(model="all", peer=name, why="torch is not installed")
+        return
+    import torch
+    for model, shape in models.items():
+        for batch in BATCHES:
+            try:
+                torch.compiler.reset()
+                loop = StaticLoop(torch, shape, batch, context)
+                step = torch.compile(loop.step, mode="reduce-overhead", fullgraph=True)
+                with torch.inference_mode():
+                    yield dict(model=model, batch=batch, peer=name, ms=timed(torch, step, loop))
+            except torch.OutOfMemoryError as problem:
+                yield dict(model=model, batch=batch, peer=name, why=str(problem).split(".")[0])
+            loop = step = None
+            torch.cuda.empty_cache()
+
+
+def timed(torch, step, loop):
+    ids, times = loop.ids, []
+    for turn in range(40):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        ids = step(ids, loop.position).clone()
+        torch.cuda.synchronize()
+        times.append((time.perf_counter() - start) * 1e3)
+        loop.position += 1
+    return statistics.median(times[10:])
+
+
+def transformers_batching(models, context):
+    name = "transformers generate_batch (paged|sdpa)"
+    if not (present("torch") and present("transformers")):
+        yield dict(model="all", peer=name, why="torch and transformers are not both installed")
+        return
+    import torch
+    from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, Qwen3Config
+    for model, (layers, hidden, hq, hkv, d, features, vocab, head_norm) in models.items():
+        config = (Qwen3Config if head_norm else LlamaConfig)(
+            hidden_size=hidden, intermediate_size=features, num_hidden_layers=layers, num_attention_heads=hq,
+            num_key_value_heads=hkv, head_dim=d, vocab_size=vocab, tie_word_embeddings=True, max_position_embeddings=40960)
+        net = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16, attn_implementation="sdpa").cuda().eval()
+        for batch in (1, 8, 32):
+            prompts = [[(7 * i + j) % vocab for j in range(context)] for i in range(batch)]
+            spent = []
+            for new in (1, 65):  # the difference is 64 decode steps
+                rule = GenerationConfig(max_new_tokens=new, do_sample=False, eos_token_id=-1)
+                start = time.perf_counter()
+                net.generate_batch(inputs=prompts, generation_config=rule, progress_bar=False)
+                spent.append(time.perf_counter() - start)
+            yield dict(model=model, batch=batch, peer=name, ms=(spent[1] - spent[0]) / 64 * 1e3)
+        del net
+        torch.cuda.empty_cache()
+
+
+def measure(models, context):
+    for peer in (compiled_loop, transformers_batching):
+        yield from peer(models, context)
