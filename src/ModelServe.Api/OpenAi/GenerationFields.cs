@@ -23,6 +23,21 @@ internal static class GenerationFields
             options.Priority = -priority;
         }
 
+        switch (fields.Text("service_tier"))
+        {
+            case null or "auto" or "default":
+                break;
+            case "flex":
+                options.Tier = Tier.Flex;
+                break;
+            case "priority":
+                options.Tier = Tier.Priority;
+                break;
+            case { } other:
+                fields.RefuseUnsupported("service_tier", "'auto', 'default', 'flex' or 'priority'", FieldCheck.Quote(other));
+                break;
+        }
+
         if (fields.Text("cache_salt", limits.NameCharacters) is { } salt)
         {
             options.CacheSalt = salt;
@@ -200,11 +215,6 @@ internal static class GenerationFields
         if (fields.Flag("store") == true)
         {
             fields.RefuseUnsupported("store", "false: this server keeps no answers", "true");
-        }
-
-        if (fields.Text("service_tier") is { } tier && tier is not ("auto" or "default"))
-        {
-            fields.RefuseUnsupported("service_tier", "'auto' or 'default'", FieldCheck.Quote(tier));
         }
     }
 

@@ -195,6 +195,7 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
             Sampling = sampling with { MinTokens = stop.MinTokens, StopTokenIds = stopIds, Constraint = constraint },
             StopTokenIds = stopIds,
             Priority = options.Priority,
+            Tier = TierOf(options.Tier),
             CacheSalt = callerSalt.Of(caller, options.CacheSalt),
             BypassPrefixCache = options.BypassPrefixCache,
         };
@@ -256,12 +257,22 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
 
     private Rejection? CheckNames(GenerationOptions options) =>
         FieldCheck.Range("options.priority", options.Priority, -HighestPriority, HighestPriority)
+        ?? (options.HasTier && options.Tier is not (Tier.Flex or Tier.Default or Tier.Priority)
+            ? FieldCheck.Invalid("options.tier", "TIER_FLEX, TIER_DEFAULT or TIER_PRIORITY", FieldCheck.Text((int)options.Tier))
+            : null)
         ?? (options.HasCacheSalt
             ? FieldCheck.Length("options.cache_salt", options.CacheSalt, 1, limits.NameCharacters)
             : null)
         ?? (options.HasRequestId
             ? FieldCheck.VisibleAscii("options.request_id", options.RequestId, limits.NameCharacters)
             : null);
+
+    private static ServiceTier TierOf(Tier tier) => tier switch
+    {
+        Tier.Flex => ServiceTier.Flex,
+        Tier.Priority => ServiceTier.Priority,
+        _ => ServiceTier.Default,
+    };
 
     private static int DefaultMaxTokens(int promptTokens, ServedModel model)
     {
@@ -279,6 +290,11 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
         echo.BypassPrefixCache = request.BypassPrefixCache;
         echo.RequestId = request.RequestId;
         echo.Form = given.Form;
+        if (given.HasTier)
+        {
+            echo.Tier = given.Tier;
+        }
+
         if (given.HasCacheSalt)
         {
             echo.CacheSalt = given.CacheSalt;

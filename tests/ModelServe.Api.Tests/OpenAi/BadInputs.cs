@@ -32,7 +32,7 @@ public static class BadInputs
         ("\"priority\":1001", "priority"), ("\"cache_salt\":\"\"", "cache_salt"), ("\"ignore_eos\":1", "ignore_eos"),
         ("\"skip_special_tokens\":\"no\"", "skip_special_tokens"), ("\"unknown_field\":1", "unknown_field"), ("\"Temperature\":1", "Temperature"),
         ("\"best_of\":2", "best_of"), ("\"prompt\":\"x\"", "prompt"), ("\"user\":5", "user"), ("\"metadata\":{\"a\":1}", "metadata"),
-        ("\"store\":true", "store"), ("\"service_tier\":\"priority\"", "service_tier"), ("\"modalities\":[\"audio\"]", "modalities"),
+        ("\"store\":true", "store"), ("\"service_tier\":\"scale\"", "service_tier"), ("\"modalities\":[\"audio\"]", "modalities"),
         ("\"audio\":{}", "audio"), ("\"functions\":[]", "functions"), ("\"prediction\":{}", "prediction"),
         ("\"response_format\":{\"type\":\"json_object\"},\"min_tokens\":1", "min_tokens"), ("\"response_format\":{\"type\":\"json_schema\"}", "response_format.json_schema"),
         ("\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":{\"type\":\"nope\"}}}", "response_format"), ("\"structured_outputs\":{\"regex\":\"(((\"}", "response_format"),

@@ -6,6 +6,7 @@ using System.Text.Json;
 using Grpc.Core;
 using Google.Rpc;
 using ModelServe.Api.Tests.Wire;
+using ModelServe.Engine.Running;
 using ModelServe.V1;
 using Xunit;
 
@@ -179,6 +180,29 @@ public sealed class KeyTests(SyntheticCheckpoint checkpoint) : WireTest(checkpoi
         Assert.Equal(96, await CachedAsync(server, "key-d"));
         Assert.Equal(0, await CachedAsync(server, "key-a", "salt"));
         Assert.Equal(96, await CachedAsync(server, "key-a", "salt"));
+    }
+
+    [Fact]
+    public async Task A_tier_above_the_keys_is_denied_and_the_keys_own_is_given()
+    {
+        using var keys = new KeyFile(KeyFile.Line("user", KeyFile.User), KeyFile.Line("paid", "paid", "\"tier\":\"priority\""), KeyFile.Line("cheap", "cheap", "\"tier\":\"flex\""));
+        using var fake = new FakeModel(slots: 1, options: new EngineOptions { MaxQueuedRequests = 2 });
+        await using WireServer server = await StartAsync(keys.Options(), fake);
+        GenerateRequest wanted = Prompt(4, options => options.Tier = Tier.Priority);
+        RpcException denied = await Assert.ThrowsAsync<RpcException>(
+            async () => await server.Inference.GenerateUnaryAsync(wanted, Headers(KeyFile.User), cancellationToken: Token));
+        Assert.Equal(StatusCode.PermissionDenied, denied.StatusCode);
+        Assert.Equal(4, (await server.Inference.GenerateUnaryAsync(wanted, Headers("paid"), cancellationToken: Token)).Output.TokenIds.Count);
+        fake.Hold();
+        Task<GenerationResult> running = GenerateAsync(server, KeyFile.User);
+        await WireServer.EventuallyAsync(() => server.Status.Running == 1, "one runs");
+        Task<GenerationResult> waiting = GenerateAsync(server, KeyFile.User);
+        await WireServer.EventuallyAsync(() => server.Status.Waiting == 1, "one waits");
+        Assert.Equal("QUEUE_FULL", (await RefusedAsync(server, "cheap")).GetRpcStatus()!.GetDetail<ErrorInfo>()!.Reason);
+        Task<GenerationResult> next = GenerateAsync(server, KeyFile.User);
+        await WireServer.EventuallyAsync(() => server.Status.Waiting == 2, "two wait");
+        fake.Release();
+        await Task.WhenAll(running, waiting, next);
     }
 
     private static async Task<int> CachedAsync(WireServer server, string key, string? salt = null)

@@ -201,5 +201,8 @@ public sealed class FairQueueTests
             },
             8,
             inbox,
-            new QueueBudget(100, 100)) { Arrival = arrival };
+            new QueueBudget(100, 100))
+        {
+            Arrival = arrival,
+        };
 }
