@@ -178,7 +178,7 @@ MS_DEVICE float finish(float value, float sum, float top, const float* sinks, in
     value *= factor;
     sum = sum * factor + exp2_fast(sink - next);
   }
-  return sum > 0.f ? value / sum : 0.f;
+  return sum == 0.f ? 0.f : value / sum;  // a sum that is no number must show
 }
 
 /// Merges partial outputs of one row and head, [item][D values, top, sum], in item order.

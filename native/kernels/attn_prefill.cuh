@@ -165,7 +165,7 @@ struct PrefillWarp {
         factor *= shrink;
         sum = sum * shrink + exp2_fast(sink - next);
       }
-      factor = sum > 0.f ? factor / sum : 0.f;
+      factor = sum == 0.f ? 0.f : factor / sum;  // a sum that is no number must show
       i64 token = first_token + r / p.group;
       u16* to = p.out + (token * p.n_q_heads + head) * D + 2 * (lane % 4);
 #pragma unroll

@@ -85,7 +85,7 @@ void attend(const Cache& cache, const int32_t* table, int kv_head, int d, const 
     int64_t slot = cache.slot_of(table, p);
     for (int i = 0; i < d; ++i) sum[i] += weight * cache.get(1, slot, kv_head, i);
   }
-  for (int i = 0; i < d; ++i) out[i] = float_to_bf16(total > 0 ? sum[i] / total : 0);
+  for (int i = 0; i < d; ++i) out[i] = float_to_bf16(total == 0 ? 0 : sum[i] / total);
 }
 
 void attn_decode(const ms_attn_decode_args& a, const ms_kv_cache& kv) {
