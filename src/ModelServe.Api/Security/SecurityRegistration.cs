@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 
 namespace ModelServe.Api.Security;
 
@@ -19,6 +20,8 @@ internal static class SecurityRegistration
         }
 
         services.AddAuthentication(BearerHandler.SchemeName).AddScheme<AuthenticationSchemeOptions, BearerHandler>(BearerHandler.SchemeName, null);
+        // One line for every call without a key would let anybody flood the log.
+        services.AddLogging(logging => logging.AddFilter(typeof(BearerHandler).FullName, LogLevel.Warning));
         services.AddSingleton<IAuthorizationHandler, AccessRequirement.Judge>();
         services.AddAuthorization(authorization =>
         {
