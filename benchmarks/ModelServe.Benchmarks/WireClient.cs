@@ -1,11 +1,10 @@
 extern alias client;
-
 using System.Diagnostics;
 using System.Globalization;
 using System.Net.Http.Json;
+using client::ModelServe.V1;
 using Grpc.Core;
 using Grpc.Net.Client;
-using client::ModelServe.V1;
 
 namespace ModelServe.Benchmarks;
 

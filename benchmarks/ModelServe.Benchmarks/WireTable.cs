@@ -1,9 +1,8 @@
 extern alias client;
-
 using System.Diagnostics;
 using System.Globalization;
-using Grpc.Core;
 using client::ModelServe.V1;
+using Grpc.Core;
 
 namespace ModelServe.Benchmarks;
 

@@ -3,10 +3,10 @@ using ModelServe.Facades.OpenEngine;
 using ModelServe.V1;
 using OwnError = ModelServe.V1.ErrorCode;
 using OwnReason = ModelServe.V1.FinishReason;
-using Theirs = ModelServe.Facades.OpenEngine.GenerateRequest;
 using TheirError = ModelServe.Facades.OpenEngine.ErrorCode;
-using TheirUsage = ModelServe.Facades.OpenEngine.Usage;
 using TheirReason = ModelServe.Facades.OpenEngine.FinishReason;
+using Theirs = ModelServe.Facades.OpenEngine.GenerateRequest;
+using TheirUsage = ModelServe.Facades.OpenEngine.Usage;
 
 namespace ModelServe.Api.Facades;
 
