@@ -36,10 +36,25 @@ internal sealed class SchemaCompiler
         // One after the other instead of inside each other, because schemas nest as deep as they like.
         while (_open.TryDequeue(out (int Rule, IReadOnlyList<SchemaAt> Schemas) next))
         {
-            _builder.Define(next.Rule, Body(next.Schemas));
+            Define(next.Rule, next.Schemas);
         }
 
         return rule;
+    }
+
+    private void Define(int rule, IReadOnlyList<SchemaAt> schemas)
+    {
+        try
+        {
+            _builder.Define(rule, Body(schemas));
+        }
+        catch (InvalidGrammarException exception) when (!exception.Place.StartsWith('#') && schemas.Count > 0)
+        {
+            // What builds numbers, strings and objects knows the keyword, and not where its schema stands.
+            string place = exception.Place.Length == 0 ? schemas[0].Place : $"{schemas[0].Place}/{exception.Place}";
+            string reason = exception.Place.Length == 0 ? exception.Message : exception.Message[(exception.Place.Length + 2)..];
+            throw new InvalidGrammarException(place, reason, exception.IsUnsupported);
+        }
     }
 
     private RuleNode.Call RuleFor(IReadOnlyList<SchemaAt> schemas)

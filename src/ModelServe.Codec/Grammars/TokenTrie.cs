@@ -106,10 +106,7 @@ public sealed class TokenTrie
     /// <summary>Bytes of the longest token.</summary>
     internal int LongestToken { get; }
 
-    /// <summary>Nodes of the tree, numbered in preorder.</summary>
-    internal int NodeCount => _label.Length;
-
-    /// <summary>Byte of each node.</summary>
+    /// <summary>Byte of each node; nodes are numbered in preorder.</summary>
     internal ReadOnlySpan<byte> Labels => _label;
 
     /// <summary>Distance of each node from the root; its children are one further. At least 1.</summary>

@@ -98,7 +98,9 @@ public sealed class GrammarTests
     [InlineData("""{"type":"string","minLength":-1}""", "#/minLength")]
     [InlineData("""{"properties":{"a":7}}""", "#/properties/a")]
     [InlineData("""{"$ref":"#/nowhere"}""", "#/$ref")]
-    public void A_malformed_schema_is_refused_with_its_place(string schema, string place) =>
+    [InlineData("""{"properties":{"a":{"uniqueItems":true,"type":"array"}}}""", "#/properties/a/uniqueItems")]
+    [InlineData("""{"items":{"type":"number","multipleOf":0.3}}""", "#/items/multipleOf")]
+    public void A_schema_is_refused_with_the_place_of_what_is_wrong(string schema, string place) =>
         Assert.Equal(place, Assert.Throws<InvalidGrammarException>(() => Compiler.JsonSchema(schema)).Place);
 
     [Fact]
