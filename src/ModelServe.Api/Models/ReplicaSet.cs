@@ -6,13 +6,14 @@ namespace ModelServe.Api.Models;
 
 /// <summary>The engines of one model, each with the whole model on a device of its own, behind one name. Thread-safe.</summary>
 /// <remarks>
-/// A call's requests go to the replica with the least work before it: prompt tokens that wait, tokens in the cache, tokens that
-/// the live requests will still bring, and of the new prompt what the replica has probably not computed before. One that is full
-/// or failed is passed over while another takes the call. Orders go to every replica that works. A set of one hands everything on.
+/// A call's requests go to the replica with the least work before it: prompt tokens that wait, tokens that the live requests will
+/// still bring, and of the new prompt what the replica has probably not computed before, the more of it the fuller its cache. One
+/// that is full or failed is passed over while another takes the call. Orders go to every replica that works. A set of one hands
+/// everything on.
 /// </remarks>
 public sealed class ReplicaSet : IEngine
 {
-    /// <summary>What a live request is reckoned to bring still, in tokens; nobody knows, and it is the same for all.</summary>
+    /// <summary>What a live request will still cost, in tokens of a prompt; nobody knows how long it goes on, and it is the same for all.</summary>
     private const int TokensToCome = 128;
 
     /// <summary>A replica with work that gave no sign of life for so long is asked last; whether it is lost others decide.</summary>
@@ -161,7 +162,7 @@ public sealed class ReplicaSet : IEngine
         EngineStatus[] statuses = [.. _replicas.Select(replica => replica.Status)];
         for (int i = 0; i < statuses.Length; i++)
         {
-            _costs[i] = CostOf(statuses[i], prompt.Length - _matched[i], now);
+            _costs[i] = CostOf(statuses[i], prompt.Length, _matched[i], now);
         }
 
         // Equal ones take turns.
@@ -213,10 +214,11 @@ public sealed class ReplicaSet : IEngine
         return best;
     }
 
-    private long CostOf(EngineStatus status, int newTokens, DateTimeOffset now)
+    private static long CostOf(EngineStatus status, int prompt, int matched, DateTimeOffset now)
     {
-        long work = newTokens + status.WaitingTokens + ((long)status.BlocksInUse * Geometry.BlockTokens)
-            + ((long)(status.Running + status.Waiting) * TokensToCome);
+        // A full cache makes room by forgetting: what was computed will be computed again.
+        long again = (long)prompt * status.BlocksInUse / Math.Max(1, status.BlockCount);
+        long work = prompt - matched + again + status.WaitingTokens + ((long)(status.Running + status.Waiting) * TokensToCome);
         return status.Failure is not null || status.Draining ? long.MaxValue - 1
             : status.Running > 0 && status.Pause == PauseMode.None && now - status.LastProgress > Suspicious ? work + (1L << 40)
             : work;
