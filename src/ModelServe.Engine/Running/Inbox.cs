@@ -117,7 +117,8 @@ internal sealed class Inbox : IDisposable
         }
 
         Interlocked.Exchange(ref _asleep, 0);
-        Volatile.Write(ref _rung, 0);
+        // A full fence: what the thread reads next must not be older than a ring that is taken back here.
+        Interlocked.Exchange(ref _rung, 0);
     }
 
     /// <inheritdoc />
