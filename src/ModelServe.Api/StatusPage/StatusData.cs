@@ -67,7 +67,7 @@ internal sealed class StatusData(MetricsReader reader, LiveRequests live, TimePr
         json.WriteNumber("steps", reading.Status.Steps);
         json.WriteNumber("accepted", reading.Metrics.StreamsCreated);
         json.WriteNumber("rejected", reading.Metrics.RejectedInAll);
-        json.WriteNumber("failed", reading.Metrics.Ended(FinishReason.Error));
+        json.WriteNumber("failed", reading.Metrics.Ended(FinishReason.Error) + reading.Metrics.Ended(FinishReason.Exhausted));
         WriteHistogram(json, "first_token", reading.Metrics.Of(ModelHistogram.TimeToFirstToken));
         WriteHistogram(json, "inter_token", reading.Metrics.InterToken);
         WriteHistogram(json, "step", new StepCounts(reading.Status.StepSeconds));
