@@ -132,7 +132,8 @@ void top_logprobs(const ms_top_logprobs_args& a) {
     for (int i = 0; i < a.vocab; ++i) {
       if (x[i] != kNone) order.push_back(i);
     }
-    size_t wanted = std::min<size_t>(static_cast<size_t>(std::min(a.wanted[r], a.max_n)), order.size());
+    size_t wanted =
+        std::min<size_t>(static_cast<size_t>(std::min(a.wanted[r], a.max_n)), order.size());
     std::partial_sort(order.begin(), order.begin() + static_cast<long>(wanted), order.end(),
                       [&](int i, int j) { return x[i] > x[j] || (x[i] == x[j] && i < j); });
     for (int i = 0; i < a.max_n; ++i) {
@@ -186,7 +187,8 @@ void count_tokens(const ms_count_tokens_args& a) {
   }
   for (int i = 0; i < n; ++i) {
     int mode = a.mode != nullptr ? a.mode[i] : MS_COUNT_OUTPUT;
-    if (mode == MS_COUNT_RESET || a.slot[i] < 0 || a.token[i] < 0 || a.token[i] >= a.vocab) continue;
+    if (mode == MS_COUNT_RESET || a.slot[i] < 0 || a.token[i] < 0 || a.token[i] >= a.vocab)
+      continue;
     uint16_t& counter = a.counts[static_cast<int64_t>(a.slot[i]) * a.vocab + a.token[i]];
     if (mode == MS_COUNT_PROMPT) {
       counter |= 0x8000;

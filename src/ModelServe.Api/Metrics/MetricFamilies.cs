@@ -13,7 +13,7 @@ internal static class MetricFamilies
         [FinishReason.Stop],
         [FinishReason.Length, FinishReason.ContextFull],
         [FinishReason.Cancelled, FinishReason.Deadline, FinishReason.SlowReader, FinishReason.Drained],
-        [FinishReason.Error],
+        [FinishReason.Error, FinishReason.Exhausted],
     ];
 
     private static readonly FinishReason[] Endings = [.. Enum.GetValues<FinishReason>().Where(reason => reason != FinishReason.None)];
@@ -114,6 +114,8 @@ internal static class MetricFamilies
             r => r.Metrics.Ended(FinishReason.SlowReader)),
         Count("modelserve:recomputed_tokens_total", "Tokens computed again after preemption, of requests that have ended.",
             r => r.Metrics.RecomputedTokens),
+        Count("modelserve:exhausted_steps_total", "Steps for which the device had no memory, so that what ran was computed again.",
+            r => r.Status.ExhaustedSteps),
         PerModel("modelserve:kv_blocks", MetricKind.Gauge, "Key-value blocks of the pool.", r => r.Status.BlockCount),
         PerModel("modelserve:kv_blocks_free", MetricKind.Gauge, "Key-value blocks that no sequence holds.",
             r => r.Status.BlockCount - r.Status.BlocksInUse),

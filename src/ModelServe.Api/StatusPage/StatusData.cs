@@ -71,7 +71,7 @@ internal sealed class StatusData(MetricsReader reader, HealthReporter health, Li
         json.WriteNumber("steps", status.Steps);
         json.WriteNumber("accepted", engines.Sum(engine => engine.Metrics.StreamsCreated));
         json.WriteNumber("rejected", engines.Sum(engine => engine.Metrics.RejectedInAll));
-        json.WriteNumber("failed", engines.Sum(engine => engine.Metrics.Ended(FinishReason.Error)));
+        json.WriteNumber("failed", engines.Sum(engine => engine.Metrics.Ended(FinishReason.Error) + engine.Metrics.Ended(FinishReason.Exhausted)));
         WriteHistogram(json, "first_token", new SummedCounts([.. engines.Select(engine => engine.Metrics.Of(ModelHistogram.TimeToFirstToken))]));
         WriteHistogram(json, "inter_token", new SummedCounts([.. engines.Select(engine => engine.Metrics.InterToken)]));
         WriteHistogram(json, "step", new StepCounts(status.StepSeconds));

@@ -47,6 +47,9 @@ public sealed record EngineStatus
     /// <summary>Sequences that failed alone since start, because their logits were not finite.</summary>
     public long FailedSequences { get; init; }
 
+    /// <summary>Steps since start for which the executor had no memory, so that what ran was computed again.</summary>
+    public long ExhaustedSteps { get; init; }
+
     /// <summary>Tokens of each step since start; counts go on while they are read.</summary>
     public StepHistogram StepTokens { get; init; } = StepHistogram.Empty;
 
@@ -113,6 +116,7 @@ public sealed record EngineStatus
             PrefixHits = counters.PrefixHits,
             Healings = counters.Healings,
             FailedSequences = counters.FailedSequences,
+            ExhaustedSteps = counters.ExhaustedSteps,
             StepTokens = counters.StepTokens,
             StepSeconds = counters.StepSeconds,
             LastProgress = new DateTimeOffset(counters.LastProgressTicks, TimeSpan.Zero),
