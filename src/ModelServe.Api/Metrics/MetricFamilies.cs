@@ -49,7 +49,7 @@ internal static class MetricFamilies
         new("vllm:cache_config_info", MetricKind.Gauge, "Sizes of the key-value cache, as labels.")
         {
             OfModel = (_, _) => 1,
-            MoreLabels = r => $",block_size=\"{r.Model.Engine.Geometry.BlockTokens}\",num_gpu_blocks=\"{r.Status.BlockCount}\"",
+            MoreLabels = r => $",block_size=\"{r.Geometry.BlockTokens}\",num_gpu_blocks=\"{r.Status.BlockCount}\"",
         },
     ];
 
@@ -120,7 +120,7 @@ internal static class MetricFamilies
         PerModel("modelserve:kv_blocks_free", MetricKind.Gauge, "Key-value blocks that no sequence holds.",
             r => r.Status.BlockCount - r.Status.BlocksInUse),
         PerModel("modelserve:max_running", MetricKind.Gauge, "Slots: requests that can run at once.",
-            r => r.Model.Engine.Geometry.MaxSequences),
+            r => r.Geometry.MaxSequences),
         PerModel("modelserve:waiting_tokens", MetricKind.Gauge, "Prompt tokens of the waiting requests.", r => r.Status.WaitingTokens),
         Count("modelserve:engine_steps_total", "Steps completed.", r => r.Status.Steps),
         Count("modelserve:engine_healings_total", "Times that slots and blocks were found missing at rest, and rebuilt.",

@@ -122,6 +122,9 @@ public sealed class EngineLoop : IEngine, IDisposable
     }
 
     /// <inheritdoc />
+    public bool IsLive(string requestId) => _live.Find(requestId) is not null;
+
+    /// <inheritdoc />
     public bool GiveUpStep(string reason)
     {
         if (!_custody.TryTake())
@@ -139,12 +142,10 @@ public sealed class EngineLoop : IEngine, IDisposable
     public void BeginDrain() => _live.BeginDrain();
 
     /// <inheritdoc />
-    public async Task<bool> PauseAsync(PauseMode mode, CancellationToken cancellationToken) =>
-        await OrderAsync(EngineOrder.Pause(mode), cancellationToken) == 1;
+    public async Task<bool> PauseAsync(PauseMode mode, CancellationToken cancellationToken) => await OrderAsync(EngineOrder.Pause(mode), cancellationToken) == 1;
 
     /// <inheritdoc />
-    public Task<int> FlushPrefixCacheAsync(CancellationToken cancellationToken) =>
-        OrderAsync(EngineOrder.Flush(), cancellationToken);
+    public Task<int> FlushPrefixCacheAsync(CancellationToken cancellationToken) => OrderAsync(EngineOrder.Flush(), cancellationToken);
 
     /// <summary>Refuses new requests and waits until those admitted have ended.</summary>
     public Task DrainAsync(CancellationToken cancellationToken)
@@ -223,8 +224,7 @@ public sealed class EngineLoop : IEngine, IDisposable
         }
     }
 
-    private bool StandsStill =>
-        _planner.Pause == PauseMode.Keep || (_planner.Pause == PauseMode.Wait && _planner.Running.Count == 0);
+    private bool StandsStill => _planner.Pause == PauseMode.Keep || (_planner.Pause == PauseMode.Wait && _planner.Running.Count == 0);
 
     private Task<int> OrderAsync(EngineOrder order, CancellationToken cancellationToken)
     {
