@@ -38,6 +38,9 @@ public sealed class CompiledGrammar
 
     internal int Start { get; }
 
+    /// <summary>Whether the text may also end wherever the end mark may follow.</summary>
+    internal bool HasEndMark { get; init; }
+
     internal TokenTrie Trie { get; }
 
     internal GrammarLimits Limits { get; }

@@ -23,7 +23,7 @@ public sealed class GrammarMatcher
     }
 
     /// <summary>Whether the text so far is a whole match, so that it may end.</summary>
-    public bool IsComplete => _current.IsComplete;
+    public bool IsComplete => _current.IsComplete || (_grammar.HasEndMark && MayEnd());
 
     /// <summary>Whether nothing but the end may come.</summary>
     public bool MustEnd => _current.Members.Length == 0;
@@ -214,5 +214,18 @@ public sealed class GrammarMatcher
 
             node++;
         }
+    }
+
+    // Seen once, a move is a table look-up, and the two bytes of the mark are no token's.
+    private bool MayEnd()
+    {
+        Refresh();
+        ReadingSet next = _current;
+        foreach (byte value in FreeText.EndMark)
+        {
+            next = _readings.Next(next, value);
+        }
+
+        return !next.IsDead;
     }
 }

@@ -43,7 +43,7 @@ internal static class EngineSettingsMapping
             "fp8" => KeyValueFormat.Float8,
             _ => KeyValueFormat.Auto,
         },
-        GpuMemoryUtilization = settings.GpuMemoryUtilization / settings.ModelsSharingMemory,
+        GpuMemoryUtilization = settings.GpuMemoryUtilization,
         KernelLibraryPath = settings.KernelLibrary,
         MaxModelLength = settings.MaxModelLength,
         KvMemoryBytes = settings.KvMemoryBytes,
