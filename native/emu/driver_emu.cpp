@@ -44,8 +44,7 @@ CuResult mem_alloc(CuPointer* out, std::size_t bytes) {
   const std::size_t page = 4096;
   std::size_t rounded = (bytes + 255) & ~std::size_t{255};
   std::size_t mapped = (rounded + page - 1) / page * page + page;
-  void* region =
-      mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* region = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (region == MAP_FAILED) return kCuOutOfMemory;
   auto* base = static_cast<unsigned char*>(region);
   mprotect(base + mapped - page, page, PROT_NONE);

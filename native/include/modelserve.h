@@ -4,8 +4,8 @@
  *          written into the caller's buffer by ms_last_error. Nothing throws, exits or prints.
  * Structs  every struct starts with struct_size = sizeof(struct); a mismatch is MS_ERR_ABI. The
  *          loader also compares ms_abi_version() with MS_ABI_VERSION and sizes with ms_sizeof().
- * Pointers are device pointers unless the name ends in _h. The caller owns every buffer; the library
- *          keeps none, allocates none and synchronises nothing inside an op, so every op can be
+ * Pointers are device pointers unless the name ends in _h. The caller owns every buffer; the
+ * library keeps none, allocates none and synchronises nothing inside an op, so every op can be
  *          captured. Buffers of a captured op must outlive the graph.
  * Counts   n_* fields are upper bounds that fix the launch grid. Where an optional device counter
  *          (count, [1] int32) is given, the kernel reads the true number from it and ignores the
@@ -83,7 +83,8 @@ typedef struct ms_device_info {
 MS_API int32_t ms_abi_version(void);
 /* Bytes of the struct of that MS_KIND_*, or 0 for an unknown kind. */
 MS_API size_t ms_sizeof(int32_t kind);
-/* Copies the calling thread's last failure, NUL-terminated, into buffer; returns its full length. */
+/* Copies the calling thread's last failure, NUL-terminated, into buffer; returns its full length.
+ */
 MS_API size_t ms_last_error(char* buffer_h, size_t length);
 /* cublaslt_path_h: file name or path for dlopen, or NULL to try the usual names. A missing cuBLASLt
  * is not an error here (see has_cublaslt). *out_h is owned by the caller until ms_ctx_free. */

@@ -1,7 +1,7 @@
-// y[m <= 64, n] = x w^T with few tokens: memory-bound, so the weights are the stream. Weight rows are
-// the 16 rows of the mma, tokens its 8 columns. Each of eight warps takes every eighth slice of k
-// and loads its fragments straight from global memory, 16 bytes a lane: a dot product may visit k in
-// any order as long as w and x agree, so lane t of a quad takes elements 8t .. 8t+7 of each 32.
+// y[m <= 64, n] = x w^T with few tokens: memory-bound, so the weights are the stream. Weight rows
+// are the 16 rows of the mma, tokens its 8 columns. Each of eight warps takes every eighth slice of
+// k and loads its fragments straight from global memory, 16 bytes a lane: a dot product may visit k
+// in any order as long as w and x agree, so lane t of a quad takes elements 8t .. 8t+7 of each 32.
 // The first weights are requested before the wait for the previous kernel (programmatic dependent
 // launch): nothing but weights may be. With several splits of k the last block to finish adds the
 // parts in order. Equal (n, k, splits) give equal bits for a row, whatever the other rows are.
@@ -13,7 +13,7 @@
 namespace ms {
 
 constexpr int kGemmWarps = 8;
-constexpr int kGemmSlice = 32;                       // k elements of one fragment pair
+constexpr int kGemmSlice = 32;                      // k elements of one fragment pair
 constexpr int kGemmStep = kGemmSlice * kGemmWarps;  // k of one round of all warps
 
 enum SkinnyEpilogue { kPlain = 0, kSiluMul = 1, kGeluMul = 2 };

@@ -4,31 +4,30 @@ namespace ms {
 
 namespace {
 
-#define MS_REQUIRE(condition, status, ...) \
-  do {                                     \
+#define MS_REQUIRE(condition, status, ...)              \
+  do {                                                  \
     if (!(condition)) return fail(status, __VA_ARGS__); \
   } while (false)
 
-#define MS_STRUCT(a)                                                                   \
-  MS_REQUIRE((a) != nullptr, MS_ERR_ARGUMENT, "%s: arguments are null", __func__);     \
+#define MS_STRUCT(a)                                                                     \
+  MS_REQUIRE((a) != nullptr, MS_ERR_ARGUMENT, "%s: arguments are null", __func__);       \
   MS_REQUIRE((a)->struct_size == sizeof(*(a)), MS_ERR_ABI, "struct_size is %u, not %zu", \
              (a)->struct_size, sizeof(*(a)))
 
-#define MS_POINTER(a, field)                                                       \
-  MS_REQUIRE((a)->field != nullptr, MS_ERR_ARGUMENT, #field " is null")
+#define MS_POINTER(a, field) MS_REQUIRE((a)->field != nullptr, MS_ERR_ARGUMENT, #field " is null")
 
-#define MS_RANGE(a, field, low, high)                                                        \
-  MS_REQUIRE((a)->field >= (low) && (a)->field <= (high), MS_ERR_ARGUMENT,                   \
-             #field " must be in [%lld, %lld], is %lld", static_cast<long long>(low),        \
+#define MS_RANGE(a, field, low, high)                                                 \
+  MS_REQUIRE((a)->field >= (low) && (a)->field <= (high), MS_ERR_ARGUMENT,            \
+             #field " must be in [%lld, %lld], is %lld", static_cast<long long>(low), \
              static_cast<long long>(high), static_cast<long long>((a)->field))
 
-#define MS_MULTIPLE(a, field, of)                                                       \
+#define MS_MULTIPLE(a, field, of)                                                                \
   MS_REQUIRE((a)->field % (of) == 0, MS_ERR_ARGUMENT, #field " must be a multiple of %d, is %d", \
              of, static_cast<int>((a)->field))
 
-#define MS_TRY(call)                     \
-  do {                                   \
-    ms_status status_ = (call);          \
+#define MS_TRY(call)                      \
+  do {                                    \
+    ms_status status_ = (call);           \
     if (status_ != MS_OK) return status_; \
   } while (false)
 

@@ -64,8 +64,8 @@ ms_status open_device(ms_ctx* ctx, int32_t device, const char* cublaslt_path_h) 
                 ctx->compute_major, ctx->compute_minor);
   }
   // The primary context is the one the CUDA runtime, and so libtorch, uses: pointers are shared.
-  status = driver_status(ctx, d.primary_retain(&ctx->context, ctx->device),
-                         "cuDevicePrimaryCtxRetain");
+  status =
+      driver_status(ctx, d.primary_retain(&ctx->context, ctx->device), "cuDevicePrimaryCtxRetain");
   if (status != MS_OK) return status;
   status = driver_status(ctx, d.set_current(ctx->context), "cuCtxSetCurrent");
   if (status != MS_OK) return status;
@@ -85,8 +85,8 @@ ms_status launch(ms_ctx* ctx, const char* name, Grid grid, unsigned threads, uns
   status = find_function(ctx, name, &function);
   if (status != MS_OK) return status;
   if (shared_bytes > function->shared_limit) {
-    CuResult result = ctx->driver.function_attribute(
-        function->handle, kCuFunctionMaxDynamicShared, static_cast<int>(shared_bytes));
+    CuResult result = ctx->driver.function_attribute(function->handle, kCuFunctionMaxDynamicShared,
+                                                     static_cast<int>(shared_bytes));
     if (result != kCuSuccess) return driver_status(ctx, result, "cuFuncSetAttribute");
     function->shared_limit = shared_bytes;
   }
@@ -97,10 +97,12 @@ ms_status launch(ms_ctx* ctx, const char* name, Grid grid, unsigned threads, uns
   CuLaunchAttribute attribute{};
   attribute.id = kCuLaunchProgrammaticSerialization;
   attribute.value.programmatic_serialization = 1;
-  CuLaunchConfig config{grid.x,  grid.y,       grid.z,     threads, 1, 1, shared_bytes,
-                        cu(stream), &attribute, ctx->compute_major >= 9 ? 1u : 0u};
+  CuLaunchConfig config{
+      grid.x, grid.y,       grid.z,     threads,    1,
+      1,      shared_bytes, cu(stream), &attribute, ctx->compute_major >= 9 ? 1u : 0u};
   void* arguments[] = {const_cast<void*>(params)};
-  return driver_status(ctx, ctx->driver.launch(&config, function->handle, arguments, nullptr), name);
+  return driver_status(ctx, ctx->driver.launch(&config, function->handle, arguments, nullptr),
+                       name);
 }
 
 }  // namespace ms

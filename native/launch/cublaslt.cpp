@@ -10,8 +10,8 @@ namespace ms {
 
 namespace {
 
-constexpr int kF32 = 0, kBf16 = 14, kE4m3 = 28;  // cudaDataType
-constexpr int kCompute32F = 68;                  // cublasComputeType_t
+constexpr int kF32 = 0, kBf16 = 14, kE4m3 = 28;                           // cudaDataType
+constexpr int kCompute32F = 68;                                           // cublasComputeType_t
 constexpr int kTransA = 3, kTransB = 4, kEpilogue = 7, kBiasPointer = 8;  // matmul desc attributes
 constexpr int kAScalePointer = 17, kBScalePointer = 18, kFastAccumulate = 25;
 constexpr int kAScaleMode = 31, kBScaleMode = 32;
@@ -29,10 +29,10 @@ ms_status lt_status(int result, const char* call) {
   return result == 0 ? MS_OK : fail(MS_ERR_CUBLAS, "%s failed with cuBLAS status %d", call, result);
 }
 
-#define MS_LT(call, name)                        \
-  do {                                           \
-    ms_status status_ = lt_status(call, name);   \
-    if (status_ != MS_OK) return status_;        \
+#define MS_LT(call, name)                      \
+  do {                                         \
+    ms_status status_ = lt_status(call, name); \
+    if (status_ != MS_OK) return status_;      \
   } while (false)
 
 void* open_library(const char* path) {
@@ -144,8 +144,14 @@ ms_status CublasLt::search(const ms_gemm_args* a, const Plan& plan, LtHeuristic*
 }
 
 ms_status CublasLt::plan_for(const ms_gemm_args* a, Plan** out) {
-  Key key{a->m,       a->n,       a->k,       a->x_dtype, a->w_dtype,
-          a->y_dtype, a->bias != nullptr, a->residual != nullptr};
+  Key key{a->m,
+          a->n,
+          a->k,
+          a->x_dtype,
+          a->w_dtype,
+          a->y_dtype,
+          a->bias != nullptr,
+          a->residual != nullptr};
   auto found = plans_.find(key);
   if (found == plans_.end()) {
     Plan plan{};
@@ -182,10 +188,10 @@ ms_status CublasLt::multiply(const ms_gemm_args* a, CuStream stream) {
   if (a->algo_h != nullptr) std::memcpy(&algo, a->algo_h, sizeof(algo));
   float alpha = 1.0f, beta = a->residual != nullptr ? 1.0f : 0.0f;
   const void* c = a->residual != nullptr ? a->residual : a->y;
-  return lt_status(matmul_(handle_, plan->desc, &alpha, a->w, plan->a, a->x, plan->b, &beta, c,
-                           plan->c, a->y, plan->d, &algo, a->workspace,
-                           static_cast<std::size_t>(a->workspace_bytes), stream),
-                   "cublasLtMatmul");
+  return lt_status(
+      matmul_(handle_, plan->desc, &alpha, a->w, plan->a, a->x, plan->b, &beta, c, plan->c, a->y,
+              plan->d, &algo, a->workspace, static_cast<std::size_t>(a->workspace_bytes), stream),
+      "cublasLtMatmul");
 }
 
 }  // namespace ms

@@ -48,7 +48,8 @@ class CublasLt {
   ms_status plan_for(const ms_gemm_args* a, Plan** out);
   ms_status describe(const ms_gemm_args* a, Plan* plan);
   ms_status set_pointers(const ms_gemm_args* a, const Plan& plan);
-  ms_status search(const ms_gemm_args* a, const Plan& plan, LtHeuristic* out, int limit, int* count);
+  ms_status search(const ms_gemm_args* a, const Plan& plan, LtHeuristic* out, int limit,
+                   int* count);
 
   Handle handle_ = nullptr;
   std::map<Key, Plan> plans_;

@@ -30,8 +30,10 @@ long long partial_bytes(const ms_gemm_args* a, int splits) {
 
 ms_status check_skinny(const ms_gemm_args* a, int splits) {
   if (a->m > kSkinnyMaxTokens || a->k % kSkinnyStep != 0) {
-    return fail(MS_ERR_UNSUPPORTED, "the skinny kernel takes m <= %d and k a multiple of %d, not "
-                "m = %d, k = %d", kSkinnyMaxTokens, kSkinnyStep, a->m, a->k);
+    return fail(MS_ERR_UNSUPPORTED,
+                "the skinny kernel takes m <= %d and k a multiple of %d, not "
+                "m = %d, k = %d",
+                kSkinnyMaxTokens, kSkinnyStep, a->m, a->k);
   }
   if (a->x_dtype != MS_BF16) return fail(MS_ERR_UNSUPPORTED, "the skinny kernel takes bf16 x");
   if (splits > 1 && a->norm_weight != nullptr) {
@@ -143,10 +145,12 @@ extern "C" ms_status ms_gemm_tune(ms_ctx* ctx, const ms_gemm_args* a, ms_stream*
   if (status != MS_OK) return status;
   CuEvent from = nullptr, to = nullptr;
   status = driver_status(ctx, ctx->driver.event_create(&from, 0), "cuEventCreate");
-  if (status == MS_OK) status = driver_status(ctx, ctx->driver.event_create(&to, 0), "cuEventCreate");
+  if (status == MS_OK)
+    status = driver_status(ctx, ctx->driver.event_create(&to, 0), "cuEventCreate");
   float best = -1;
   for (int i = 0; i < count && status == MS_OK; ++i) {
-    if (found[i].state != 0 || found[i].workspace > static_cast<size_t>(a->workspace_bytes)) continue;
+    if (found[i].state != 0 || found[i].workspace > static_cast<size_t>(a->workspace_bytes))
+      continue;
     ms_gemm_args with_algo = *a;
     with_algo.algo_h = reinterpret_cast<const uint8_t*>(&found[i].algo);
     float us = 0;

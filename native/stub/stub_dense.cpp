@@ -117,7 +117,8 @@ float dot(const ms_gemm_args& a, const std::vector<float>& x, int w_row) {
   if (a.w_dtype == MS_BF16) {
     for (int k = 0; k < a.k; ++k) sum += x[k] * bf16_to_float(bf16(a.w)[at + k]);
   } else {
-    for (int k = 0; k < a.k; ++k) sum += x[k] * fp8_to_float(static_cast<const uint8_t*>(a.w)[at + k]);
+    for (int k = 0; k < a.k; ++k)
+      sum += x[k] * fp8_to_float(static_cast<const uint8_t*>(a.w)[at + k]);
     sum *= a.w_scale[w_row];
   }
   return a.bias != nullptr ? sum + bf16_to_float(bf16(a.bias)[w_row]) : sum;
@@ -188,8 +189,10 @@ ms_status ms_gemm(ms_ctx* ctx, const ms_gemm_args* a, ms_stream* s) {
   ms_status status = ms::check(a);
   if (status != MS_OK) return status;
   if (a->path == MS_GEMM_SKINNY && (a->m > ms::kSkinnyMaxTokens || a->k % ms::kSkinnyStep != 0)) {
-    return ms::fail(MS_ERR_UNSUPPORTED, "the skinny kernel takes m <= %d and k a multiple of %d, "
-                    "not m = %d, k = %d", ms::kSkinnyMaxTokens, ms::kSkinnyStep, a->m, a->k);
+    return ms::fail(MS_ERR_UNSUPPORTED,
+                    "the skinny kernel takes m <= %d and k a multiple of %d, "
+                    "not m = %d, k = %d",
+                    ms::kSkinnyMaxTokens, ms::kSkinnyStep, a->m, a->k);
   }
   return op(ctx, a, s, gemm);
 }

@@ -44,7 +44,7 @@ internal static class EngineSettingsMapping
             "int8" => KeyValueFormat.Int8,
             _ => KeyValueFormat.Auto,
         },
-        GpuMemoryUtilization = settings.GpuMemoryUtilization / settings.ModelsSharingMemory,
+        GpuMemoryUtilization = settings.GpuMemoryUtilization,
         KernelLibraryPath = settings.KernelLibrary,
         MaxModelLength = settings.MaxModelLength,
         KvMemoryBytes = settings.KvMemoryBytes,
