@@ -23,9 +23,11 @@ public static class ModelLoader
         using var checkpoint = Checkpoint.Open(directory);
         if (IsCuda(options.Device))
         {
+            RequireCuda(options);
             return (config, CudaModelLoader.Plan(config, checkpoint, options));
         }
 
+        RequireCpu(options);
         return (config, new WeightLoader(directory, config, checkpoint, options, null).Plan());
     }
 
@@ -40,6 +42,7 @@ public static class ModelLoader
         using var checkpoint = Checkpoint.Open(directory);
         if (IsCuda(options.Device))
         {
+            RequireCuda(options);
             return CudaModelLoader.Load(config, checkpoint, options, progress);
         }
 
@@ -113,6 +116,14 @@ public static class ModelLoader
     }
 
     private static bool IsCuda(string device) => device == "cuda" || device.StartsWith("cuda:", StringComparison.Ordinal);
+
+    private static void RequireCuda(ModelLoadOptions options)
+    {
+        if (options.KeyValueFormat == KeyValueFormat.Int8)
+        {
+            throw new ModelLoadException("kv-dtype: int8 needs device cpu; got " + options.Device);
+        }
+    }
 
     private static void RequireCpu(ModelLoadOptions options)
     {

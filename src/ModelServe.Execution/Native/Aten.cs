@@ -23,7 +23,13 @@ internal static unsafe partial class Aten
             stride *= sizes[i];
         }
 
-        var scalarType = type == ElementType.Float32 ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16;
+        var scalarType = type switch
+        {
+            ElementType.Float32 => torch.ScalarType.Float32,
+            ElementType.BFloat16 => torch.ScalarType.BFloat16,
+            ElementType.Int8 => torch.ScalarType.Int8,
+            _ => throw new ArgumentOutOfRangeException(nameof(type), type, "no tensor has this type on a CPU"),
+        };
         fixed (long* size = sizes)
         {
             Check(aoti_torch_create_tensor_from_blob(
