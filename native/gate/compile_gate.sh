@@ -93,7 +93,7 @@ for source in "$native"/launch/*.cpp; do
   g++ "${flags[@]}" -O1 -c "$source" -o "$object"
   [ "$(basename "$source")" = driver_cuda.cpp ] || host+=("$object")
 done
-g++ "${flags[@]}" -O2 -shared "$native"/stub/*.cpp "$build/error.o" "$build/checks.o" \
+g++ "${flags[@]}" -O2 -shared "$native"/stub/*.cpp "$build/error.o" "$build/checks.o" "$build/gemm_rules.o" \
   -o "$build/libmodelserve_stub.so"
 units=()
 for unit in "$native"/units/*.cu; do

@@ -16,6 +16,8 @@ struct ms_ctx {
   int device = 0;
   int fault_point = 0, fault_in = 0;
   ms_status fault_status = MS_OK;
+  int64_t launches = 0;  // operations run so far
+  int tunings = 0;       // calls of ms_gemm_tune so far
 };
 
 struct ms_stream {
@@ -55,7 +57,10 @@ ms_status op(ms_ctx* ctx, const Args* a, ms_stream* s, F body) {
   ms_status status = check(a);
   if (status != MS_OK) return status;
   Args copy = *a;
-  return submit(ctx, s, [copy, body] { body(copy); });
+  return submit(ctx, s, [ctx, copy, body] {
+    ++ctx->launches;
+    body(copy);
+  });
 }
 
 inline int true_count(const int32_t* count, int bound) {

@@ -3,7 +3,7 @@ using ModelServe.Execution.Checkpoints;
 using ModelServe.Execution.Kernels;
 using ModelServe.Execution.Loading;
 using ModelServe.Execution.Memory;
-using ModelServe.Execution.Operations;
+using ModelServe.Execution.Quantization;
 
 namespace ModelServe.Execution.Cuda;
 
@@ -28,7 +28,8 @@ internal static class CudaModelLoader
 
     /// <summary>Loads a model.</summary>
     /// <exception cref="ModelLoadException">The model cannot be served on the device, or a file cannot be read.</exception>
-    public static LoadedModel Load(ModelConfig config, Checkpoint checkpoint, ModelLoadOptions options, IProgress<LoadProgress>? progress)
+    public static LoadedModel Load(
+        string directory, ModelConfig config, Checkpoint checkpoint, ModelLoadOptions options, IProgress<LoadProgress>? progress)
     {
         KernelDevice? device = Open(config, options);
         KernelMemory? memory = new(device);
@@ -39,7 +40,12 @@ internal static class CudaModelLoader
             var info = device.Info();
             resources = new CudaResources(config, plan, map, device, memory, options.Deterministic);
             (device, memory) = (null, null);
-            var notes = DeviceWeightReader.Read(checkpoint, map, resources, options.Threads ?? Environment.ProcessorCount, progress);
+            List<string> notes = [.. DeviceWeightReader.Read(checkpoint, map, resources, options.Threads ?? Environment.ProcessorCount, progress)];
+            if (!options.Deterministic && (options.TuneProducts ?? info.IsEmulated == 0))
+            {
+                notes.Add(resources.Tune(TuningCache.Open(options.CacheDirectory, directory, info, notes.Add)));
+            }
+
             var executor = new CudaStepExecutor(resources, options.Depth, options.UseGraphs);
             var model = new LoadedModel(config, plan, OpsKind.Cuda, Describe(info), notes, executor, resources);
             resources = null;
@@ -59,7 +65,7 @@ internal static class CudaModelLoader
 
     private static (MemoryPlan Plan, WeightMap Map) Plan(ModelConfig config, Checkpoint checkpoint, ModelLoadOptions options, KernelDevice device)
     {
-        var map = new WeightMap(config, ElementType.BFloat16, null, ElementType.BFloat16);
+        var map = CudaMemoryPlan.MapOf(config, options);
         map.Check(checkpoint.Tensors);
         return (CudaMemoryPlan.Make(config, options, device.Info(), options.Device), map);
     }
@@ -102,9 +108,9 @@ internal static class CudaModelLoader
             throw new ModelLoadException($"dtype: auto or bfloat16 on device {options.Device}; got float32");
         }
 
-        if (options.Quantization is not null)
+        if (options.Quantization is { } asked)
         {
-            throw new ModelLoadException($"quantize: has no kernels on device {options.Device}, only on cpu");
+            RequireFloat8(config, asked, options.Device);
         }
 
         Require(HeadDims.Contains(config.HeadDim), "head_dim", string.Join(", ", HeadDims), config.HeadDim);
@@ -112,6 +118,29 @@ internal static class CudaModelLoader
         Require(group <= MaxGroup, "num_attention_heads / num_key_value_heads", $"at most {MaxGroup}", group);
         Require(config.HiddenSize % 8 == 0 && config.HiddenSize <= 16384, "hidden_size", "a multiple of 8, at most 16384", config.HiddenSize);
         Require(config.IntermediateSize % 8 == 0, "intermediate_size", "a multiple of 8", config.IntermediateSize);
+    }
+
+    private static void RequireFloat8(ModelConfig config, WeightQuantization asked, string device)
+    {
+        if (asked.Format != QuantizedFormat.Float8)
+        {
+            throw new ModelLoadException($"quantize: fp8 on device {device}; got {asked.Format.Name()}, which has kernels on cpu only");
+        }
+
+        if (asked.Head is not (HeadQuantization.Auto or HeadQuantization.None))
+        {
+            throw new ModelLoadException($"quantize-head: auto or none on device {device}, where the head stays bfloat16; got {asked.Head}");
+        }
+
+        foreach (var (field, columns) in new[]
+                 {
+                     ("hidden_size", config.HiddenSize),
+                     ("intermediate_size", config.IntermediateSize),
+                     ("num_attention_heads * head_dim", config.Attention.QueryColumns),
+                 })
+        {
+            Require(columns % ProductShape.NarrowColumns == 0, field, $"a multiple of {ProductShape.NarrowColumns} for weights in fp8", columns);
+        }
     }
 
     private static void Require(bool holds, string field, string limit, int value)

@@ -121,12 +121,13 @@ internal sealed unsafe class TorchOps : IOps
     }
 
     /// <inheritdoc />
-    public void GatherSampled(StepBatch batch, Activation residual, Activation delta, Activation output)
+    public void GatherSampled(StepBatch batch, Activation residual, Activation? pending, Activation output)
     {
         using var scope = NewDisposeScope();
         var tokens = Indices(batch.SampledTokens, 0, batch.SampledCount);
         var rows = View(residual, batch.TokenCount).index_select(0, tokens);
-        View(output, batch.SampledCount).copy_(rows.add_(View(delta, batch.TokenCount).index_select(0, tokens)));
+        View(output, batch.SampledCount).copy_(
+            pending is null ? rows : rows.add_(View(pending, batch.TokenCount).index_select(0, tokens)));
     }
 
     /// <inheritdoc />

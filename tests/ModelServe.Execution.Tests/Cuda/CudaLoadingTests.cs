@@ -73,7 +73,7 @@ public sealed class CudaLoadingTests(StubLibrary stub)
         { "device 7", "device must be 0 on the CPU stub, is 7" },
         { "head size", "head_dim must be 32, 64, 80, 96, 128, 192, 256; is 16" },
         { "float32", "dtype: auto or bfloat16 on device cuda; got float32" },
-        { "quantised", "quantize: has no kernels on device cuda, only on cpu" },
+        { "quantised", "quantize: fp8 on device cuda; got int8, which has kernels on cpu only" },
         { "torch", "ops: auto or cuda on device cuda; got Torch" },
         { "utilization", "gpu-memory-utilization: more than 0, at most 1; got 1.5" },
         { "blocks", "kv-memory: at least" },
