@@ -55,7 +55,12 @@ internal sealed class ModelRunner : IStepExecutor
             Run(plan);
             _pending = true;
         }
-        catch (Exception exception) when (exception is ExternalException or InvalidOperationException or OutOfMemoryException)
+        catch (OutOfMemoryException exception)
+        {
+            // Whatever this step wrote lies behind what settled steps wrote, and is written again before it is read.
+            throw new ExecutorExhaustedException($"step {plan.StepId}: {exception.Message}", exception);
+        }
+        catch (Exception exception) when (exception is ExternalException or InvalidOperationException)
         {
             throw new ExecutorFailedException($"step {plan.StepId}: {exception.Message}", exception);
         }

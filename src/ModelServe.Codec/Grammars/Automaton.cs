@@ -43,6 +43,9 @@ internal sealed class Automaton
     /// <summary>Whether a match may end there, per state.</summary>
     public bool[] Accepting { get; }
 
+    /// <summary>Whether masks of its states are worth keeping for every grammar of a vocabulary: it is made once, and many grammars have it.</summary>
+    public bool IsShared { get; init; }
+
     /// <summary>How many states.</summary>
     public int Count => Accepting.Length;
 

@@ -55,8 +55,11 @@ internal sealed class GrammarBuilder
     }
 
     /// <summary>The grammar whose text is what the root rule matches.</summary>
+    /// <param name="root">The rule.</param>
+    /// <param name="trie">The vocabulary.</param>
+    /// <param name="hasEndMark">Whether the text may also end wherever <see cref="FreeText.EndMark"/> may follow.</param>
     /// <exception cref="InvalidGrammarException">Nothing matches, or a rule begins with itself.</exception>
-    public CompiledGrammar Build(int root, TokenTrie trie)
+    public CompiledGrammar Build(int root, TokenTrie trie, bool hasEndMark = false)
     {
         bool[] productive = Fixpoint((automaton, known) => Reaches(automaton, known, byBytes: true));
         if (!productive[root])
@@ -90,11 +93,11 @@ internal sealed class GrammarBuilder
                 calls[offset + i] = [.. automaton.Calls[i].Select(call => (starts[call.Rule], call.Target + offset))];
                 accepting[offset + i] = automaton.Accepting[i];
                 counts[offset + i] = _counts[rule];
-                shared[offset + i] = JsonAutomata.IsShared(automaton) ? (automaton, i) : null;
+                shared[offset + i] = automaton.IsShared ? (automaton, i) : null;
             }
         }
 
-        return new CompiledGrammar(edges, calls, accepting, counts, shared, starts[root], trie, Limits);
+        return new CompiledGrammar(edges, calls, accepting, counts, shared, starts[root], trie, Limits) { HasEndMark = hasEndMark };
     }
 
     private void Define(int rule, Automaton automaton)

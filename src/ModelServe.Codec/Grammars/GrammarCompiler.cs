@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using ModelServe.Codec.CallGrammars;
 
 namespace ModelServe.Codec.Grammars;
 
@@ -8,12 +9,14 @@ namespace ModelServe.Codec.Grammars;
 public sealed class GrammarCompiler
 {
     private readonly TokenTrie _trie;
+    private readonly FreeText _text;
     private readonly GrammarLimits _limits;
 
     /// <summary>A compiler for one vocabulary.</summary>
     public GrammarCompiler(TokenTrie trie, GrammarLimits? limits = null)
     {
         _trie = trie;
+        _text = new FreeText(trie);
         _limits = limits ?? new GrammarLimits();
     }
 
@@ -71,6 +74,10 @@ public sealed class GrammarCompiler
         var builder = new GrammarBuilder(_limits);
         return builder.Build(builder.Add("choice", RuleNode.Either([.. texts.Select(RuleNode.Text)])), _trie);
     }
+
+    /// <summary>Answers whose tool calls are held to their tools.</summary>
+    /// <exception cref="InvalidGrammarException">A schema is malformed or too large, or it, or the model's format, cannot be held to.</exception>
+    public CompiledGrammar ToolCalls(CallDemand demand) => CallGrammar.Build(demand, _trie, _text, _limits);
 
     private void CheckLength(string source)
     {

@@ -9,20 +9,25 @@ internal static class JsonAutomata
     /// <summary>White space between parts: none to 64 characters, so that no model can go on with it for ever.</summary>
     public static Automaton Space { get; } = Compile(new RuleNode.Repeat(RuleNode.Characters(CodePointSet.Of(('\t', '\n'), ('\r', '\r'), (' ', ' '))), 0, MostSpace));
 
-    /// <summary>Any string, in any spelling.</summary>
-    public static Automaton AnyString { get; } = Compile(RuleNode.Then(
+    /// <summary>Any string, in any spelling, of characters that may stand for themselves.</summary>
+    public static Automaton AnyString(CodePointSet plain) => Compile(RuleNode.Then(
         RuleNode.Text("\""),
-        new RuleNode.Repeat(RuleNode.Either(RuleNode.Characters(JsonSpelling.Plain), RuleNode.Then(RuleNode.Text("\\"), JsonSpelling.AnyEscape())), 0, null),
+        new RuleNode.Repeat(RuleNode.Either(RuleNode.Characters(plain), RuleNode.Then(RuleNode.Text("\\"), JsonSpelling.AnyEscape())), 0, null),
         RuleNode.Text("\"")));
 
-    /// <summary>The content of any string in its one spelling, without quotes; every character counts.</summary>
-    public static Automaton AnyText { get; } = Compile(new RuleNode.Repeat(JsonSpelling.Spelled(CodePointSet.All), 0, null));
+    /// <summary>The content of any string of a set in its one spelling, without quotes; every character counts.</summary>
+    public static Automaton AnyText(CodePointSet set) => Compile(new RuleNode.Repeat(JsonSpelling.Spelled(set), 0, null));
 
-    /// <summary>Any string in its one spelling, every character counting; the strings of bounded length.</summary>
-    public static Automaton CountedString { get; } = Compile(JsonRules.Quoted(AnyText));
+    /// <summary>Any string of that content, every character counting; the strings of bounded length.</summary>
+    public static Automaton CountedString(Automaton content) => Compile(JsonRules.Quoted(content));
 
-    /// <summary>Whether masks of this automaton's states are worth keeping for every grammar of a vocabulary.</summary>
-    public static bool IsShared(Automaton automaton) => automaton == Space || automaton == AnyString || automaton == CountedString;
+    /// <summary>Any string of that content, without counting: what is not bounded needs no count, and a count would tell texts apart for nothing.</summary>
+    public static Automaton UncountedString(Automaton content) =>
+        Compile(RuleNode.Then(RuleNode.Text("\""), new RuleNode.Embedded(content, KeepsMarks: false), RuleNode.Text("\"")));
 
-    private static Automaton Compile(RuleNode node) => Determinizer.Compile(node, Limits, "JSON");
+    private static Automaton Compile(RuleNode node)
+    {
+        Automaton automaton = Determinizer.Compile(node, Limits, "JSON");
+        return new Automaton(automaton.Edges, automaton.Calls, automaton.Accepting) { IsShared = true };
+    }
 }

@@ -15,13 +15,20 @@ internal sealed class JsonRules
     private int? _value;
 
     /// <summary>Rules for one grammar.</summary>
-    public JsonRules(GrammarBuilder builder) => _builder = builder;
+    public JsonRules(GrammarBuilder builder, JsonDialect? dialect = null)
+    {
+        _builder = builder;
+        Dialect = dialect ?? JsonDialect.Plain;
+    }
+
+    /// <summary>How values are written.</summary>
+    public JsonDialect Dialect { get; }
 
     /// <summary>White space between parts.</summary>
     public RuleNode Space => new RuleNode.Call(_space ??= _builder.Add("white space", JsonAutomata.Space));
 
     /// <summary>Any string, in any spelling.</summary>
-    public RuleNode String => new RuleNode.Call(_string ??= _builder.Add("string", JsonAutomata.AnyString));
+    public RuleNode String => new RuleNode.Call(_string ??= _builder.Add("string", Dialect.AnyString));
 
     /// <summary>Any value.</summary>
     public RuleNode Value
@@ -33,12 +40,18 @@ internal sealed class JsonRules
                 int rule = _builder.Declare("value");
                 _value = rule;
                 _builder.Define(rule, RuleNode.Either(
-                    String, Number, RuleNode.Text("true"), RuleNode.Text("false"), RuleNode.Text("null"), Object, Array(new RuleNode.Call(rule))));
+                    String, Number, Boolean, Null, Object, Array(new RuleNode.Call(rule))));
             }
 
             return new RuleNode.Call(_value.Value);
         }
     }
+
+    /// <summary>true or false.</summary>
+    public RuleNode Boolean => RuleNode.Either(RuleNode.Text(Dialect.True), RuleNode.Text(Dialect.False));
+
+    /// <summary>null.</summary>
+    public RuleNode Null => RuleNode.Text(Dialect.Null);
 
     /// <summary>Any object.</summary>
     public RuleNode Object => RuleNode.Then(RuleNode.Text("{"), Space, Separated(Pair(String, Value)), RuleNode.Text("}"));
@@ -68,12 +81,18 @@ internal sealed class JsonRules
     /// <summary>A given value, with white space where any value may have it.</summary>
     public RuleNode Constant(JsonElement value) => value.ValueKind switch
     {
-        JsonValueKind.String => RuleNode.Text("\"" + JsonSpelling.Spell(value.GetString()!) + "\""),
+        JsonValueKind.String => Text(value.GetString()!),
+        JsonValueKind.Null => Null,
+        JsonValueKind.True => RuleNode.Text(Dialect.True),
+        JsonValueKind.False => RuleNode.Text(Dialect.False),
         JsonValueKind.Object => RuleNode.Then(
-            [RuleNode.Text("{"), Space, .. Joined(value.EnumerateObject().Select(p => Pair(RuleNode.Text("\"" + JsonSpelling.Spell(p.Name) + "\""), Constant(p.Value)))), RuleNode.Text("}")]),
+            [RuleNode.Text("{"), Space, .. Joined(value.EnumerateObject().Select(p => Pair(Text(p.Name), Constant(p.Value)))), RuleNode.Text("}")]),
         JsonValueKind.Array => RuleNode.Then([RuleNode.Text("["), Space, .. Joined(value.EnumerateArray().Select(Constant)), RuleNode.Text("]")]),
         _ => RuleNode.Text(value.GetRawText()),
     };
+
+    /// <summary>A given string.</summary>
+    public RuleNode Text(string text) => RuleNode.Text("\"" + JsonSpelling.Spell(Dialect.Checked(text, "")) + "\"");
 
     private static RuleNode Digit => RuleNode.Characters(CodePointSet.Of(('0', '9')));
 

@@ -25,8 +25,7 @@ internal sealed class ObjectRules
     /// <summary>The objects that a shape admits.</summary>
     public RuleNode Of(SchemaShape shape)
     {
-        List<(string Name, RuleNode Value, bool IsRequired)>? named = Named(shape);
-        if (named is null)
+        if (Named(shape) is not { } named)
         {
             return RuleNode.Never;
         }
@@ -45,7 +44,7 @@ internal sealed class ObjectRules
     }
 
     // State (i, c): the names before i are settled and c properties are there. Counts beyond what bounds ask are not told apart.
-    private RuleNode.Graph Members(List<(string Name, RuleNode Value, bool IsRequired)> named, RuleNode? further, int fewest, int? most)
+    private RuleNode.Graph Members(List<(string Name, List<SchemaAt> Schemas, bool IsRequired)> named, RuleNode? further, int fewest, int? most)
     {
         int last = Math.Max(Math.Max(fewest, most ?? 0), 1);
         if ((long)(named.Count + 1) * (last + 1) > _limits.RuleStates)
@@ -79,7 +78,7 @@ internal sealed class ObjectRules
 
                 if (next >= 0)
                 {
-                    RuleNode pair = _json.Pair(RuleNode.Text($"\"{JsonSpelling.Spell(named[i].Name)}\""), named[i].Value);
+                    RuleNode pair = _json.Pair(_json.Text(named[i].Name), _ruleFor(named[i].Schemas));
                     moves.Add((State(i, count), RuleNode.Then(comma, pair), State(i + 1, next)));
                 }
 
@@ -93,10 +92,10 @@ internal sealed class ObjectRules
         return new RuleNode.Graph(end + 1, moves, [end]);
     }
 
-    /// <returns>The properties with a name of their own, in order; null when a required one cannot be.</returns>
-    private List<(string Name, RuleNode Value, bool IsRequired)>? Named(SchemaShape shape)
+    /// <summary>The properties with a name of their own, in order; null when a required one cannot be.</summary>
+    public List<(string Name, List<SchemaAt> Schemas, bool IsRequired)>? Named(SchemaShape shape)
     {
-        var named = new List<(string, RuleNode, bool)>();
+        var named = new List<(string, List<SchemaAt>, bool)>();
         foreach (string name in shape.Properties.Select(p => p.Name).Concat(shape.Required).Distinct(StringComparer.Ordinal))
         {
             List<SchemaAt> schemas = SchemasOf(shape, name);
@@ -104,7 +103,7 @@ internal sealed class ObjectRules
             bool isPossible = !shape.Forbidden.Contains(name) && NameIsAllowed(shape, name) && !schemas.Any(s => s.Element.ValueKind == JsonValueKind.False);
             if (isPossible)
             {
-                named.Add((name, _ruleFor(schemas), isRequired));
+                named.Add((name, schemas, isRequired));
             }
             else if (isRequired)
             {
@@ -175,7 +174,7 @@ internal sealed class ObjectRules
             throw new InvalidGrammarException("patternProperties", $"at most {MostPatterns} patterns; got {patterns.Length}", isUnsupported: true);
         }
 
-        Automaton names = _strings.Except(NamesOf(shape) is { } allowed ? _strings.Both(JsonAutomata.AnyText, allowed) : JsonAutomata.AnyText, _strings.OneOf(taken));
+        Automaton names = _strings.Except(NamesOf(shape) is { } allowed ? _strings.Both(_json.Dialect.AnyText, allowed) : _json.Dialect.AnyText, _strings.OneOf(taken));
         var options = new List<RuleNode>();
         for (int chosen = 0; chosen < 1 << patterns.Length; chosen++)
         {

@@ -32,15 +32,53 @@ internal sealed class SchemaCompiler
     public int Compile(JsonElement root)
     {
         int rule = RuleFor([new SchemaAt(root, "#")]).Rule;
+        Finish();
+        return rule;
+    }
 
+    /// <summary>Defines the rules that were asked for, and those that they ask for.</summary>
+    /// <exception cref="InvalidGrammarException">A schema is malformed, too large, or asks for what is not supported.</exception>
+    public void Finish()
+    {
         // One after the other instead of inside each other, because schemas nest as deep as they like.
         while (_open.TryDequeue(out (int Rule, IReadOnlyList<SchemaAt> Schemas) next))
         {
             Define(next.Rule, next.Schemas);
         }
-
-        return rule;
     }
+
+    /// <summary>What holds for a value of every one of the schemas, once for each way through their alternatives.</summary>
+    /// <exception cref="InvalidGrammarException">The alternatives nest too deeply, or stand for themselves.</exception>
+    public List<SchemaShape> Shapes(IReadOnlyList<SchemaAt> schemas, int depth = 0)
+    {
+        if (depth > _builder.Limits.Depth)
+        {
+            throw new InvalidGrammarException(schemas[0].Place, $"at most {_builder.Limits.Depth} alternatives inside each other");
+        }
+
+        SchemaShape? shape = _reader.Read(schemas, out List<(List<SchemaAt> Options, bool IsExclusive, string Place)> choices);
+        if (shape is null)
+        {
+            return [];
+        }
+
+        if (choices.Count == 0)
+        {
+            return [shape];
+        }
+
+        (List<SchemaAt> options, bool isExclusive, string place) = choices[0];
+        List<SchemaAt> rest = WithoutGroup(schemas, place);
+        if (isExclusive)
+        {
+            SchemaDisjointness.Require(options, rest, _reader, place);
+        }
+
+        return [.. options.SelectMany(option => Shapes([.. rest, option], depth + 1))];
+    }
+
+    /// <summary>The named properties of an object, in order; null when a required one cannot be.</summary>
+    public List<(string Name, List<SchemaAt> Schemas, bool IsRequired)>? Properties(SchemaShape shape) => _objects.Named(shape);
 
     private void Define(int rule, IReadOnlyList<SchemaAt> schemas)
     {
@@ -57,7 +95,8 @@ internal sealed class SchemaCompiler
         }
     }
 
-    private RuleNode.Call RuleFor(IReadOnlyList<SchemaAt> schemas)
+    /// <summary>The rule of a value of every one of the schemas; it is defined by <see cref="Finish"/>.</summary>
+    public RuleNode.Call RuleFor(IReadOnlyList<SchemaAt> schemas)
     {
         SchemaAt[] distinct = [.. schemas.DistinctBy(schema => schema.Place).OrderBy(schema => schema.Place, StringComparer.Ordinal)];
         string key = string.Join('\n', distinct.Select(schema => schema.Place));
@@ -173,8 +212,8 @@ internal sealed class SchemaCompiler
             }
         }
 
-        Add(ValueKinds.Null, () => RuleNode.Text("null"));
-        Add(ValueKinds.Boolean, () => RuleNode.Either(RuleNode.Text("true"), RuleNode.Text("false")));
+        Add(ValueKinds.Null, () => _json.Null);
+        Add(ValueKinds.Boolean, () => _json.Boolean);
         Add(ValueKinds.Number, () => NumberRules.Of(shape, _builder.Limits));
         Add(ValueKinds.String, () => _strings.Of(shape));
         Add(ValueKinds.Array, () => Array(shape));

@@ -34,7 +34,7 @@ internal sealed class StringRules
             return JsonRules.Quoted(WithLength(content, shape.MinLength, shape.MaxLength));
         }
 
-        return new RuleNode.Call(_builder.AddCounted("string", JsonAutomata.CountedString, shape.MinLength, shape.MaxLength ?? int.MaxValue));
+        return new RuleNode.Call(_builder.AddCounted("string", _json.Dialect.CountedString, shape.MinLength, shape.MaxLength ?? int.MaxValue));
     }
 
     /// <summary>Strings of a content automaton that have so many characters.</summary>
@@ -45,7 +45,7 @@ internal sealed class StringRules
     /// <summary>The content of the strings that a shape's patterns and forbidden texts admit; lengths are not looked at.</summary>
     public Automaton Content(SchemaShape shape)
     {
-        Automaton content = JsonAutomata.AnyText;
+        Automaton content = _json.Dialect.AnyText;
         foreach ((string pattern, string place) in shape.Patterns)
         {
             content = Both(content, Matching(pattern, place));

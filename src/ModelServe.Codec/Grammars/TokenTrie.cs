@@ -19,6 +19,7 @@ public sealed class TokenTrie
     private readonly int[] _token;
     private readonly int[] _sameBytes;
     private readonly byte[]?[] _bytes;
+    private readonly HashSet<string> _controls;
 
     /// <summary>The tree of a vocabulary.</summary>
     /// <param name="tokens">Bytes of each token, by id; null or empty where the id has none. Longer than 255 bytes is left out.</param>
@@ -27,11 +28,14 @@ public sealed class TokenTrie
     public TokenTrie(IReadOnlyList<byte[]?> tokens, IReadOnlyDictionary<int, byte[]> controls, int vocabularySize)
     {
         VocabularySize = vocabularySize;
+        _controls = [.. controls.Values.Select(Encoding.UTF8.GetString)];
         _bytes = new byte[]?[vocabularySize];
         for (int id = 0; id < vocabularySize; id++)
         {
             byte[]? bytes = controls.TryGetValue(id, out byte[]? control) ? [ControlMark, .. control] : id < tokens.Count ? tokens[id] : null;
-            _bytes[id] = bytes is { Length: > 0 and <= byte.MaxValue } ? bytes : null;
+            // A byte-level vocabulary has a token for the byte of the mark; it must not lead into a control token's text.
+            bool isMarked = bytes is [ControlMark, ..] && !controls.ContainsKey(id);
+            _bytes[id] = bytes is { Length: > 0 and <= byte.MaxValue } && !isMarked ? bytes : null;
         }
 
         int[] order = [.. Enumerable.Range(0, vocabularySize).Where(id => _bytes[id] is not null)];
@@ -102,6 +106,9 @@ public sealed class TokenTrie
 
     /// <summary>32-bit words of a mask.</summary>
     public int MaskWords => (VocabularySize + 31) / 32;
+
+    /// <summary>Texts of the control tokens.</summary>
+    internal IReadOnlySet<string> Controls => _controls;
 
     /// <summary>Bytes of the longest token.</summary>
     internal int LongestToken { get; }

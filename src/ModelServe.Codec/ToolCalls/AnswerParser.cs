@@ -55,7 +55,8 @@ public sealed class AnswerParser
         _sink.Flush();
     }
 
-    private static CallScanner? Scanner(ToolFormat format, AnswerSink sink, ToolSchemas schemas) => format switch
+    /// <summary>What reads the calls of a format; null where none are looked for.</summary>
+    internal static CallScanner? Scanner(ToolFormat format, AnswerSink sink, ToolSchemas schemas) => format switch
     {
         ToolFormat.None => null,
         ToolFormat.Hermes => new HermesScanner(sink),

@@ -22,11 +22,11 @@ internal sealed class ToolSchemas
             }
 
             _names.Add(name);
-            if ((function!["parameters"] as JsonObject)?["properties"] is JsonObject properties)
+            if (function!["parameters"] is JsonObject root && root["properties"] is JsonObject properties)
             {
                 foreach ((string parameter, JsonNode? schema) in properties)
                 {
-                    _types[(name, parameter)] = Types(schema, depth: 0);
+                    _types[(name, parameter)] = Types(schema, root, depth: 0);
                 }
             }
         }
@@ -66,7 +66,7 @@ internal sealed class ToolSchemas
         return fits && PythonLiteral.TryConvert(text, converted) ? converted.ToString() : JsonText.Quote(value);
     }
 
-    private static JsonTypes Types(JsonNode? schema, int depth)
+    private static JsonTypes Types(JsonNode? schema, JsonObject root, int depth)
     {
         JsonTypes types = JsonTypes.Text;
         if (schema is not JsonObject members || depth > 8)
@@ -81,12 +81,46 @@ internal sealed class ToolSchemas
         {
             foreach (JsonNode? option in members[choice] as JsonArray ?? [])
             {
-                types |= Types(option, depth + 1);
+                types |= Types(option, root, depth + 1);
             }
+        }
+
+        if (Text(members["$ref"]) is { } reference)
+        {
+            types |= Types(Resolve(reference, root), root, depth + 1);
+        }
+
+        if (members["type"] is null)
+        {
+            types = (members["enum"] as JsonArray ?? []).Append(members["const"]).Aggregate(types, (all, value) => all | Of(value, members));
         }
 
         return members["nullable"] is JsonValue nullable && nullable.GetValueKind() == JsonValueKind.True ? types | JsonTypes.Null : types;
     }
+
+    private static JsonNode? Resolve(string reference, JsonObject root)
+    {
+        JsonNode? at = reference == "#" || reference.StartsWith("#/", StringComparison.Ordinal) ? root : null;
+        foreach (string part in reference.Split('/').Skip(1))
+        {
+            string name = Uri.UnescapeDataString(part).Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal);
+            at = (at as JsonObject)?[name];
+        }
+
+        return at;
+    }
+
+    private static JsonTypes Of(JsonNode? value, JsonObject schema) => value?.GetValueKind() switch
+    {
+        JsonValueKind.True or JsonValueKind.False => JsonTypes.Boolean,
+        JsonValueKind.Number => JsonTypes.Number,
+        JsonValueKind.Array => JsonTypes.Array,
+        JsonValueKind.Object => JsonTypes.Object,
+        // A constant that is absent is null here too.
+        null when schema.TryGetPropertyValue("const", out JsonNode? given) && given is null => JsonTypes.Null,
+        null when schema["enum"] is JsonArray values && values.Any(one => one is null) => JsonTypes.Null,
+        _ => JsonTypes.Text,
+    };
 
     private static JsonTypes Named(string? name) => name switch
     {

@@ -136,6 +136,28 @@ internal sealed class StepPlanner
         _blockedHead = null;
     }
 
+    /// <summary>Sends everything that runs back to the queue, to be computed again; only once no step is in flight.</summary>
+    /// <param name="lastStepId">The newest step, which is dropped with all before it.</param>
+    /// <returns>The sequence that took the most memory; null if none ran.</returns>
+    public Sequence? PreemptAll(long lastStepId)
+    {
+        Sequence? largest = null;
+        var most = -1;
+        while (Running.Count > 0)
+        {
+            var sequence = Running[Running.Count - 1];
+            if (sequence.BlockCount > most)
+            {
+                (largest, most) = (sequence, sequence.BlockCount);
+            }
+
+            Preempt(sequence);
+        }
+
+        Ledger.Pool.Retire(lastStepId);
+        return largest;
+    }
+
     /// <summary>Lets all sequences go at once without looking at their state, which a failure may have broken.</summary>
     public void Abandon()
     {

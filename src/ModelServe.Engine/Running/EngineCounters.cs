@@ -39,6 +39,9 @@ internal sealed class EngineCounters
     /// <summary>Sequences that failed alone, because their logits were not finite.</summary>
     public long FailedSequences { get; set; }
 
+    /// <summary>Steps for which the executor had no memory.</summary>
+    public long ExhaustedSteps { get; set; }
+
     /// <summary>Tokens of each step: vLLM's bounds.</summary>
     public StepHistogram StepTokens { get; } = new(1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384);
 

@@ -54,7 +54,7 @@ public sealed class FakeExecutor : IStepExecutor
     /// <inheritdoc />
     public int Depth { get; }
 
-    /// <summary>Called with every plan as it is submitted; may throw in place of a failing device.</summary>
+    /// <summary>Called with every plan as it is submitted; may throw in place of a failing or exhausted device.</summary>
     public Action<StepPlan>? Submitting { get; set; }
 
     /// <summary>Called with every plan before its result is made; may block in place of a slow device, or throw.</summary>
@@ -87,7 +87,7 @@ public sealed class FakeExecutor : IStepExecutor
             CheckBlocksAgainst(earlier, plan);
         }
 
-        Submitting?.Invoke(plan);
+        Call(Submitting, plan);
         _inFlight.Enqueue((plan, Checksum(plan)));
     }
 
@@ -100,7 +100,7 @@ public sealed class FakeExecutor : IStepExecutor
         }
 
         var plan = oldest.Plan;
-        Collecting?.Invoke(plan);
+        Call(Collecting, plan);
         Require(Checksum(plan) == oldest.Checksum, plan, "the plan changed while it was in flight");
         for (var i = 0; i < plan.NewSlotCount; i++)
         {
@@ -128,6 +128,19 @@ public sealed class FakeExecutor : IStepExecutor
         if (!holds)
         {
             throw new InvalidOperationException($"step {plan.StepId}: {broken}");
+        }
+    }
+
+    private void Call(Action<StepPlan>? hook, StepPlan plan)
+    {
+        try
+        {
+            hook?.Invoke(plan);
+        }
+        catch (ExecutorExhaustedException)
+        {
+            _inFlight.Clear();
+            throw;
         }
     }
 

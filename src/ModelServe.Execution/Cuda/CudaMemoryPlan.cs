@@ -26,7 +26,8 @@ internal static class CudaMemoryPlan
         var longest = options.MaxModelLength ?? config.MaxPositions;
         var cacheType = options.KeyValueFormat == KeyValueFormat.Float8 ? ElementType.Float8 : ElementType.BFloat16;
         var blockBytes = KvCache.BytesFor(cacheType, config.Layers, 1, MemoryPlan.BlockTokens, config.Attention);
-        var budget = Math.Min((long)(device.TotalBytes * options.GpuMemoryUtilization), device.FreeBytes);
+        var left = (long)(device.TotalBytes * options.GpuMemoryUtilization) - options.HeldByOthers.Sum(held => held.Bytes);
+        var budget = Math.Max(0, Math.Min(Math.Min(left, device.FreeBytes), options.MemoryBytes ?? long.MaxValue));
         var plan = Parts(config, options, cacheType, blockBytes, budget, longest, 1, device.SmCount, name);
         var rest = budget - (plan.TotalBytes - plan.CacheBytes);
         var cacheBytes = options.KvMemoryBytes ?? Math.Max(0, rest);
@@ -35,7 +36,7 @@ internal static class CudaMemoryPlan
         {
             throw new MemoryPlanException(
                 $"device memory: at most {Mebibytes(budget)} of {name} ({options.GpuMemoryUtilization.ToString(CultureInfo.InvariantCulture)} of {Mebibytes(device.TotalBytes)}, " +
-                $"{Mebibytes(device.FreeBytes)} free); got weights {Mebibytes(plan.WeightBytes)} + activations {Mebibytes(plan.ActivationBytes)} + " +
+                $"{Mebibytes(device.FreeBytes)} free{Others(options)}); got weights {Mebibytes(plan.WeightBytes)} + activations {Mebibytes(plan.ActivationBytes)} + " +
                 $"workspace {Mebibytes(plan.WorkspaceBytes)} + graphs {Mebibytes(plan.GraphBytes)} + rotary tables {Mebibytes(plan.RotaryBytes)} + " +
                 $"key-value blocks {Mebibytes(options.KvMemoryBytes ?? needed * blockBytes)}");
         }
@@ -62,6 +63,9 @@ internal static class CudaMemoryPlan
 
     private static int MaxColumns(ModelConfig config) =>
         Math.Max(config.HiddenSize, Math.Max(config.IntermediateSize, config.Attention.QueryColumns));
+
+    private static string Others(ModelLoadOptions options) =>
+        string.Concat(options.HeldByOthers.Select(held => $", '{held.Model}' holds {Mebibytes(held.Bytes)}"));
 
     private static MemoryPlan Parts(
         ModelConfig config, ModelLoadOptions options, ElementType cacheType, long blockBytes, long budget, int longest, int blocks, int multiprocessors, string name)

@@ -1,3 +1,4 @@
+using ModelServe.Execution.Memory;
 using ModelServe.Execution.Quantization;
 
 namespace ModelServe.Execution.Loading;
@@ -65,6 +66,9 @@ public sealed record ModelLoadOptions
     /// <summary>Whether each computing thread keeps to one processor.</summary>
     public bool PinThreads { get; init; }
 
-    /// <summary>Bytes that the process may use; null takes what the system or its container allows.</summary>
+    /// <summary>Bytes that the process may use; null takes what the system or its container allows, on a GPU what <see cref="GpuMemoryUtilization"/> says.</summary>
     public long? MemoryBytes { get; init; }
+
+    /// <summary>What other models of this process hold of the same GPU: this one is planned into what they leave.</summary>
+    public IReadOnlyList<HeldMemory> HeldByOthers { get; init; } = [];
 }

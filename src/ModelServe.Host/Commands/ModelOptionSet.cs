@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using ModelServe.Host.Options;
 
 namespace ModelServe.Host.Commands;
@@ -7,6 +8,8 @@ namespace ModelServe.Host.Commands;
 /// <summary>The options about loading and scheduling that several commands share.</summary>
 internal sealed class ModelOptionSet
 {
+    private const int MostDevices = 32;
+    private readonly bool _severalDevices;
     private readonly Option<string> _device = new("--device") { Description = "auto, cpu, cuda or cuda:N", DefaultValueFactory = _ => "auto" };
     private readonly Option<string> _dtype = new("--dtype") { Description = "auto (the checkpoint's own), float32 or bfloat16", DefaultValueFactory = _ => "auto" };
     private readonly Option<string> _kvDType = new("--kv-dtype") { Description = "auto (as the weights), bf16 or fp8: how keys and values are stored on a GPU", DefaultValueFactory = _ => "auto" };
@@ -25,10 +28,22 @@ internal sealed class ModelOptionSet
     private readonly Option<string> _cpuKernels = new("--cpu-kernels") { Description = "auto, native (the C library's) or managed (C# alone)", DefaultValueFactory = _ => "auto" };
     private readonly Option<bool> _pinThreads = new("--pin-threads") { Description = "keep each computing thread on one processor; only where nothing else runs" };
 
+    /// <summary>Declares the options.</summary>
+    /// <param name="severalDevices">Whether the command can use several GPUs at once.</param>
+    public ModelOptionSet(bool severalDevices = false)
+    {
+        _severalDevices = severalDevices;
+        if (severalDevices)
+        {
+            _device.Description = "auto, cpu, cuda, cuda:N, or several GPUs such as cuda:0,cuda:1: each gets every model, and requests are spread over them";
+        }
+    }
+
     /// <summary>Adds the options to a command; to one that loads no weights, all but the cache's.</summary>
     public void AddTo(Command command, bool loadsWeights = true)
     {
-        _device.Validators.Add(result => Require(result, _device, IsDevice, "auto, cpu, cuda or cuda:N"));
+        _device.Validators.Add(result => Require(
+            result, _device, IsDevice, _severalDevices ? "auto, cpu, cuda, cuda:N or several different ones such as cuda:0,cuda:1" : "auto, cpu, cuda or cuda:N"));
         _dtype.Validators.Add(result => Require(result, _dtype, value => value is "auto" or "float32" or "bfloat16", "auto, float32 or bfloat16"));
         _quantize.Validators.Add(result => Require(result, _quantize, value => value is "none" or "int8" or "int4" or "fp8", "none, int8, int4 or fp8"));
         _quantizeHead.Validators.Add(result => Require(result, _quantizeHead, value => value is "auto" or "int8" or "int4" or "none", "auto, int8, int4 or none"));
@@ -157,8 +172,17 @@ internal sealed class ModelOptionSet
         }
     }
 
-    private static bool IsDevice(string device) =>
-        device is "auto" or "cpu" or "cuda" || (device.StartsWith("cuda:", StringComparison.Ordinal) && byte.TryParse(device.AsSpan(5), out _));
+    private bool IsDevice(string text)
+    {
+        string[] devices = text.Split(',');
+        return devices.Length == 1
+            ? text is "auto" or "cpu" or "cuda" || IsNumberedGpu(text)
+            : _severalDevices && devices.Length <= MostDevices && devices.All(IsNumberedGpu) && devices.Distinct().Count() == devices.Length;
+    }
+
+    private static bool IsNumberedGpu(string device) => device.StartsWith("cuda:", StringComparison.Ordinal)
+        && byte.TryParse(device.AsSpan(5), NumberStyles.None, CultureInfo.InvariantCulture, out byte number)
+        && device.Length == 5 + number.ToString(CultureInfo.InvariantCulture).Length;
 
     private static long? ParseBytes(ArgumentResult result)
     {

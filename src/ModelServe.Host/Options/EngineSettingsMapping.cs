@@ -48,7 +48,7 @@ internal static class EngineSettingsMapping
             "fp8" => KeyValueFormat.Float8,
             _ => KeyValueFormat.Auto,
         },
-        GpuMemoryUtilization = settings.GpuMemoryUtilization / settings.ModelsSharingMemory,
+        GpuMemoryUtilization = settings.GpuMemoryUtilization,
         CacheDirectory = settings.CacheDirectory,
         KernelLibraryPath = settings.KernelLibrary,
         MaxModelLength = settings.MaxModelLength,

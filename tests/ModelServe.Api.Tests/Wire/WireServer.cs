@@ -62,13 +62,25 @@ public sealed class WireServer : IAsyncDisposable
         StartAsync(checkpoint, options, null, models);
 
     /// <summary>The same, with services of the test's own.</summary>
-    public static async Task<WireServer> StartAsync(
+    public static Task<WireServer> StartAsync(
         SyntheticCheckpoint checkpoint, ApiOptions? options, Action<IServiceCollection>? configure, params FakeModel[] models)
     {
-        options ??= new ApiOptions();
         FakeModel[] fakes = models.Length == 0 ? [Default()] : models;
         string[] names = [Model, "other"];
         var catalog = new ModelCatalog(fakes.Select((fake, i) => new ServedModel(names[i], checkpoint.Text, fake.Engine) { Directory = checkpoint.Folder, Resources = fake, Answers = fake.Answers }));
+        return StartAsync(catalog, options ?? new ApiOptions(), configure, fakes);
+    }
+
+    /// <summary>Starts a server of one model, "fake", with several engines.</summary>
+    public static Task<WireServer> StartReplicasAsync(SyntheticCheckpoint checkpoint, ApiOptions? options, params FakeModel[] replicas)
+    {
+        var model = new ServedModel(Model, checkpoint.Text, new ReplicaSet([.. replicas.Select(replica => replica.Engine)])) { Directory = checkpoint.Folder };
+        return StartAsync(new ModelCatalog([model]), options ?? new ApiOptions(), null, replicas);
+    }
+
+    private static async Task<WireServer> StartAsync(
+        ModelCatalog catalog, ApiOptions options, Action<IServiceCollection>? configure, FakeModel[] fakes)
+    {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenModelServe(
