@@ -109,12 +109,12 @@ typedef struct ms_attn_decode_args {
   int32_t n_rows, n_work, n_q_heads, layer;
   int32_t chunk_tokens; /* a multiple of 64; 0: read work_count[1], so a captured call can follow */
   int32_t max_blocks;
-  int32_t window;      /* 0: none; else the query and the window - 1 tokens before it */
-  float softmax_scale; /* usually 1 / sqrt(D) */
-  float softcap;       /* 0: none; else scores become softcap * tanh(score / softcap) */
-  int32_t q_stride;    /* elements between rows of q */
+  int32_t window;             /* 0: none; else the query and the window - 1 tokens before it */
+  float softmax_scale;        /* usually 1 / sqrt(D) */
+  float softcap;              /* 0: none; else scores become softcap * tanh(score / softcap) */
+  int32_t q_stride;           /* elements between rows of q */
   const int32_t* work_count;  /* [2] items, tokens a chunk; optional if both are fixed */
-  const int32_t* work_row; /* [n_work] */
+  const int32_t* work_row;    /* [n_work] */
   const int32_t* work_chunk;  /* [n_work] */
   const int32_t* work_indptr; /* [n_rows + 1] */
   const int32_t* slot;        /* [n_rows] row of block_table */

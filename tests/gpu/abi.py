@@ -59,11 +59,12 @@ class AbiError(Exception):
 class Buffer:
     """Device memory with the dtype and shape of a numpy array."""
 
-    def __init__(self, device, array):
-        array = np.ascontiguousarray(array)
+    def __init__(self, device, array, write=True):
+        array = np.ascontiguousarray(array) if write else array
         self.device, self.shape, self.dtype, self.nbytes = device, array.shape, array.dtype, array.nbytes
         self.address = device.malloc(max(array.nbytes, 1))
-        self.write(array)
+        if write:
+            self.write(array)
 
     def write(self, array):
         array = np.ascontiguousarray(array, dtype=self.dtype)
@@ -127,6 +128,10 @@ class Device:
 
     def buffer(self, array):
         return Buffer(self, np.asarray(array))
+
+    def empty(self, shape, dtype):
+        """Memory that nobody has written."""
+        return Buffer(self, np.broadcast_to(np.zeros((), dtype), shape), write=False)
 
     def full(self, shape, value, dtype):
         return Buffer(self, np.full(shape, value, dtype))

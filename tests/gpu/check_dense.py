@@ -1,4 +1,6 @@
 """Step prologue, embedding, norms, activations, quantisation and GEMM, against fp64."""
+import functools
+
 import numpy as np
 
 from abi import C, K, bf16, fp8, from_bf16, from_fp8
@@ -123,14 +125,19 @@ def check_act(device, rng, tokens, features, activation):
     return worst
 
 
-def gemm_buffers(device, rng, m, n, k, rows, fp):
-    x = bf16(rng.standard_normal((m, k)))
-    weights = rng.standard_normal((rows, k)) * 0.05
+@functools.lru_cache(maxsize=1)
+def gemm_weight(rows, k, fp):
+    """Made once for the row counts of a sweep: of large shapes it takes longer than the product."""
+    weights = np.random.default_rng(rows * 31 + k).standard_normal((rows, k)) * 0.05
     if not fp:
-        return x, bf16(weights), None, from_bf16(bf16(weights))
+        return bf16(weights), None, from_bf16(bf16(weights))
     scale = (np.abs(weights).max(1) / 448).astype(np.float32)
     codes = fp8(weights / scale[:, None])
-    return x, codes, scale, from_fp8(codes) * scale[:, None]
+    return codes, scale, from_fp8(codes) * scale[:, None]
+
+
+def gemm_buffers(device, rng, m, n, k, rows, fp):
+    return bf16(rng.standard_normal((m, k))), *gemm_weight(rows, k, fp)
 
 
 def check_gemm(device, rng, m, n, k, path=None, epilogue=0, fp=False, norm=False, bias=False, residual=False, f32=False,
@@ -166,6 +173,19 @@ def check_gemm(device, rng, m, n, k, path=None, epilogue=0, fp=False, norm=False
     device.launch("gemm", args)
     device.sync()
     assert (y.read()[:m].view(np.uint8) == first[:m].view(np.uint8)).all(), "the second launch differs"
+    return worst
+
+
+def check_in_place(device, rng, m, n, k, splits):
+    """The residual is the output's own place, as the server has it."""
+    x, w, _, wide = gemm_buffers(device, rng, m, n, k, n, False)
+    r = bf16(rng.standard_normal((m, n)))
+    y = device.buffer(r)
+    device.run("gemm", path=K["MS_GEMM_SKINNY"], m=m, n=n, k=k, x_dtype=K["MS_BF16"], w_dtype=K["MS_BF16"], y_dtype=K["MS_BF16"],
+               splits=splits, x=device.buffer(x), w=device.buffer(w), residual=y, y=y,
+               workspace=device.full(16 << 20, 0xFF, np.uint8), workspace_bytes=16 << 20, tickets=device.full(n // 8 + 1, 0, np.int32))
+    worst = error(from_bf16(y.read()), from_bf16(x) @ wide.T + from_bf16(r))
+    assert worst <= 4e-3, worst
     return worst
 
 
@@ -252,6 +272,8 @@ def cases(device, full):
         yield f"skinny k{k} fp8", lambda r, k=k: check_gemm(device, r, 17, 40, k, fp=True, residual=True)
     yield "skinny k736 splits", lambda r: check_gemm(device, r, 5, 40, 736, splits=2, residual=True)
     yield "skinny k736 more splits than rounds", lambda r: check_gemm(device, r, 5, 40, 736, splits=5)
+    yield "skinny in place", lambda r: check_in_place(device, r, 7, 72, 512, 1)
+    yield "skinny in place splits", lambda r: check_in_place(device, r, 7, 72, 1024, 4)
     yield "skinny norm fp8 silu padded", lambda r: check_gemm(device, r, 6, 24, 512, norm=True, epilogue=1, fp=True, padded=3)
     yield "skinny norm bias residual", lambda r: check_gemm(device, r, 7, 40, 512, norm=True, bias=True, residual=True)
     yield "skinny norm f32", lambda r: check_gemm(device, r, 7, 199, 512, norm=True, f32=True)
@@ -270,6 +292,16 @@ def cases(device, full):
         yield "cublaslt tuned fp8", lambda r: check_tuned(device, r, 256, 512, True)
     if full:
         for n, k in ((4096, 1024), (1024, 2048), (6144, 4096), (4096, 14336), (8000, 1024)):
-            for m in (1, 2, 8, 16, 33, 64):
-                yield f"skinny {m}x{n}x{k}", lambda r, a=(m, n, k): check_gemm(device, r, *a)
-                yield f"skinny fp8 {m}x{n}x{k}", lambda r, a=(m, n, k): check_gemm(device, r, *a, fp=True)
+            for fp in (False, True):
+                for m in (1, 2, 8, 16, 33, 64):
+                    yield f"skinny {'fp8 ' if fp else ''}{m}x{n}x{k}", lambda r, a=(m, n, k), fp=fp: check_gemm(device, r, *a, fp=fp)
+        # As a layer of the server uses it: the norm and the gate on the way, the residual in place.
+        for hidden, qkv, features in ((1024, 4096, 3072), (2048, 3072, 8192), (4096, 6144, 14336)):
+            for fp in (False, True):
+                for m in (1, 8, 16, 64):
+                    name = f"{'fp8 ' if fp else ''}m{m} hidden {hidden}"
+                    yield f"layer norm+qkv {name}", lambda r, a=(m, qkv, hidden), fp=fp: check_gemm(device, r, *a, fp=fp, norm=True, padded=1)
+                    yield f"layer norm+gate {name}", lambda r, a=(m, features, hidden), fp=fp: check_gemm(
+                        device, r, *a, fp=fp, norm=True, epilogue=1, padded=1)
+                    yield f"layer down+residual {name}", lambda r, a=(m, hidden, features), fp=fp: check_gemm(
+                        device, r, *a, fp=fp, residual=True, padded=1)
