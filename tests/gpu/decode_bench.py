@@ -45,30 +45,32 @@ class Model:
         self.qkv_width = (self.hq + 2 * self.hkv) * self.d
         ones = device.buffer(bf16(np.ones(max(self.hidden, self.d))))
         self.norm, self.head_norm = ones, ones if head_norm else None
-        size = lambda columns: columns // 2 if fp8 else columns
-        self.weights = [[self.weight(self.qkv_width, size(self.hidden)), self.weight(self.hidden, size(self.hq * self.d)),
-                         self.weight(2 * self.features, size(self.hidden)), self.weight(self.hidden, size(self.features))]
+        # Positive codes below 2^5: among all bytes are two that are no number.
+        codes = device.buffer(np.random.default_rng(3).integers(0, 0x60, 1 << 25, dtype=np.uint8)) if fp8 else None
+        weight = lambda rows, columns: self.weight(rows, columns // 2 if fp8 else columns, codes)
+        self.weights = [[weight(self.qkv_width, self.hidden), weight(self.hidden, self.hq * self.d),
+                         weight(2 * self.features, self.hidden), weight(self.hidden, self.features)]
                         for _ in range(self.layers)]
         self.head = self.weight(self.vocab, self.hidden)
         self.inputs()
         if fp8:
             widest = max(self.hidden, self.features, self.hq * self.d)
             self.codes, self.scales = device.full((batch, widest), 0, np.uint8), device.full(batch, 1, np.float32)
-            # Random bytes are numbers up to 448; the scale makes them weights like the others.
-            self.ones = device.full(max(self.qkv_width, 2 * self.features), 1e-4, np.float32)
+            # The codes are numbers up to 30; the scale makes them weights like the others.
+            self.ones = device.full(max(self.qkv_width, 2 * self.features), 1e-3, np.float32)
         self.calls = self.plan()
 
     def malloc(self, n):
         self.owned.append(self.device.malloc(n))
         return self.owned[-1]
 
-    def weight(self, rows, columns):
-        """Random values, by repeated copies of one tile: the time does not depend on which."""
-        n = rows * columns * 2
+    def weight(self, rows, columns, tile=None):
+        """Random values of 16 bits, by repeated copies of one tile: the time does not depend on which."""
+        n, tile = rows * columns * 2, tile or self.tile
         address = self.malloc(n)
-        for at in range(0, n, self.tile.nbytes):
-            self.device.call("ms_d2d", C.c_void_p(address + at), C.c_void_p(self.tile.address),
-                             C.c_size_t(min(n - at, self.tile.nbytes)), self.device.stream)
+        for at in range(0, n, tile.nbytes):
+            self.device.call("ms_d2d", C.c_void_p(address + at), C.c_void_p(tile.address),
+                             C.c_size_t(min(n - at, tile.nbytes)), self.device.stream)
         self.weight_bytes += n
         return address
 
