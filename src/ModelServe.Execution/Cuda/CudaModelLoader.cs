@@ -3,6 +3,7 @@ using ModelServe.Execution.Checkpoints;
 using ModelServe.Execution.Kernels;
 using ModelServe.Execution.Loading;
 using ModelServe.Execution.Memory;
+using ModelServe.Execution.Native;
 using ModelServe.Execution.Quantization;
 
 namespace ModelServe.Execution.Cuda;
@@ -10,7 +11,7 @@ namespace ModelServe.Execution.Cuda;
 /// <summary>Turns an open checkpoint into a model that runs on a GPU.</summary>
 /// <remarks>
 /// Everything is checked before the first weight is read: the library, the device, the kernels' limits, names, shapes, memory.
-/// Weights and blocks are bfloat16 whatever the checkpoint holds. libtorch is not needed.
+/// Weights and blocks are bfloat16 whatever the checkpoint holds. libtorch is not needed, but for models whose shapes have no kernel.
 /// </remarks>
 internal static class CudaModelLoader
 {
@@ -22,8 +23,10 @@ internal static class CudaModelLoader
     /// <exception cref="ModelLoadException">The model cannot be served on the device.</exception>
     public static MemoryPlan Plan(ModelConfig config, Checkpoint checkpoint, ModelLoadOptions options)
     {
-        using var device = Open(config, options);
-        return Plan(config, checkpoint, options, device).Plan;
+        using var device = Open(options);
+        return Fallback(config, options, device) is { } fallback
+            ? TorchModelLoader.Plan(config, checkpoint, options, fallback.Place, Budget(options, device)).Plan
+            : Plan(config, checkpoint, options, device).Plan;
     }
 
     /// <summary>Loads a model.</summary>
@@ -31,11 +34,16 @@ internal static class CudaModelLoader
     public static LoadedModel Load(
         string directory, ModelConfig config, Checkpoint checkpoint, ModelLoadOptions options, IProgress<LoadProgress>? progress)
     {
-        KernelDevice? device = Open(config, options);
+        KernelDevice? device = Open(options);
         KernelMemory? memory = new(device);
         CudaResources? resources = null;
         try
         {
+            if (Fallback(config, options, device) is { } fallback)
+            {
+                return TorchModelLoader.Load(config, checkpoint, options, fallback.Place, Budget(options, device), fallback.Reason, progress);
+            }
+
             var (plan, map) = Plan(config, checkpoint, options, device);
             var info = device.Info();
             resources = new CudaResources(config, plan, map, device, memory, options.Deterministic);
@@ -70,9 +78,40 @@ internal static class CudaModelLoader
         return (CudaMemoryPlan.Make(config, options, device.Info(), options.Device), map);
     }
 
-    private static KernelDevice Open(ModelConfig config, ModelLoadOptions options)
+    /// <summary>Where libtorch serves the model instead of the kernels, and why; null where the kernels do.</summary>
+    private static (TorchPlace Place, string Reason)? Fallback(ModelConfig config, ModelLoadOptions options, KernelDevice device)
     {
-        RequireKernels(config, options);
+        var reason = options.Ops == OpsKind.Torch ? "libtorch computes, as asked for" : MissingKernel(config);
+        if (reason is null)
+        {
+            RequireKernels(config, options);
+            return null;
+        }
+
+        RequireSettings(options);
+
+        // A stand-in of a device has the host's memory, where libtorch computes without CUDA: the same way, to be tested.
+        if (device.Info().IsEmulated != 0)
+        {
+            return (TorchPlace.Host, Slower(reason));
+        }
+
+        return NativeTorch.HasCuda()
+            ? (new TorchPlace(TorchSharp.DeviceType.CUDA, Ordinal(options.Device)), Slower(reason))
+            : throw new ModelLoadException(
+                $"device {options.Device}: {reason}; libtorch for CUDA, which would serve it more slowly, is not here (build with -p:Accelerator=cuda, or set TORCH_LIB_DIR)");
+
+        static string Slower(string reason) => $"{reason}: libtorch computes every operation, more slowly than kernels would";
+    }
+
+    private static long Budget(ModelLoadOptions options, KernelDevice device)
+    {
+        var info = device.Info();
+        return Math.Min((long)(info.TotalBytes * options.GpuMemoryUtilization), info.FreeBytes);
+    }
+
+    private static KernelDevice Open(ModelLoadOptions options)
+    {
         var path = options.KernelLibraryPath ?? Path.Combine(AppContext.BaseDirectory, LibraryName);
         if (!File.Exists(path))
         {
@@ -95,29 +134,37 @@ internal static class CudaModelLoader
             ? "the native library's stand-in on the CPU, for tests"
             : $"the native library's, sm_{info.ComputeMajor}{info.ComputeMinor}, {info.SmCount} multiprocessors, {(info.HasCublaslt != 0 ? "cuBLASLt for wide products" : "no cuBLASLt")}";
 
-    /// <summary>Refuses by name what no kernel was built for.</summary>
-    private static void RequireKernels(ModelConfig config, ModelLoadOptions options)
+    /// <summary>What no kernel was built for, by name; null if there is none such.</summary>
+    private static string? MissingKernel(ModelConfig config)
     {
-        if (options.Ops is not (OpsKind.Auto or OpsKind.Cuda))
+        var group = config.QueryHeads / config.KeyValueHeads;
+        return !HeadDims.Contains(config.HeadDim) ? $"no kernel for head_dim {config.HeadDim}, only for {string.Join(", ", HeadDims)}"
+            : group > MaxGroup ? $"no kernel for {group} query heads a key/value head, only for up to {MaxGroup}"
+            : config.HiddenSize % 8 != 0 || config.HiddenSize > 16384 ? $"no kernel for hidden_size {config.HiddenSize}, only for multiples of 8 up to 16384"
+            : config.IntermediateSize % 8 != 0 ? $"no kernel for intermediate_size {config.IntermediateSize}, only for multiples of 8"
+            : null;
+    }
+
+    private static void RequireSettings(ModelLoadOptions options)
+    {
+        if (options.Ops == OpsKind.Cpu)
         {
-            throw new ModelLoadException($"ops: auto or cuda on device {options.Device}; got {options.Ops}");
+            throw new ModelLoadException($"ops: auto, cuda or torch on device {options.Device}; got {options.Ops}");
         }
 
         if (options.Format == WeightFormat.Float32)
         {
             throw new ModelLoadException($"dtype: auto or bfloat16 on device {options.Device}; got float32");
         }
+    }
 
+    private static void RequireKernels(ModelConfig config, ModelLoadOptions options)
+    {
+        RequireSettings(options);
         if (options.Quantization is { } asked)
         {
             RequireFloat8(config, asked, options.Device);
         }
-
-        Require(HeadDims.Contains(config.HeadDim), "head_dim", string.Join(", ", HeadDims), config.HeadDim);
-        var group = config.QueryHeads / config.KeyValueHeads;
-        Require(group <= MaxGroup, "num_attention_heads / num_key_value_heads", $"at most {MaxGroup}", group);
-        Require(config.HiddenSize % 8 == 0 && config.HiddenSize <= 16384, "hidden_size", "a multiple of 8, at most 16384", config.HiddenSize);
-        Require(config.IntermediateSize % 8 == 0, "intermediate_size", "a multiple of 8", config.IntermediateSize);
     }
 
     private static void RequireFloat8(ModelConfig config, WeightQuantization asked, string device)

@@ -12,11 +12,20 @@ namespace ModelServe.Execution.Operations;
 internal sealed unsafe class TorchOps : IOps
 {
     private readonly List<Tensor> _weights = [];
+    private readonly TorchPlace _place;
 
-    /// <summary>Loads libtorch.</summary>
+    /// <summary>Loads libtorch, to compute on the host.</summary>
     /// <exception cref="NativeTorchException">It does not load.</exception>
     public TorchOps(int threads)
+        : this(threads, TorchPlace.Host)
     {
+    }
+
+    /// <summary>Loads libtorch, to compute in a place; weights, activations and cache lie there.</summary>
+    /// <exception cref="NativeTorchException">It does not load.</exception>
+    public TorchOps(int threads, TorchPlace place)
+    {
+        _place = place;
         NativeTorch.EnsureLoaded();
         set_num_threads(threads);
     }
@@ -24,7 +33,7 @@ internal sealed unsafe class TorchOps : IOps
     /// <inheritdoc />
     public void Adopt(WeightMatrix weight)
     {
-        var view = Aten.FromMemory(weight.Data, weight.Type, weight.Rows, weight.Columns);
+        var view = Aten.FromMemory(weight.Data, weight.Type, _place, weight.Rows, weight.Columns);
         weight.Companion = view;
         _weights.Add(view);
     }
@@ -141,7 +150,7 @@ internal sealed unsafe class TorchOps : IOps
         _weights.Clear();
     }
 
-    private static void AttendSequence(
+    private void AttendSequence(
         StepBatch batch, int sequence, Activation fused, AttentionShape shape, KvCache cache, int layer, Activation output)
     {
         using var scope = NewDisposeScope();
@@ -166,8 +175,8 @@ internal sealed unsafe class TorchOps : IOps
             .narrow(1, 0, context).to(ScalarType.Float32).repeat_interleave(group, 0);
 
         var scores = queries.bmm(keys.transpose(1, 2)).mul_(tensor(shape.Scale));
-        var queryPositions = arange(batch.FirstPositions[sequence], context, ScalarType.Int64).unsqueeze(1);
-        var keyPositions = arange(0, context, ScalarType.Int64).unsqueeze(0);
+        var queryPositions = arange(batch.FirstPositions[sequence], context, ScalarType.Int64, _place.Device()).unsqueeze(1);
+        var keyPositions = arange(0, context, ScalarType.Int64, _place.Device()).unsqueeze(0);
         var hidden = keyPositions.greater(queryPositions);
         if (shape.Window > 0)
         {
@@ -179,7 +188,7 @@ internal sealed unsafe class TorchOps : IOps
             .copy_(weights.bmm(values).transpose(0, 1).reshape(count, shape.QueryColumns));
     }
 
-    private static Tensor Normalised(Tensor x, WeightVector gain, float epsilon)
+    private Tensor Normalised(Tensor x, WeightVector gain, float epsilon)
     {
         var meanSquare = x.mul(x).mean([-1], keepdim: true);
         return x.mul(meanSquare.add_(tensor(epsilon)).rsqrt_()).mul_(View(gain));
@@ -201,26 +210,26 @@ internal sealed unsafe class TorchOps : IOps
     private static Tensor Stored(Tensor x, KvCache cache) =>
         cache.Type == ElementType.BFloat16 ? x.to(ScalarType.BFloat16) : x;
 
-    private static Tensor View(Activation activation, int rows) =>
-        Aten.FromMemory(activation.Data, ElementType.Float32, rows, activation.Columns);
+    private Tensor View(Activation activation, int rows) =>
+        Aten.FromMemory(activation.Data, ElementType.Float32, _place, rows, activation.Columns);
 
-    private static Tensor View(WeightVector vector) => Aten.FromMemory(vector.Data, ElementType.Float32, vector.Length);
+    private Tensor View(WeightVector vector) => Aten.FromMemory(vector.Data, ElementType.Float32, _place, vector.Length);
 
-    private static Tensor Table(float* values, RotaryTable rotary) =>
-        Aten.FromMemory(values, ElementType.Float32, rotary.Positions, rotary.Half);
+    private Tensor Table(float* values, RotaryTable rotary) =>
+        Aten.FromMemory(values, ElementType.Float32, _place, rotary.Positions, rotary.Half);
 
     /// <summary>Keys of a layer, [block, head, element, slot].</summary>
-    private static Tensor Keys(KvCache cache, int layer) =>
+    private Tensor Keys(KvCache cache, int layer) =>
         Pairs(cache, layer).select(2, 0).view(cache.Blocks, cache.KeyValueHeads, cache.HeadDim, cache.BlockTokens);
 
     /// <summary>Values of a layer, [block, head, slot, element].</summary>
-    private static Tensor Values(KvCache cache, int layer) =>
+    private Tensor Values(KvCache cache, int layer) =>
         Pairs(cache, layer).select(2, 1).view(cache.Blocks, cache.KeyValueHeads, cache.BlockTokens, cache.HeadDim);
 
-    private static Tensor Pairs(KvCache cache, int layer) =>
-        Aten.FromMemory(cache.Keys(layer, 0, 0), cache.Type, cache.Blocks, cache.KeyValueHeads, 2, cache.HeadElements);
+    private Tensor Pairs(KvCache cache, int layer) =>
+        Aten.FromMemory(cache.Keys(layer, 0, 0), cache.Type, _place, cache.Blocks, cache.KeyValueHeads, 2, cache.HeadElements);
 
-    private static Tensor Indices(int[] values, int start, int count)
+    private Tensor Indices(int[] values, int start, int count)
     {
         var wide = new long[count];
         for (var i = 0; i < count; i++)
@@ -228,6 +237,7 @@ internal sealed unsafe class TorchOps : IOps
             wide[i] = values[start + i];
         }
 
-        return tensor(wide);
+        var indices = tensor(wide);
+        return _place.IsHost ? indices : indices.to(_place.Device());
     }
 }
