@@ -18,6 +18,7 @@ internal sealed class ModelRunner : IStepExecutor
     private readonly TokenSampler _sampler;
     private readonly SlotSampling[] _slots;
     private readonly int[] _lastSampled;
+    private readonly MaskWorkers _masks = MaskWorkers.ForThisMachine();
     private bool _pending;
 
     /// <summary>A runner of a model that outlives it.</summary>
@@ -35,7 +36,7 @@ internal sealed class ModelRunner : IStepExecutor
         _slots = new SlotSampling[geometry.MaxSequences];
         for (var slot = 0; slot < _slots.Length; slot++)
         {
-            _slots[slot] = new SlotSampling();
+            _slots[slot] = new SlotSampling(_masks);
         }
 
         _lastSampled = new int[geometry.MaxSequences];
@@ -88,6 +89,7 @@ internal sealed class ModelRunner : IStepExecutor
     public void Dispose()
     {
         // The loaded model owns all memory.
+        _masks.Dispose();
     }
 
     private void Run(StepPlan plan)
@@ -105,7 +107,20 @@ internal sealed class ModelRunner : IStepExecutor
         logits = _hostLogits?.Bring(logits, _batch.SampledCount) ?? logits;
         _result.StepId = plan.StepId;
         _result.SequenceCount = plan.SequenceCount;
+        var wait = default(MaskWait);
+        var late = Sample(plan, logits, isLast: false, ref wait);
+        if (late > 0)
+        {
+            Sample(plan, logits, isLast: true, ref wait);
+        }
+    }
+
+    /// <summary>Chooses the tokens whose masks are ready; the last time also those whose masks become so, and leaves the rest to later steps.</summary>
+    /// <returns>Rows that are left.</returns>
+    private int Sample(StepPlan plan, Activation logits, bool isLast, ref MaskWait wait)
+    {
         var row = 0;
+        var left = 0;
         for (var sequence = 0; sequence < plan.SequenceCount; sequence++)
         {
             if (!plan.Samples[sequence])
@@ -116,9 +131,27 @@ internal sealed class ModelRunner : IStepExecutor
             }
 
             var slot = plan.Slots[sequence];
-            _sampler.Sample(logits.Row(row++), _slots[slot], _batch.ContextLength(sequence), _result, sequence);
+            var own = row++;
+            if (isLast && _result.TokenIds[sequence] != StepResult.Postponed)
+            {
+                continue;
+            }
+
+            if (isLast ? wait.IsOver(_slots[slot], forward: null) : _slots[slot].IsMaskReady)
+            {
+                _sampler.Sample(logits.Row(own), _slots[slot], _batch.ContextLength(sequence), _result, sequence);
+            }
+            else
+            {
+                _result.TokenIds[sequence] = StepResult.Postponed;
+                _result.TopCounts[sequence] = 0;
+                left++;
+            }
+
             _lastSampled[slot] = _result.TokenIds[sequence];
         }
+
+        return left;
     }
 
     // Ids index the embedding table in unmanaged memory: one that slipped through admission must not read beside it.

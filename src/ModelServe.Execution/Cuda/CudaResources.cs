@@ -50,7 +50,7 @@ internal sealed unsafe class CudaResources : IDisposable
         Image = memory.Take(ImageBytes, "step image");
         State = new DeviceState(Geometry, memory, Stream);
         Step = new DeviceStep { Image = Image, Layout = MixedLayout };
-        Slots = [.. Enumerable.Range(0, Geometry.MaxSequences).Select(_ => new SlotSampling())];
+        Slots = [.. Enumerable.Range(0, Geometry.MaxSequences).Select(_ => new SlotSampling(Masks))];
         _rotary = new RotaryMemory(config, Geometry.MaxModelLength);
         var items = GraphBuckets.UpTo(Geometry.MaxSequences).Max(rows => PlanWork(rows).MaxItems);
         Ops = new CudaOps(device, Stream, memory, _shape, items, View(cache), _rotary.Table, State, Step, deterministic);
@@ -103,6 +103,9 @@ internal sealed unsafe class CudaResources : IDisposable
     /// <summary>The step that the operations work on.</summary>
     public DeviceStep Step { get; }
 
+    /// <summary>Who makes the masks of constrained sequences.</summary>
+    public MaskWorkers Masks { get; } = MaskWorkers.ForThisMachine();
+
     /// <summary>[slot] how its tokens are chosen.</summary>
     public SlotSampling[] Slots { get; }
 
@@ -138,6 +141,7 @@ internal sealed unsafe class CudaResources : IDisposable
     /// <inheritdoc />
     public void Dispose()
     {
+        Masks.Dispose();
         Sampler.Dispose();
         Model.Dispose();
         Ops.Dispose();

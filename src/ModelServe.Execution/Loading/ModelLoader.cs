@@ -24,9 +24,11 @@ public static class ModelLoader
         using var checkpoint = Checkpoint.Open(directory);
         if (IsCuda(options.Device))
         {
+            RequireCuda(options);
             return (config, CudaModelLoader.Plan(config, checkpoint, options));
         }
 
+        RequireCpu(options);
         return (config, new WeightLoader(directory, config, checkpoint, options, null).Plan());
     }
 
@@ -41,6 +43,7 @@ public static class ModelLoader
         using var checkpoint = Checkpoint.Open(directory);
         if (IsCuda(options.Device))
         {
+            RequireCuda(options);
             return CudaModelLoader.Load(directory, config, checkpoint, options, progress);
         }
 
@@ -114,6 +117,14 @@ public static class ModelLoader
     }
 
     private static bool IsCuda(string device) => device == "cuda" || device.StartsWith("cuda:", StringComparison.Ordinal);
+
+    private static void RequireCuda(ModelLoadOptions options)
+    {
+        if (options.KeyValueFormat == KeyValueFormat.Int8)
+        {
+            throw new ModelLoadException("kv-dtype: int8 needs device cpu; got " + options.Device);
+        }
+    }
 
     private static void RequireCpu(ModelLoadOptions options)
     {

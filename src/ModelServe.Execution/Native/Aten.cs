@@ -19,7 +19,17 @@ internal static unsafe partial class Aten
     /// <summary>A contiguous tensor over memory of a place, which it does not own and which must outlive it.</summary>
     /// <exception cref="InvalidOperationException">libtorch refused the call.</exception>
     public static torch.Tensor FromMemory(void* data, ElementType type, TorchPlace place, params ReadOnlySpan<long> sizes) =>
-        FromMemory(data, type == ElementType.Float32 ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16, place, sizes);
+        FromMemory(
+            data,
+            type switch
+            {
+                ElementType.Float32 => torch.ScalarType.Float32,
+                ElementType.BFloat16 => torch.ScalarType.BFloat16,
+                ElementType.Int8 => torch.ScalarType.Int8,
+                _ => throw new ArgumentOutOfRangeException(nameof(type), type, "no tensor has this type"),
+            },
+            place,
+            sizes);
 
     /// <summary>So many bytes of a place.</summary>
     /// <exception cref="InvalidOperationException">libtorch refused the call.</exception>

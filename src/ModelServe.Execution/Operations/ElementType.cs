@@ -14,6 +14,9 @@ public enum ElementType
 
     /// <summary>Four bits of exponent and three of mantissa (e4m3), 1 byte; key-value blocks and quantised weights on a GPU only.</summary>
     Float8,
+
+    /// <summary>Signed bytes with a scale for each token and head; key-value blocks on a CPU only.</summary>
+    Int8,
 }
 
 /// <summary>Sizes of <see cref="ElementType"/>.</summary>

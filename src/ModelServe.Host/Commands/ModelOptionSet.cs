@@ -12,7 +12,7 @@ internal sealed class ModelOptionSet
     private readonly bool _severalDevices;
     private readonly Option<string> _device = new("--device") { Description = "auto, cpu, cuda or cuda:N", DefaultValueFactory = _ => "auto" };
     private readonly Option<string> _dtype = new("--dtype") { Description = "auto (the checkpoint's own), float32 or bfloat16", DefaultValueFactory = _ => "auto" };
-    private readonly Option<string> _kvDType = new("--kv-dtype") { Description = "auto (as the weights), bf16 or fp8: how keys and values are stored on a GPU", DefaultValueFactory = _ => "auto" };
+    private readonly Option<string> _kvDType = new("--kv-dtype") { Description = "auto (as the weights), bf16, fp8 (GPU) or int8 (CPU): how keys and values are stored", DefaultValueFactory = _ => "auto" };
     private readonly Option<double?> _gpuMemory = new("--gpu-memory-utilization") { Description = "share of the GPU's memory that may be held (default 0.9)" };
     private readonly Option<string?> _kernelLibrary = new("--kernel-library") { Description = "the GPU kernels' library (default: libmodelserve.so beside the program)" };
     private readonly Option<string> _quantize = new("--quantize") { Description = "none, int8 or int4 (CPU), fp8 (GPU): weights are rounded to so many bits while they load", DefaultValueFactory = _ => "none" };
@@ -48,7 +48,7 @@ internal sealed class ModelOptionSet
         _quantize.Validators.Add(result => Require(result, _quantize, value => value is "none" or "int8" or "int4" or "fp8", "none, int8, int4 or fp8"));
         _quantizeHead.Validators.Add(result => Require(result, _quantizeHead, value => value is "auto" or "int8" or "int4" or "none", "auto, int8, int4 or none"));
         _cacheDirectory.Validators.Add(result => Require(result, _cacheDirectory, value => value.Trim().Length > 0, "a folder or none"));
-        _kvDType.Validators.Add(result => Require(result, _kvDType, value => value is "auto" or "bf16" or "fp8", "auto, bf16 or fp8"));
+        _kvDType.Validators.Add(result => Require(result, _kvDType, value => value is "auto" or "bf16" or "fp8" or "int8", "auto, bf16, fp8 or int8"));
         _kernelLibrary.Validators.Add(result => Require(result, _kernelLibrary, value => value.Trim().Length > 0, "a path"));
         AddRange(_gpuMemory, 0.01, 1.0);
         command.Validators.Add(RequireQuantization);
@@ -127,10 +127,20 @@ internal sealed class ModelOptionSet
     {
         if (IsGpu(result.GetValue(_device)))
         {
+            if (result.GetValue(_kvDType) == "int8")
+            {
+                result.AddError($"{_kvDType.Name}: int8 is for the CPU only; got --device {result.GetValue(_device)}");
+            }
+
             return;
         }
 
-        foreach (Option option in new Option[] { _kvDType, _gpuMemory, _kernelLibrary })
+        if (result.GetValue(_kvDType) == "fp8")
+        {
+            result.AddError($"{_kvDType.Name}: only --device cuda can use fp8");
+        }
+
+        foreach (Option option in new Option[] { _gpuMemory, _kernelLibrary })
         {
             if (result.GetResult(option) is { Implicit: false })
             {

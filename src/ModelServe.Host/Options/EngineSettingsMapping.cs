@@ -46,6 +46,7 @@ internal static class EngineSettingsMapping
         {
             "bf16" => KeyValueFormat.BFloat16,
             "fp8" => KeyValueFormat.Float8,
+            "int8" => KeyValueFormat.Int8,
             _ => KeyValueFormat.Auto,
         },
         GpuMemoryUtilization = settings.GpuMemoryUtilization,
