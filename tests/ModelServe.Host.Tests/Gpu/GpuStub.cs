@@ -9,6 +9,7 @@ namespace ModelServe.Host.Tests.Gpu;
 /// <summary>The CPU stub of the GPU kernels' library, built by g++ once for all tests that start the program with it.</summary>
 public sealed class GpuStub : IDisposable
 {
+    private static readonly string[] SharedSources = ["error.cpp", "checks.cpp", "gemm_rules.cpp"];
     private readonly string _folder = Directory.CreateTempSubdirectory("modelserve-stub-").FullName;
 
     public GpuStub()
@@ -20,7 +21,7 @@ public sealed class GpuStub : IDisposable
             "-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-shared", "-Wl,-soname,libmodelserve.so",
             $"-I{Path.Combine(native, "include")}", "-o", Library,
             .. Directory.GetFiles(Path.Combine(native, "stub"), "*.cpp"),
-            Path.Combine(native, "launch", "error.cpp"), Path.Combine(native, "launch", "checks.cpp"),
+            .. SharedSources.Select(name => Path.Combine(native, "launch", name)),
         ];
         try
         {
