@@ -16,6 +16,7 @@ public enum ElementType
     Float8,
 
     /// <summary>Signed bytes with a scale for each token and head; key-value blocks on a CPU only.</summary>
+    [SuppressMessage("Naming", "CA1720", Justification = "The name of a number format is what this enumeration is about.")]
     Int8,
 }
 

@@ -1,6 +1,5 @@
 using Google.Protobuf;
 using ModelServe.V1;
-using Xunit;
 
 namespace ModelServe.Api.Tests.Wire;
 

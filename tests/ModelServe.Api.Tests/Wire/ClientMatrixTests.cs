@@ -1,4 +1,3 @@
-using System.Text.Json;
 using ModelServe.Engine.Running;
 using ModelServe.V1;
 using Xunit;
