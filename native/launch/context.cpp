@@ -1,5 +1,6 @@
 #include "context.h"
 
+#include <cstring>
 #include <new>
 
 namespace ms {
@@ -151,5 +152,15 @@ extern "C" ms_status ms_ctx_info(ms_ctx* ctx, ms_device_info* info_h) {
   info_h->free_bytes = static_cast<int64_t>(free_bytes);
   info_h->has_cublaslt = ctx->cublaslt.is_open() ? 1 : 0;
   info_h->is_emulated = ctx->driver.emulated ? 1 : 0;
+  info_h->cublaslt_version = ctx->cublaslt.version();
+  info_h->driver_version = 0;
+  std::memset(info_h->name, 0, sizeof(info_h->name));
+  status =
+      driver_status(ctx, ctx->driver.driver_version(&info_h->driver_version), "cuDriverGetVersion");
+  if (status != MS_OK) return status;
+  status = driver_status(
+      ctx, ctx->driver.device_name(info_h->name, sizeof(info_h->name) - 1, ctx->device),
+      "cuDeviceGetName");
+  if (status != MS_OK) return status;
   return MS_OK;
 }

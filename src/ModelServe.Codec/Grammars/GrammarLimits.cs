@@ -28,7 +28,7 @@ public sealed record GrammarLimits
     /// Work of one mask, in nodes of the token tree times ways to read the text up to there. A text whose next mask would take more ends
     /// with an error. The tree has about two nodes for each token, and a mask is usually found without a walk.
     /// </summary>
-    public int MaskWork { get; init; } = 4_000_000;
+    public int MaskWork { get; init; } = 2_000_000;
 
     /// <summary>Memory of one grammar for places met before, in bytes; about so much, since the last addition may pass it.</summary>
     public long BytesKept { get; init; } = 4 * 1024 * 1024;

@@ -84,6 +84,14 @@ internal sealed class StepPlanner
         sequence.Phase = SequencePhase.Ended;
     }
 
+    /// <summary>Takes back the promise of a running sequence's next token, so that its last known token is fed again; what later steps in flight say of it is stale.</summary>
+    public void FeedLastAgain(Sequence sequence)
+    {
+        sequence.Computed = sequence.Settled = sequence.Known - 1;
+        sequence.Placeholders = 0;
+        sequence.Run = ++_lastRun;
+    }
+
     /// <summary>Fills a step.</summary>
     /// <param name="step">An empty step.</param>
     /// <param name="stepId">Its number.</param>

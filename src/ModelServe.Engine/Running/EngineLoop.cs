@@ -302,7 +302,7 @@ public sealed class EngineLoop : IEngine, IDisposable
 
     private void Publish()
     {
-        for (var next = 0; _settlement.TryTakeNews(ref next, out var sequence, out var reason);)
+        for (var next = 0; _settlement.TryTakeNews(ref next, out var sequence, out var reason, out var error);)
         {
             if (reason == FinishReason.None)
             {
@@ -310,7 +310,6 @@ public sealed class EngineLoop : IEngine, IDisposable
             }
             else
             {
-                var error = reason == FinishReason.Error ? "the model's output for this request was not finite" : null;
                 _endings.End(sequence, reason, error, _now);
             }
         }

@@ -44,7 +44,7 @@ public sealed record EngineStatus
     /// <summary>Times that slots and blocks were found missing while idle, and rebuilt.</summary>
     public long Healings { get; init; }
 
-    /// <summary>Sequences that failed alone since start, because their logits were not finite.</summary>
+    /// <summary>Sequences that failed alone since start, because their logits were not finite or their constraint could not be followed.</summary>
     public long FailedSequences { get; init; }
 
     /// <summary>Steps since start for which the executor had no memory, so that what ran was computed again.</summary>
@@ -89,6 +89,7 @@ public sealed record EngineStatus
             PrefixHits = parts.Sum(part => part.PrefixHits),
             Healings = parts.Sum(part => part.Healings),
             FailedSequences = parts.Sum(part => part.FailedSequences),
+            ExhaustedSteps = parts.Sum(part => part.ExhaustedSteps),
             StepTokens = StepHistogram.Together([.. parts.Select(part => part.StepTokens)]),
             StepSeconds = StepHistogram.Together([.. parts.Select(part => part.StepSeconds)]),
             LastProgress = parts.Max(part => part.LastProgress),

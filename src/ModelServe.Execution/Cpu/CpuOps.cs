@@ -286,14 +286,20 @@ internal sealed unsafe class CpuOps : IOps
     }
 
     /// <inheritdoc />
-    public void GatherSampled(StepBatch batch, Activation residual, Activation delta, Activation output)
+    public void GatherSampled(StepBatch batch, Activation residual, Activation? pending, Activation output)
     {
         for (var i = 0; i < batch.SampledCount; i++)
         {
             var token = batch.SampledTokens[i];
+            if (pending is null)
+            {
+                residual.Row(token).CopyTo(output.Row(i));
+                continue;
+            }
+
             NormWork.Add(
                 residual.Data + ((long)token * residual.Columns),
-                delta.Data + ((long)token * delta.Columns),
+                pending.Data + ((long)token * pending.Columns),
                 output.Data + ((long)i * output.Columns),
                 output.Columns);
         }

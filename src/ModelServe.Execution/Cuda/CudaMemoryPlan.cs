@@ -57,6 +57,13 @@ internal static class CudaMemoryPlan
         return Parts(config, options, cacheType, blockBytes, budget, longest, blocks, device.SmCount, name);
     }
 
+    /// <summary>Where the weights go: bfloat16, and the layers' matrices in fp8 where that was asked for.</summary>
+    public static WeightMap MapOf(ModelConfig config, ModelLoadOptions options) =>
+        new(config, ElementType.BFloat16, null, ElementType.BFloat16, options.Quantization is null ? null : ElementType.Float8);
+
+    private static int MaxColumns(ModelConfig config) =>
+        Math.Max(config.HiddenSize, Math.Max(config.IntermediateSize, config.Attention.QueryColumns));
+
     private static string Others(ModelLoadOptions options) =>
         string.Concat(options.HeldByOthers.Select(held => $", '{held.Model}' holds {Mebibytes(held.Bytes)}"));
 
@@ -73,10 +80,12 @@ internal static class CudaMemoryPlan
             Type = ElementType.BFloat16,
             KeyValueType = cacheType,
             Device = name,
-            WeightBytes = new WeightMap(config, ElementType.BFloat16, null, ElementType.BFloat16).Bytes,
+            Quantization = options.Quantization is null ? "" : "fp8",
+            WeightBytes = MapOf(config, options).Bytes,
             RotaryBytes = RotaryMemory.BytesFor(config, longest),
             ActivationBytes = CausalDecoder.ArenaBytes(shape, ElementType.BFloat16),
-            WorkspaceBytes = ProductBytes + CudaOps.PartialBytes(items, config.Attention) + DeviceState.BytesFor(geometry) + DeviceSampler.BytesFor(geometry, shape),
+            WorkspaceBytes = ProductBytes + DeviceAttention.PartialBytes(items, config.Attention) + DeviceState.BytesFor(geometry) + DeviceSampler.BytesFor(geometry, shape)
+                + (options.Quantization is null ? 0 : DeviceProducts.QuantisedBytes(shape.MaxRows, MaxColumns(config))),
             GraphBytes = GraphBytes,
             BlockBytes = blockBytes,
             BudgetBytes = budget,

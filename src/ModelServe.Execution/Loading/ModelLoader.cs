@@ -4,6 +4,7 @@ using ModelServe.Execution.Cuda;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Models;
 using ModelServe.Execution.Operations;
+using ModelServe.Execution.Quantization;
 
 namespace ModelServe.Execution.Loading;
 
@@ -43,7 +44,7 @@ public static class ModelLoader
         if (IsCuda(options.Device))
         {
             RequireCuda(options);
-            return CudaModelLoader.Load(config, checkpoint, options, progress);
+            return CudaModelLoader.Load(directory, config, checkpoint, options, progress);
         }
 
         RequireCpu(options);
@@ -145,6 +146,11 @@ public static class ModelLoader
 
     private static void RequireQuantizable(ModelLoadOptions options)
     {
+        if (options.Quantization?.Format == QuantizedFormat.Float8 && !IsCuda(options.Device))
+        {
+            throw new ModelLoadException($"quantize: fp8 needs device cuda, and int8 is as narrow on cpu; got device {options.Device}");
+        }
+
         if (options.Quantization is not null && options.Ops == OpsKind.Torch)
         {
             throw new ModelLoadException("quantize: needs the operations cpu; got torch, which multiply by the checkpoint's own weights");

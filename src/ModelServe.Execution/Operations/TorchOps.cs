@@ -12,11 +12,20 @@ namespace ModelServe.Execution.Operations;
 internal sealed unsafe class TorchOps : IOps
 {
     private readonly List<Tensor> _weights = [];
+    private readonly TorchPlace _place;
 
-    /// <summary>Loads libtorch.</summary>
+    /// <summary>Loads libtorch, to compute on the host.</summary>
     /// <exception cref="NativeTorchException">It does not load.</exception>
     public TorchOps(int threads)
+        : this(threads, TorchPlace.Host)
     {
+    }
+
+    /// <summary>Loads libtorch, to compute in a place; weights, activations and cache lie there.</summary>
+    /// <exception cref="NativeTorchException">It does not load.</exception>
+    public TorchOps(int threads, TorchPlace place)
+    {
+        _place = place;
         NativeTorch.EnsureLoaded();
         set_num_threads(threads);
     }
@@ -24,7 +33,7 @@ internal sealed unsafe class TorchOps : IOps
     /// <inheritdoc />
     public void Adopt(WeightMatrix weight)
     {
-        var view = Aten.FromMemory(weight.Data, weight.Type, weight.Rows, weight.Columns);
+        var view = Aten.FromMemory(weight.Data, weight.Type, _place, weight.Rows, weight.Columns);
         weight.Companion = view;
         _weights.Add(view);
     }
@@ -131,12 +140,13 @@ internal sealed unsafe class TorchOps : IOps
     }
 
     /// <inheritdoc />
-    public void GatherSampled(StepBatch batch, Activation residual, Activation delta, Activation output)
+    public void GatherSampled(StepBatch batch, Activation residual, Activation? pending, Activation output)
     {
         using var scope = NewDisposeScope();
         var tokens = Indices(batch.SampledTokens, 0, batch.SampledCount);
         var rows = View(residual, batch.TokenCount).index_select(0, tokens);
-        View(output, batch.SampledCount).copy_(rows.add_(View(delta, batch.TokenCount).index_select(0, tokens)));
+        View(output, batch.SampledCount).copy_(
+            pending is null ? rows : rows.add_(View(pending, batch.TokenCount).index_select(0, tokens)));
     }
 
     /// <inheritdoc />
@@ -150,7 +160,7 @@ internal sealed unsafe class TorchOps : IOps
         _weights.Clear();
     }
 
-    private static void AttendSequence(
+    private void AttendSequence(
         StepBatch batch, int sequence, Activation fused, AttentionShape shape, KvCache cache, int layer, Activation output)
     {
         using var scope = NewDisposeScope();
@@ -171,8 +181,8 @@ internal sealed unsafe class TorchOps : IOps
         var values = Gathered(Values(cache, layer).index_select(0, blocks).permute(1, 0, 2, 4, 3), 1).repeat_interleave(group, 0);
 
         var scores = queries.bmm(keys.transpose(1, 2)).mul_(tensor(shape.Scale));
-        var queryPositions = arange(batch.FirstPositions[sequence], context, ScalarType.Int64).unsqueeze(1);
-        var keyPositions = arange(0, context, ScalarType.Int64).unsqueeze(0);
+        var queryPositions = arange(batch.FirstPositions[sequence], context, ScalarType.Int64, _place.Device()).unsqueeze(1);
+        var keyPositions = arange(0, context, ScalarType.Int64, _place.Device()).unsqueeze(0);
         var hidden = keyPositions.greater(queryPositions);
         if (shape.Window > 0)
         {
@@ -194,7 +204,7 @@ internal sealed unsafe class TorchOps : IOps
         }
     }
 
-    private static Tensor Normalised(Tensor x, WeightVector gain, float epsilon)
+    private Tensor Normalised(Tensor x, WeightVector gain, float epsilon)
     {
         var meanSquare = x.mul(x).mean([-1], keepdim: true);
         return x.mul(meanSquare.add_(tensor(epsilon)).rsqrt_()).mul_(View(gain));
@@ -226,35 +236,35 @@ internal sealed unsafe class TorchOps : IOps
         return (whole, scales.squeeze(-1));
     }
 
-    private static Tensor View(Activation activation, int rows) =>
-        Aten.FromMemory(activation.Data, ElementType.Float32, rows, activation.Columns);
+    private Tensor View(Activation activation, int rows) =>
+        Aten.FromMemory(activation.Data, ElementType.Float32, _place, rows, activation.Columns);
 
-    private static Tensor View(WeightVector vector) => Aten.FromMemory(vector.Data, ElementType.Float32, vector.Length);
+    private Tensor View(WeightVector vector) => Aten.FromMemory(vector.Data, ElementType.Float32, _place, vector.Length);
 
-    private static Tensor Table(float* values, RotaryTable rotary) =>
-        Aten.FromMemory(values, ElementType.Float32, rotary.Positions, rotary.Half);
+    private Tensor Table(float* values, RotaryTable rotary) =>
+        Aten.FromMemory(values, ElementType.Float32, _place, rotary.Positions, rotary.Half);
 
     /// <summary>Keys of a layer, [block, head, lane, slot, element of the lane].</summary>
-    private static Tensor Keys(KvCache cache, int layer) => Elements(cache, layer, 0)
+    private Tensor Keys(KvCache cache, int layer) => Elements(cache, layer, 0)
         .view(cache.Blocks, cache.KeyValueHeads, cache.HeadDim / cache.Pack, cache.BlockTokens, cache.Pack);
 
     /// <summary>Values of a layer, [block, head, lane, element, slot of the lane].</summary>
-    private static Tensor Values(KvCache cache, int layer) => Elements(cache, layer, 1)
+    private Tensor Values(KvCache cache, int layer) => Elements(cache, layer, 1)
         .view(cache.Blocks, cache.KeyValueHeads, cache.BlockTokens / cache.Pack, cache.HeadDim, cache.Pack);
 
     /// <summary>Scales of a layer's keys (0) or values (1), [block, head, slot].</summary>
-    private static Tensor Scales(KvCache cache, int layer, int which)
+    private Tensor Scales(KvCache cache, int layer, int which)
     {
         var floats = cache.HeadBytes / sizeof(float);
-        return Aten.FromMemory(cache.Keys(layer, 0, 0), ElementType.Float32, cache.Blocks, cache.KeyValueHeads, floats)
+        return Aten.FromMemory(cache.Keys(layer, 0, 0), ElementType.Float32, _place, cache.Blocks, cache.KeyValueHeads, floats)
             .narrow(2, floats - ((2 - which) * cache.BlockTokens), cache.BlockTokens);
     }
 
-    private static Tensor Elements(KvCache cache, int layer, int which) =>
-        Aten.FromMemory(cache.Keys(layer, 0, 0), cache.Type, cache.Blocks, cache.KeyValueHeads, cache.HeadBytes / cache.Type.Bytes())
+    private Tensor Elements(KvCache cache, int layer, int which) =>
+        Aten.FromMemory(cache.Keys(layer, 0, 0), cache.Type, _place, cache.Blocks, cache.KeyValueHeads, cache.HeadBytes / cache.Type.Bytes())
             .narrow(2, which * cache.HeadElements, cache.HeadElements);
 
-    private static Tensor Indices(int[] values, int start, int count)
+    private Tensor Indices(int[] values, int start, int count)
     {
         var wide = new long[count];
         for (var i = 0; i < count; i++)
@@ -262,6 +272,7 @@ internal sealed unsafe class TorchOps : IOps
             wide[i] = values[start + i];
         }
 
-        return tensor(wide);
+        var indices = tensor(wide);
+        return _place.IsHost ? indices : indices.to(_place.Device());
     }
 }

@@ -71,10 +71,9 @@ public sealed class CudaLoadingTests(StubLibrary stub)
         { "library", "needs the library of the GPU kernels; there is no /nowhere/libmodelserve.so" },
         { "not a library", "does not load as a shared library" },
         { "device 7", "device must be 0 on the CPU stub, is 7" },
-        { "head size", "head_dim must be 32, 64, 80, 96, 128, 192, 256; is 16" },
         { "float32", "dtype: auto or bfloat16 on device cuda; got float32" },
-        { "quantised", "quantize: has no kernels on device cuda, only on cpu" },
-        { "torch", "ops: auto or cuda on device cuda; got Torch" },
+        { "quantised", "quantize: fp8 on device cuda; got int8, which has kernels on cpu only" },
+        { "cpu's operations", "ops: auto, cuda or torch on device cuda; got Cpu" },
         { "utilization", "gpu-memory-utilization: more than 0, at most 1; got 1.5" },
         { "blocks", "kv-memory: at least" },
         { "memory", "device memory: at most" },
@@ -85,7 +84,7 @@ public sealed class CudaLoadingTests(StubLibrary stub)
     public void What_cannot_be_served_on_a_device_is_refused_by_name(string what, string message)
     {
         stub.SkipIfMissing();
-        using var checkpoint = new RandomCheckpoint(what == "head size" ? TinyModel.Llama : CudaModels.All["llama"], type: "BF16");
+        using var checkpoint = new RandomCheckpoint(CudaModels.All["llama"], type: "BF16");
         var options = CudaModels.Options(stub);
         options = what switch
         {
@@ -94,7 +93,7 @@ public sealed class CudaLoadingTests(StubLibrary stub)
             "device 7" => options with { Device = "cuda:7" },
             "float32" => options with { Format = WeightFormat.Float32 },
             "quantised" => options with { Quantization = new WeightQuantization { Format = QuantizedFormat.Int8 } },
-            "torch" => options with { Ops = OpsKind.Torch },
+            "cpu's operations" => options with { Ops = OpsKind.Cpu },
             "utilization" => options with { GpuMemoryUtilization = 1.5 },
             "blocks" => options with { KvMemoryBytes = 1, MaxModelLength = 64 },
             "memory" => options with { GpuMemoryUtilization = 0.01 },
