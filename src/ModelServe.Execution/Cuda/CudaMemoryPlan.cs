@@ -26,8 +26,7 @@ internal static class CudaMemoryPlan
         var longest = options.MaxModelLength ?? config.MaxPositions;
         var cacheType = options.KeyValueFormat == KeyValueFormat.Float8 ? ElementType.Float8 : ElementType.BFloat16;
         var blockBytes = KvCache.BytesFor(cacheType, config.Layers, 1, MemoryPlan.BlockTokens, config.Attention);
-        var left = (long)(device.TotalBytes * options.GpuMemoryUtilization) - options.HeldByOthers.Sum(held => held.Bytes);
-        var budget = Math.Max(0, Math.Min(Math.Min(left, device.FreeBytes), options.MemoryBytes ?? long.MaxValue));
+        var budget = BudgetOf(options, device);
         var plan = Parts(config, options, cacheType, blockBytes, budget, longest, 1, device.SmCount, name);
         var rest = budget - (plan.TotalBytes - plan.CacheBytes);
         var cacheBytes = options.KvMemoryBytes ?? Math.Max(0, rest);
@@ -63,6 +62,13 @@ internal static class CudaMemoryPlan
 
     private static int MaxColumns(ModelConfig config) =>
         Math.Max(config.HiddenSize, Math.Max(config.IntermediateSize, config.Attention.QueryColumns));
+
+    /// <summary>Bytes of a device that a model may take: its share, less what other models hold, and never more than is free.</summary>
+    public static long BudgetOf(ModelLoadOptions options, DeviceInfo device)
+    {
+        var left = (long)(device.TotalBytes * options.GpuMemoryUtilization) - options.HeldByOthers.Sum(held => held.Bytes);
+        return Math.Max(0, Math.Min(Math.Min(left, device.FreeBytes), options.MemoryBytes ?? long.MaxValue));
+    }
 
     private static string Others(ModelLoadOptions options) =>
         string.Concat(options.HeldByOthers.Select(held => $", '{held.Model}' holds {Mebibytes(held.Bytes)}"));

@@ -104,11 +104,7 @@ internal static class CudaModelLoader
         static string Slower(string reason) => $"{reason}: libtorch computes every operation, more slowly than kernels would";
     }
 
-    private static long Budget(ModelLoadOptions options, KernelDevice device)
-    {
-        var info = device.Info();
-        return Math.Min((long)(info.TotalBytes * options.GpuMemoryUtilization), info.FreeBytes);
-    }
+    private static long Budget(ModelLoadOptions options, KernelDevice device) => CudaMemoryPlan.BudgetOf(options, device.Info());
 
     private static KernelDevice Open(ModelLoadOptions options)
     {

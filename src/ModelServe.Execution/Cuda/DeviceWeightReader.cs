@@ -38,6 +38,9 @@ internal sealed unsafe class DeviceWeightReader : IDisposable
     private Exception? _failure;
     private int _next = -1;
     private long _readTicks;
+    private double _copyMilliseconds;
+    private long _waitForFilesTicks;
+    private long _waitForCopiesTicks;
 
     private DeviceWeightReader(KernelDevice device, KernelStream stream, List<Piece> pieces, int threads)
     {
@@ -158,8 +161,11 @@ internal sealed unsafe class DeviceWeightReader : IDisposable
         {
             for (var copied = 0; copied < _pieces.Count; copied++)
             {
+                var start = Stopwatch.GetTimestamp();
                 var chunk = _full.Take(_stop.Token);
+                _waitForFilesTicks += Stopwatch.GetTimestamp() - start;
                 var piece = chunk.Piece!;
+                chunk.Begun.Record(_stream);
                 Place(chunk, weights);
                 chunk.Copied.Record(_stream);
                 copying.Enqueue(chunk);
@@ -168,10 +174,13 @@ internal sealed unsafe class DeviceWeightReader : IDisposable
                 // Half of the ring copies while the other half is read.
                 while (copying.Count > _chunks.Length / 2 || (copying.Count > 0 && copying.Peek().Copied.HasPassed))
                 {
-                    var done = copying.Dequeue();
-                    done.Copied.Synchronize();
-                    _free.Add(done);
+                    Finish(copying.Dequeue());
                 }
+            }
+
+            while (copying.TryDequeue(out var last))
+            {
+                Finish(last);
             }
         }
         catch (OperationCanceledException) when (_failure is not null)
@@ -188,14 +197,27 @@ internal sealed unsafe class DeviceWeightReader : IDisposable
         return Describe(watch.Elapsed);
     }
 
+    private void Finish(Chunk chunk)
+    {
+        var start = Stopwatch.GetTimestamp();
+        chunk.Copied.Synchronize();
+        _waitForCopiesTicks += Stopwatch.GetTimestamp() - start;
+        _copyMilliseconds += chunk.Begun.MillisecondsTo(chunk.Copied);
+        _free.Add(chunk);
+    }
+
+    /// <summary>The rate of each stage, and who waited for whom: the longer wait names the bottleneck.</summary>
     private string Describe(TimeSpan elapsed)
     {
         var read = _pieces.Sum(piece => (double)piece.Bytes);
         var seconds = Math.Max(elapsed.TotalSeconds, 1e-6);
         var reading = Math.Max((double)_readTicks / Stopwatch.Frequency, 1e-6);
+        // A stand-in without a clock copies in no time.
+        var copying = _copyMilliseconds > 0 ? string.Create(CultureInfo.InvariantCulture, $"{read / 1e6 / _copyMilliseconds:0.00} GB/s") : "not timed";
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"weights on the device: {read / 1e9:0.000} GB in {seconds:0.000} s, {read / 1e9 / seconds:0.00} GB/s; reading and converting {read / 1e9 / reading:0.00} GB/s a thread, {_threads} threads");
+            $"weights on the device: {read / 1e9:0.000} GB in {seconds:0.000} s, {read / 1e9 / seconds:0.00} GB/s; reading and converting {read / 1e9 / reading:0.00} GB/s a thread, {_threads} threads; " +
+            $"copying {copying}; waited {(double)_waitForFilesTicks / Stopwatch.Frequency:0.000} s for files, {(double)_waitForCopiesTicks / Stopwatch.Frequency:0.000} s for copies");
     }
 
     private void ReadPieces()
@@ -274,13 +296,16 @@ internal sealed unsafe class DeviceWeightReader : IDisposable
     {
         public byte* Data { get; } = (byte*)device.AllocatePinned(ChunkBytes);
 
-        public KernelEvent Copied { get; } = new(device);
+        public KernelEvent Begun { get; } = new(device, timing: true);
+
+        public KernelEvent Copied { get; } = new(device, timing: true);
 
         public Piece? Piece { get; set; }
 
         public void Dispose()
         {
             device.FreePinned(Data);
+            Begun.Dispose();
             Copied.Dispose();
         }
     }
