@@ -86,7 +86,8 @@ internal sealed class ServeCommand : Command
             return 2;
         }
 
-        Console.SetError(new LossyLog(Console.Error));
+        using LossyLog log = new(Console.Error);
+        Console.SetError(log);
         return await ServerProcess.RunAsync(options, new SteadyTimeProvider(TimeProvider.System), cancellationToken);
     }
 

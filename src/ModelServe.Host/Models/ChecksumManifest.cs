@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.ExceptionServices;
 using System.Security.Cryptography;
 using ModelServe.Execution.Loading;
@@ -15,6 +16,7 @@ internal static class ChecksumManifest
     public const string FileName = "SHA256SUMS";
 
     private const int MaxBytes = 1 << 20;
+    private static readonly SearchValues<char> Hexadecimal = SearchValues.Create("0123456789abcdefABCDEF");
     private static readonly string[] Covered = [".safetensors", ".json", ".jinja", ".model", ".txt"];
 
     /// <summary>Reads every listed file and compares.</summary>
@@ -78,7 +80,7 @@ internal static class ChecksumManifest
         return sums;
     }
 
-    private static bool ContainsOnlyHexadecimal(this ReadOnlySpan<char> text) => !text.ContainsAnyExcept("0123456789abcdefABCDEF");
+    private static bool ContainsOnlyHexadecimal(this ReadOnlySpan<char> text) => !text.ContainsAnyExcept(Hexadecimal);
 
     private static string Sum(string path, string name)
     {

@@ -76,7 +76,7 @@ public sealed class DiskFaults : IDisposable
                     {
                         // It has not started to listen.
                         connection.Dispose();
-                        await Task.Delay(20, cancellationToken);
+                        await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, cancellationToken);
                     }
                 }
             };
