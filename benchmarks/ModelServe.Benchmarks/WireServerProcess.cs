@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using Microsoft.AspNetCore.Builder;
@@ -41,11 +43,28 @@ internal static class WireServerProcess
             kestrel.ListenModelServe(new IPEndPoint(IPAddress.Loopback, 0), new IPEndPoint(IPAddress.Loopback, 0), options));
         builder.Services.AddModelServeApi(new ModelCatalog([new ServedModel("wire", text, engine), new ServedModel("full", text, full)]), options);
         await using WebApplication application = builder.Build();
+        var scrapes = new ConcurrentQueue<double>();
+        application.Use(async (context, next) =>
+        {
+            long start = Stopwatch.GetTimestamp();
+            await next(context);
+            if (context.Request.Path == "/metrics")
+            {
+                scrapes.Enqueue(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+            }
+        });
         application.MapModelServeApi();
         application.MapGet("/bench/pace/{milliseconds:long}", (long milliseconds) =>
         {
             executor.PaceMilliseconds = milliseconds;
             return "paced";
+        });
+        // Milliseconds that each scrape took on this side, from its request line to the last byte handed over; forgotten when told.
+        application.MapGet("/bench/scrapes", () =>
+        {
+            double[] times = [.. scrapes];
+            scrapes.Clear();
+            return times;
         });
         application.MapGet("/bench/usage", () => Usage(engine));
         application.MapGet("/bench/live", (ServerDrain drain) => drain.LiveRequestCount.ToString(CultureInfo.InvariantCulture));
