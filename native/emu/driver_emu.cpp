@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <map>
 #include <vector>
@@ -98,6 +99,14 @@ const char* load_driver(Driver& d) {
   d.device_get = [](int* out, int ordinal) {
     *out = ordinal;
     return ordinal == 0 ? kCuSuccess : 101;  // CUDA_ERROR_INVALID_DEVICE
+  };
+  d.device_name = [](char* out, int length, int) {
+    std::strncpy(out, "emulator", static_cast<std::size_t>(length));
+    return kCuSuccess;
+  };
+  d.driver_version = [](int* out) {
+    *out = 0;
+    return kCuSuccess;
   };
   d.device_attribute = [](int* out, int attribute, int) {
     *out = attribute == kCuMultiprocessors ? 4 : attribute == kCuComputeMajor ? 9 : 0;

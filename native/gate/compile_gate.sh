@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compiles every kernel unit for sm_80, sm_90 and sm_90a without a GPU; fails on errors and register
+# Checks the formatting. Compiles every kernel unit for sm_80, sm_90 and sm_90a without a GPU; fails on errors and register
 # spills; prints a table of registers and static shared memory. Then compiles the host code, the CPU
 # stub and the emulator with g++, and runs the emulated kernels against the references.
 #
@@ -61,6 +61,22 @@ fetch_nvrtc() {
   for package in "$root"/*.deb; do dpkg -x "$package" "$root/files"; done
 }
 
+# The formatter's versions differ in details, so only the one that the sources are kept in judges them.
+format_version=14
+formatter=$(command -v "clang-format-$format_version" || command -v clang-format || true)
+if [ -z "$formatter" ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+  { apt-get -qq update && apt-get -qq install -y --no-install-recommends clang-format; } >/dev/null 2>&1 || true
+  formatter=$(command -v clang-format || true)
+fi
+if [ -n "$formatter" ] && "$formatter" --version | grep -q "version $format_version\."; then
+  find "$native"/{include,kernels,units,launch,stub,emu,gate,tests} -regex '.*\.\(h\|c\|cuh\|cu\|cpp\)' -print0 |
+    xargs -0 "$formatter" --dry-run --Werror
+  echo "compile gate: formatted"
+else
+  echo "compile gate: formatting not checked, for want of clang-format $format_version" \
+    "(found: $([ -n "$formatter" ] && "$formatter" --version || echo none))"
+fi
+
 nvrtc=$(find_nvrtc)
 if [ -z "$nvrtc" ]; then
   fetch_nvrtc
@@ -93,7 +109,7 @@ for source in "$native"/launch/*.cpp; do
   g++ "${flags[@]}" -O1 -c "$source" -o "$object"
   [ "$(basename "$source")" = driver_cuda.cpp ] || host+=("$object")
 done
-g++ "${flags[@]}" -O2 -shared "$native"/stub/*.cpp "$build/error.o" "$build/checks.o" \
+g++ "${flags[@]}" -O2 -shared "$native"/stub/*.cpp "$build/error.o" "$build/checks.o" "$build/gemm_rules.o" \
   -o "$build/libmodelserve_stub.so"
 units=()
 for unit in "$native"/units/*.cu; do
@@ -103,6 +119,7 @@ for unit in "$native"/units/*.cu; do
 done
 g++ "${flags[@]}" -O2 -shared "${host[@]}" "${units[@]}" "$native"/emu/*.cpp \
   -o "$build/libmodelserve_emu.so" -ldl
+g++ "${flags[@]}" -O2 -shared "$native/tests/fake_cublaslt.cpp" -o "$build/libfake_cublaslt.so"
 checks=$native/../tests/gpu/check.py
 python=
 for candidate in python3 /usr/bin/python3; do
@@ -116,14 +133,17 @@ fi
 status=0
 for form in stub emu; do
   PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1 "$python" "$checks" \
-    "$build/libmodelserve_$form.so" > "$build/check_$form.txt" || status=1
+    "$build/libmodelserve_$form.so" --cublaslt "$build/libfake_cublaslt.so" > "$build/check_$form.txt" || status=1
   # Each check that failed by its name and reason, then the counts.
   { grep ' FAILED ' "$build/check_$form.txt" || true; tail -n 1 "$build/check_$form.txt"; } |
     sed "s/^/compile gate: libmodelserve_$form: /"
 done
 [ "$status" -eq 0 ] || exit 1
-# The GPU session's scripts, as far as they go without a GPU.
+# The GPU check as it is started there, as far as it goes without a GPU: stages, arguments, files.
+OUT=$build/dry OPENBLAS_NUM_THREADS=1 "$native/../tests/gpu/run.sh" --dry "$build/libmodelserve_stub.so" > "$build/dry.txt" || status=1
 for script in timing decode_bench; do
-  PYTHONDONTWRITEBYTECODE=1 "$python" "$(dirname "$checks")/$script.py" "$build/libmodelserve_emu.so" \
-    --dry | tail -n 1 | sed "s/^/compile gate: $script --dry: /"
+  PYTHONDONTWRITEBYTECODE=1 "$python" "$(dirname "$checks")/$script.py" "$build/libmodelserve_emu.so" --dry | tail -n 1 |
+    sed "s/^/compile gate: $script --dry: /" || status=1
 done
+grep '^== .* exit status' "$build/dry.txt" | sed 's/^== /compile gate: run.sh --dry: /'
+exit "$status"

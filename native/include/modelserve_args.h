@@ -109,13 +109,12 @@ typedef struct ms_attn_decode_args {
   int32_t n_rows, n_work, n_q_heads, layer;
   int32_t chunk_tokens; /* a multiple of 64; 0: read work_count[1], so a captured call can follow */
   int32_t max_blocks;
-  int32_t window;      /* 0: none; else the query and the window - 1 tokens before it */
-  float softmax_scale; /* usually 1 / sqrt(D) */
-  float softcap;       /* 0: none; else scores become softcap * tanh(score / softcap) */
-  int32_t q_stride;    /* elements between rows of q */
-  const int32_t*
-      work_count;          /* [2] items in this step, tokens a chunk; optional if both are fixed */
-  const int32_t* work_row; /* [n_work] */
+  int32_t window;             /* 0: none; else the query and the window - 1 tokens before it */
+  float softmax_scale;        /* usually 1 / sqrt(D) */
+  float softcap;              /* 0: none; else scores become softcap * tanh(score / softcap) */
+  int32_t q_stride;           /* elements between rows of q */
+  const int32_t* work_count;  /* [2] items, tokens a chunk; optional if both are fixed */
+  const int32_t* work_row;    /* [n_work] */
   const int32_t* work_chunk;  /* [n_work] */
   const int32_t* work_indptr; /* [n_rows + 1] */
   const int32_t* slot;        /* [n_rows] row of block_table */
@@ -157,7 +156,8 @@ enum { MS_EPILOGUE_NONE = 0, MS_EPILOGUE_SILU_MUL = 1, MS_EPILOGUE_GELU_TANH_MUL
 /* y[m] = epilogue(x[m] W^T * scales + bias) + residual[m].
  * Gated epilogues (skinny only): W holds 2 N rows, gate then up; y[m][n] = act(gate) * up.
  * norm_weight (skinny only): x is first normalised, as by ms_add_rmsnorm.
- * The skinny kernel takes m <= 64 and k a multiple of 256. */
+ * The skinny kernel takes m <= 64 and k a multiple of 32; cuBLASLt takes fp8 with n and k multiples
+ * of 16, and neither gated epilogues nor norm_weight. */
 typedef struct ms_gemm_args {
   uint32_t struct_size;
   int32_t path, epilogue;

@@ -134,11 +134,13 @@ MS_DEVICE void skinny_gemm(const GemmParams& p) {
   int wbytes = Fp8 ? 1 : 2;
   const u8* low_row = p.w + (i64)weight_row(p, tile, lane / 4) * p.k * wbytes;
   const u8* high_row = p.w + (i64)weight_row(p, tile, lane / 4 + 8) * p.k * wbytes;
-  // Rounds of all warps over k; each split takes a run of them.
-  int rounds = p.k / kGemmStep;
+  // Rounds of all warps over k; each split takes a run of them. In the last round of a k that is no
+  // multiple of the step only the first warps have a slice.
+  int rounds = ceil_div(p.k, kGemmStep);
   int per_split = ceil_div(rounds, p.splits);
   int begin = split * per_split, end = min_i(rounds, begin + per_split);
   int k_lane = warp * kGemmSlice + lane % 4 * 8;
+  end = min_i(end, ceil_div(p.k - warp * kGemmSlice, kGemmStep));
 
   WeightSlice<Fp8> ahead[kDepth];
 #pragma unroll

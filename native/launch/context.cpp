@@ -1,5 +1,6 @@
 #include "context.h"
 
+#include <cstring>
 #include <new>
 
 namespace ms {
@@ -71,7 +72,9 @@ ms_status open_device(ms_ctx* ctx, int32_t device, const char* cublaslt_path_h) 
   if (status != MS_OK) return status;
   status = load_modules(ctx);
   if (status != MS_OK) return status;
-  if (!d.emulated) ctx->cublaslt.open(cublaslt_path_h);
+  // The emulator takes one that was named, the tests' own; the real one knows nothing of its
+  // memory.
+  if (!d.emulated || cublaslt_path_h != nullptr) ctx->cublaslt.open(cublaslt_path_h);
   return MS_OK;
 }
 
@@ -151,5 +154,15 @@ extern "C" ms_status ms_ctx_info(ms_ctx* ctx, ms_device_info* info_h) {
   info_h->free_bytes = static_cast<int64_t>(free_bytes);
   info_h->has_cublaslt = ctx->cublaslt.is_open() ? 1 : 0;
   info_h->is_emulated = ctx->driver.emulated ? 1 : 0;
+  info_h->cublaslt_version = ctx->cublaslt.version();
+  info_h->driver_version = 0;
+  std::memset(info_h->name, 0, sizeof(info_h->name));
+  status =
+      driver_status(ctx, ctx->driver.driver_version(&info_h->driver_version), "cuDriverGetVersion");
+  if (status != MS_OK) return status;
+  status = driver_status(
+      ctx, ctx->driver.device_name(info_h->name, sizeof(info_h->name) - 1, ctx->device),
+      "cuDeviceGetName");
+  if (status != MS_OK) return status;
   return MS_OK;
 }

@@ -4,22 +4,12 @@
 
 #include <cstring>
 
+#include "cublaslt_constants.h"
 #include "error.h"
 
 namespace ms {
 
 namespace {
-
-constexpr int kF32 = 0, kBf16 = 14, kE4m3 = 28;                           // cudaDataType
-constexpr int kCompute32F = 68;                                           // cublasComputeType_t
-constexpr int kTransA = 3, kTransB = 4, kEpilogue = 7, kBiasPointer = 8;  // matmul desc attributes
-constexpr int kAScalePointer = 17, kBScalePointer = 18, kFastAccumulate = 25;
-constexpr int kAScaleMode = 31, kBScaleMode = 32;
-constexpr int kScaleOuterVector = 3;  // one f32 a row of the operand, CUDA 12.9 and later
-constexpr int kEpilogueBias = 4;
-constexpr int kOpN = 0, kOpT = 1;
-constexpr int kPreferWorkspace = 1, kPreferReduction = 3, kPreferAlignment = 5;
-constexpr int kReduceInComputeType = 2;  // partial sums of split k stay in f32
 
 int data_type(int32_t dtype) {
   return dtype == MS_F32 ? kF32 : dtype == MS_FP8_E4M3 ? kE4m3 : kBf16;
@@ -58,7 +48,8 @@ bool bind(void* library, const char* name, F& f) {
 void CublasLt::open(const char* path) {
   void* lib = open_library(path);
   if (lib == nullptr) return;
-  bool complete = bind(lib, "cublasLtCreate", create_) && bind(lib, "cublasLtDestroy", destroy_) &&
+  bool complete = bind(lib, "cublasLtGetVersion", version_) &&
+                  bind(lib, "cublasLtCreate", create_) && bind(lib, "cublasLtDestroy", destroy_) &&
                   bind(lib, "cublasLtMatmulDescCreate", desc_create_) &&
                   bind(lib, "cublasLtMatmulDescDestroy", desc_destroy_) &&
                   bind(lib, "cublasLtMatmulDescSetAttribute", desc_set_) &&
@@ -73,11 +64,7 @@ void CublasLt::open(const char* path) {
 }
 
 void CublasLt::close() {
-  for (auto& entry : plans_) {
-    Plan& plan = entry.second;
-    desc_destroy_(plan.desc);
-    for (void* layout : {plan.a, plan.b, plan.c, plan.d}) layout_destroy_(layout);
-  }
+  for (auto& entry : plans_) drop(entry.second);
   plans_.clear();
   if (handle_ != nullptr) destroy_(handle_);
   handle_ = nullptr;
@@ -143,6 +130,13 @@ ms_status CublasLt::search(const ms_gemm_args* a, const Plan& plan, LtHeuristic*
   return MS_OK;
 }
 
+void CublasLt::drop(const Plan& plan) {
+  if (plan.desc != nullptr) desc_destroy_(plan.desc);
+  for (void* layout : {plan.a, plan.b, plan.c, plan.d}) {
+    if (layout != nullptr) layout_destroy_(layout);
+  }
+}
+
 ms_status CublasLt::plan_for(const ms_gemm_args* a, Plan** out) {
   Key key{a->m,
           a->n,
@@ -156,17 +150,15 @@ ms_status CublasLt::plan_for(const ms_gemm_args* a, Plan** out) {
   if (found == plans_.end()) {
     Plan plan{};
     ms_status status = describe(a, &plan);
-    LtHeuristic best{};
-    int count = 0;
-    if (status == MS_OK) status = search(a, plan, &best, 1, &count);
     if (status != MS_OK) {
-      if (plan.desc != nullptr) desc_destroy_(plan.desc);
-      for (void* layout : {plan.a, plan.b, plan.c, plan.d}) {
-        if (layout != nullptr) layout_destroy_(layout);
-      }
+      drop(plan);
       return status;
     }
-    plan.algo = best.algo;
+    // A long-lived server meets every m of a mixed step; descriptions are small and quick to make.
+    if (plans_.size() >= kMaxPlans) {
+      drop(plans_.begin()->second);
+      plans_.erase(plans_.begin());
+    }
     found = plans_.emplace(key, plan).first;
   }
   *out = &found->second;
@@ -184,6 +176,14 @@ ms_status CublasLt::multiply(const ms_gemm_args* a, CuStream stream) {
   ms_status status = plan_for(a, &plan);
   if (status == MS_OK) status = set_pointers(a, *plan);
   if (status != MS_OK) return status;
+  if (a->algo_h == nullptr && !plan->has_algo) {
+    LtHeuristic best{};
+    int count = 0;
+    status = search(a, *plan, &best, 1, &count);
+    if (status != MS_OK) return status;
+    plan->algo = best.algo;
+    plan->has_algo = true;
+  }
   LtAlgo algo = plan->algo;
   if (a->algo_h != nullptr) std::memcpy(&algo, a->algo_h, sizeof(algo));
   float alpha = 1.0f, beta = a->residual != nullptr ? 1.0f : 0.0f;

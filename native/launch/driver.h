@@ -62,6 +62,8 @@ struct Driver {
   bool emulated;
   CuResult (*init)(unsigned);
   CuResult (*device_get)(int*, int);
+  CuResult (*device_name)(char*, int, int);
+  CuResult (*driver_version)(int*);
   CuResult (*device_attribute)(int*, int, int);
   CuResult (*primary_retain)(CuContext*, int);
   CuResult (*primary_release)(int);

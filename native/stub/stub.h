@@ -17,7 +17,10 @@ struct ms_ctx {
   int device = 0;
   int fault_point = 0, fault_in = 0;
   ms_status fault_status = MS_OK;
-  // Faults ordered by file: calls that have passed since the order was first seen, and whether a single one was carried out.
+  int64_t launches = 0;  // operations run so far
+  int tunings = 0;       // calls of ms_gemm_tune so far
+  // Faults ordered by file: calls that have passed since the order was first seen, and whether a
+  // single one was carried out.
   int passed[4] = {};
   bool poisoned = false;
 };
@@ -73,7 +76,10 @@ ms_status op(ms_ctx* ctx, const Args* a, ms_stream* s, F body) {
   ms_status status = check(a);
   if (status != MS_OK) return status;
   Args copy = *a;
-  return submit(ctx, s, [copy, body] { body(copy); });
+  return submit(ctx, s, [ctx, copy, body] {
+    ++ctx->launches;
+    body(copy);
+  });
 }
 
 inline int true_count(const int32_t* count, int bound) {

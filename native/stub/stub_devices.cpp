@@ -1,12 +1,15 @@
-// The devices that the CPU stub plays, how much of their memory is taken, and the faults it is told to have.
+// The devices that the CPU stub plays, how much of their memory is taken, and the faults it is told
+// to have.
 //
 //   MS_STUB_DEVICES=2            devices 0 and 1
 //   MS_STUB_MEMORY=2147483648    bytes of each
-//   MS_STUB_FAULTS=FILE          lines "DEVICE POINT WHAT [AFTER]", read while the process runs; no file, no fault
+//   MS_STUB_FAULTS=FILE          lines "DEVICE POINT WHAT [AFTER]", read while the process runs; no
+//   file, no fault
 //
-// POINT is sync (a wait for the device), malloc or logits; WHAT is hang (the wait never ends), lost (every wait fails,
-// as after a sticky error), memory (no allocation succeeds any more) or nan (once, one row's logits are no numbers). AFTER
-// calls pass first. Only this library reads these names: the GPU library knows none of them.
+// POINT is sync (a wait for the device), malloc or logits; WHAT is hang (the wait never ends), lost
+// (every wait fails, as after a sticky error), memory (no allocation succeeds any more) or nan
+// (once, one row's logits are no numbers). AFTER calls pass first. Only this library reads these
+// names: the GPU library knows none of them.
 #include <unistd.h>
 
 #include <array>
@@ -71,8 +74,9 @@ ms_status injected(ms_ctx* ctx, int point) {
   std::string what;
   if (!ordered(ctx, point, point == MS_STUB_MALLOC ? "malloc" : "sync", &what)) return MS_OK;
   while (what == "hang") pause();
-  return what == "memory" ? fail(MS_ERR_MEMORY, "injected: no memory is left on device %d", ctx->device)
-                          : fail(MS_ERR_DRIVER, "injected: device %d was lost", ctx->device);
+  return what == "memory"
+             ? fail(MS_ERR_MEMORY, "injected: no memory is left on device %d", ctx->device)
+             : fail(MS_ERR_DRIVER, "injected: device %d was lost", ctx->device);
 }
 
 bool poisons_logits(ms_ctx* ctx) {

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using ModelServe.Engine.Running;
+using ModelServe.Execution.Memory;
 using ModelServe.Execution.Models;
 using ModelServe.Execution.Operations;
 using ModelServe.Execution.Sampling;
@@ -11,6 +12,7 @@ namespace ModelServe.Execution;
 internal sealed class ModelRunner : IStepExecutor
 {
     private readonly CausalDecoder _model;
+    private readonly HostLogits? _hostLogits;
     private readonly StepBatch _batch;
     private readonly StepResult _result;
     private readonly TokenSampler _sampler;
@@ -20,8 +22,12 @@ internal sealed class ModelRunner : IStepExecutor
     private bool _pending;
 
     /// <summary>A runner of a model that outlives it.</summary>
-    public ModelRunner(CausalDecoder model, ExecutorGeometry geometry)
+    /// <param name="model">The model.</param>
+    /// <param name="geometry">Its sizes.</param>
+    /// <param name="hostLogits">Brings the logits of a model whose memory is not the host's; null where it is.</param>
+    public ModelRunner(CausalDecoder model, ExecutorGeometry geometry, HostLogits? hostLogits = null)
     {
+        _hostLogits = hostLogits;
         _model = model;
         Geometry = geometry;
         _batch = new StepBatch(geometry);
@@ -98,7 +104,7 @@ internal sealed class ModelRunner : IStepExecutor
         _batch.Fill(plan, _lastSampled);
         CheckTokens();
         var logits = _model.Forward(_batch);
-
+        logits = _hostLogits?.Bring(logits, _batch.SampledCount) ?? logits;
         _result.StepId = plan.StepId;
         _result.SequenceCount = plan.SequenceCount;
         var wait = default(MaskWait);

@@ -95,7 +95,16 @@ public sealed class ReplicaSet : IEngine
 
     /// <inheritdoc/>
     /// <remarks>Of every replica that is in a step; ask one replica to spare the others.</remarks>
-    public bool GiveUpStep(string reason) => _replicas.Count(replica => replica.GiveUpStep(reason)) > 0;
+    public bool GiveUpStep(string reason)
+    {
+        var given = false;
+        foreach (IEngine replica in _replicas)
+        {
+            given |= replica.GiveUpStep(reason);
+        }
+
+        return given;
+    }
 
     /// <inheritdoc/>
     public void BeginDrain() => Array.ForEach(_replicas, replica => replica.BeginDrain());

@@ -9,8 +9,9 @@ namespace ModelServe.Api.Services;
 /// </remarks>
 internal sealed class LoadSteps : IProgress<ModelLoadStep>
 {
-    private readonly Channel<ModelLoadStage> _untold = Channel.CreateUnbounded<ModelLoadStage>(
-        new UnboundedChannelOptions { SingleReader = true });
+    // A stage waits here once at the most, so there is always room.
+    private readonly Channel<ModelLoadStage> _untold = Channel.CreateBounded<ModelLoadStage>(
+        new BoundedChannelOptions(Enum.GetValues<ModelLoadStage>().Length) { SingleReader = true });
 
     private readonly Dictionary<ModelLoadStage, ModelLoadStep> _newest = [];
 

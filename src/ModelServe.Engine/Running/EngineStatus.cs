@@ -89,6 +89,7 @@ public sealed record EngineStatus
             PrefixHits = parts.Sum(part => part.PrefixHits),
             Healings = parts.Sum(part => part.Healings),
             FailedSequences = parts.Sum(part => part.FailedSequences),
+            ExhaustedSteps = parts.Sum(part => part.ExhaustedSteps),
             StepTokens = StepHistogram.Together([.. parts.Select(part => part.StepTokens)]),
             StepSeconds = StepHistogram.Together([.. parts.Select(part => part.StepSeconds)]),
             LastProgress = parts.Max(part => part.LastProgress),

@@ -18,6 +18,9 @@ internal sealed unsafe class CudaResources : IDisposable
     private readonly RotaryMemory _rotary;
     private readonly int _multiprocessors;
     private readonly bool _deterministic;
+    private readonly DecoderWeights _weights;
+    private readonly byte* _arena;
+    private readonly long _arenaBytes;
 
     /// <summary>Takes all memory of a plan.</summary>
     /// <param name="config">The model.</param>
@@ -50,13 +53,15 @@ internal sealed unsafe class CudaResources : IDisposable
         Slots = [.. Enumerable.Range(0, Geometry.MaxSequences).Select(_ => new SlotSampling(Masks))];
         _rotary = new RotaryMemory(config, Geometry.MaxModelLength);
         var items = GraphBuckets.UpTo(Geometry.MaxSequences).Max(rows => PlanWork(rows).MaxItems);
-        Ops = new CudaOps(device, Stream, memory, _shape, items, View(cache), _rotary.Table, State, Step);
+        Ops = new CudaOps(device, Stream, memory, _shape, items, View(cache), _rotary.Table, State, Step, deterministic);
         Sampler = new DeviceSampler(device, Stream, memory, Geometry, _shape, State, Step, Slots);
         var bytes = CausalDecoder.ArenaBytes(_shape, ElementType.BFloat16);
-        var arena = new ActivationArena(memory.Take(bytes, "activations"), bytes, ElementType.BFloat16);
-        var weights = map.Bind(Weights);
-        Model = new CausalDecoder(config, _shape, Ops, weights, cache, _rotary.Table, arena);
-        foreach (var matrix in weights.Matrices)
+        _arenaBytes = bytes;
+        _arena = memory.Take(bytes, "activations");
+        var arena = new ActivationArena(_arena, bytes, ElementType.BFloat16);
+        _weights = map.Bind(Weights);
+        Model = new CausalDecoder(config, _shape, Ops, _weights, cache, _rotary.Table, arena);
+        foreach (var matrix in _weights.Matrices)
         {
             Ops.Adopt(matrix);
         }
@@ -123,6 +128,15 @@ internal sealed unsafe class CudaResources : IDisposable
     /// <summary>A planner of decode attention for at most that many rows.</summary>
     public DecodeWorkPlanner PlanWork(int rows) =>
         new(rows, Geometry.MaxModelLength, _shape.Attention.KeyValueHeads, _multiprocessors, _deterministic);
+
+    /// <summary>Chooses the kernels of the products by measuring them; the weights are there, and no step has run.</summary>
+    /// <returns>What was done, in a sentence.</returns>
+    /// <exception cref="KernelException">A product runs in no form.</exception>
+    public string Tune(TuningCache? cache)
+    {
+        using var tuner = new ProductTuner(Ops, Device, Stream, _shape, _arena, _arenaBytes, cache);
+        return tuner.Tune(_weights);
+    }
 
     /// <inheritdoc />
     public void Dispose()

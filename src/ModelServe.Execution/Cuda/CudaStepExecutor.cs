@@ -88,6 +88,9 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
     /// <summary>Steps that ran as graphs.</summary>
     public long GraphSteps { get; private set; }
 
+    /// <summary>Batch sizes whose graphs have been captured so far, ascending.</summary>
+    public IEnumerable<int> CapturedRows => Enumerable.Range(0, _graphs.Length).Where(rows => _graphs[rows]?.Forward is not null);
+
     /// <summary>Bytes that the last step brought to the device.</summary>
     public int LastUploadBytes { get; private set; }
 

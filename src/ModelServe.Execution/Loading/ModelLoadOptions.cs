@@ -33,6 +33,15 @@ public sealed record ModelLoadOptions
     /// <summary>Whether a sequence's arithmetic on a GPU must not depend on its batch.</summary>
     public bool Deterministic { get; init; }
 
+    /// <summary>Whether the kernels of a GPU's products are chosen by measuring them while the model loads; null measures on a real one.</summary>
+    public bool? TuneProducts { get; init; }
+
+    /// <summary>
+    /// Where what was measured is kept for the next start; null takes <c>modelserve</c> in the user's cache folder, and
+    /// <see cref="WeightQuantization.NoCache"/> keeps nothing.
+    /// </summary>
+    public string? CacheDirectory { get; init; }
+
     /// <summary>Longest sequence in tokens; null takes the model's own, shortened if the memory needs it.</summary>
     public int? MaxModelLength { get; init; }
 

@@ -57,6 +57,14 @@ public sealed class WireServer : IAsyncDisposable
 
     public ServerDrain Drain => _application.Services.GetRequiredService<ServerDrain>();
 
+    /// <summary>Requests that named a model and were refused so far.</summary>
+    public async Task<double> RejectedAsync()
+    {
+        string page = await Http.GetStringAsync(new Uri("/metrics", UriKind.Relative), TestContext.Current.CancellationToken);
+        return page.Split('\n').Where(line => line.StartsWith("modelserve:requests_rejected_total{", StringComparison.Ordinal))
+            .Sum(line => double.Parse(line[(line.LastIndexOf(' ') + 1)..], System.Globalization.CultureInfo.InvariantCulture));
+    }
+
     /// <summary>Starts a server; the first model is named "fake", a second one "other".</summary>
     public static Task<WireServer> StartAsync(SyntheticCheckpoint checkpoint, ApiOptions? options = null, params FakeModel[] models) =>
         StartAsync(checkpoint, options, null, models);
@@ -98,14 +106,20 @@ public sealed class WireServer : IAsyncDisposable
     private static FakeModel Default() => new();
 
     /// <summary>Waits until a condition of the server holds; fails after a time no healthy server needs.</summary>
-    public static async Task EventuallyAsync(Func<bool> condition, string what)
+    public static Task EventuallyAsync(Func<bool> condition, string what) => EventuallyAsync(() => Task.FromResult(condition()), what);
+
+    /// <summary>The same, of a condition that asks the server.</summary>
+    public static Task EventuallyAsync(Func<Task<bool>> condition, string what) => EventuallyAsync(condition, () => what);
+
+    /// <summary>The same, with a text that is made when it fails.</summary>
+    public static async Task EventuallyAsync(Func<Task<bool>> condition, Func<string> what)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         limit.CancelAfter(TimeSpan.FromSeconds(60));
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(2));
-        while (!condition())
+        while (!await condition())
         {
-            Assert.False(limit.IsCancellationRequested, $"not reached: {what}");
+            Assert.False(limit.IsCancellationRequested, $"not reached: {what()}");
             await timer.WaitForNextTickAsync(TestContext.Current.CancellationToken);
         }
     }
