@@ -43,7 +43,7 @@ internal static class WireServerProcess
             kestrel.ListenModelServe(new IPEndPoint(IPAddress.Loopback, 0), new IPEndPoint(IPAddress.Loopback, 0), options));
         builder.Services.AddModelServeApi(new ModelCatalog([new ServedModel("wire", text, engine), new ServedModel("full", text, full)]), options);
         await using WebApplication application = builder.Build();
-        var scrapes = new ConcurrentQueue<double>();
+        ConcurrentQueue<double> scrapes = new(), refusals = new();
         application.Use(async (context, next) =>
         {
             long start = Stopwatch.GetTimestamp();
@@ -52,6 +52,10 @@ internal static class WireServerProcess
             {
                 scrapes.Enqueue(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
             }
+            else if (context.Response.Headers.ContainsKey("grpc-status"))
+            {
+                refusals.Enqueue(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+            }
         });
         application.MapModelServeApi();
         application.MapGet("/bench/pace/{milliseconds:long}", (long milliseconds) =>
@@ -59,13 +63,9 @@ internal static class WireServerProcess
             executor.PaceMilliseconds = milliseconds;
             return "paced";
         });
-        // Milliseconds that each scrape took on this side, from its request line to the last byte handed over; forgotten when told.
-        application.MapGet("/bench/scrapes", () =>
-        {
-            double[] times = [.. scrapes];
-            scrapes.Clear();
-            return times;
-        });
+        // Milliseconds that each took on this side, from its headers to the last byte handed over; forgotten when told.
+        application.MapGet("/bench/scrapes", () => Take(scrapes));
+        application.MapGet("/bench/refusals", () => Take(refusals));
         application.MapGet("/bench/usage", () => Usage(engine));
         application.MapGet("/bench/live", (ServerDrain drain) => drain.LiveRequestCount.ToString(CultureInfo.InvariantCulture));
         application.MapGet("/bench/heap", () => GC.GetTotalMemory(forceFullCollection: true).ToString(CultureInfo.InvariantCulture));
@@ -75,6 +75,13 @@ internal static class WireServerProcess
         await application.StopAsync(new CancellationToken(canceled: true));
         Environment.Exit(0);
         return 0;
+    }
+
+    private static double[] Take(ConcurrentQueue<double> times)
+    {
+        double[] taken = [.. times];
+        times.Clear();
+        return taken;
     }
 
     private static IResult Usage(EngineLoop engine)

@@ -209,6 +209,9 @@ internal sealed class WireTable(TextWriter writer, WireClient wire, TimeSpan len
 
         double[] sorted = [.. answers.Skip(answers.Count / 4).Order()];
         Row($"refusal at a full queue, as the client sees it, {sorted.Length:N0} calls, p50 / p99", $"{At(sorted, 0.5):0.00} / {At(sorted, 0.99):0.00} ms", "1 ms");
+        double[] own = await wire.RefusalsAsync();
+        own = [.. own.Skip(own.Length / 4).Order()];
+        Row($"the same on the server's side, p50 / p99", $"{At(own, 0.5):0.000} / {At(own, 0.99):0.000} ms", "1 ms");
     }
 
     private static Task DelayAsync(TimeSpan time) => Task.Delay(time, TimeProvider.System);
