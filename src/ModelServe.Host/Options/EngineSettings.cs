@@ -36,6 +36,9 @@ internal sealed record EngineSettings
     /// <summary>Where quantised weights are kept for the next start; null takes the user's cache folder, none keeps nothing.</summary>
     public string? CacheDirectory { get; init; }
 
+    /// <summary>Bytes that all quantised weights in that folder may take; null takes the default.</summary>
+    public long? CacheBytes { get; init; }
+
     /// <summary>Longest sequence in tokens; null takes the checkpoint's own limit.</summary>
     public int? MaxModelLength { get; init; }
 

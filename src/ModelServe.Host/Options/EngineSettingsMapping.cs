@@ -40,6 +40,7 @@ internal static class EngineSettingsMapping
                     _ => HeadQuantization.Auto,
                 },
                 CacheDirectory = settings.CacheDirectory,
+                CacheBytes = settings.CacheBytes ?? WeightQuantization.DefaultCacheBytes,
             }
             : null,
         KeyValueFormat = settings.KvDType switch
