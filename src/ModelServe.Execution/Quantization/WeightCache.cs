@@ -76,18 +76,21 @@ internal sealed class WeightCache
                 WeightCacheFile.Write(file.SafeFileHandle, new WeightCacheHeader(_key, memory.Bytes, [], kept, losses), memory, threads);
                 File.Move(unfinished, _path, overwrite: true);
             }
-            catch (IOException)
+            catch (Exception exception) when (IsNoRoom(exception))
             {
                 // A full disk gets its space back.
                 File.Delete(unfinished);
                 throw;
             }
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (IsNoRoom(exception) || exception is UnauthorizedAccessException)
         {
             _note($"the quantised weights could not be kept: {exception.Message}");
         }
     }
+
+    // A file that is longer than the system lets it become is not an IOException to the framework.
+    private static bool IsNoRoom(Exception exception) => exception is IOException or ArgumentOutOfRangeException;
 
     private void Delete(string path)
     {

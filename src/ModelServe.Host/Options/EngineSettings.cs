@@ -66,6 +66,9 @@ internal sealed record EngineSettings
     /// <summary>Whether each computing thread keeps to one processor.</summary>
     public bool PinThreads { get; init; }
 
+    /// <summary>Whether a checkpoint's files must have the checksums that its list tells.</summary>
+    public bool VerifyChecksums { get; init; }
+
     /// <summary>Requests that wait at most.</summary>
     public int MaxQueued { get; init; } = 1024;
 
