@@ -23,4 +23,7 @@ public sealed record GrammarLimits
 
     /// <summary>Ways in which the text so far may be read at once.</summary>
     public int Readings { get; init; } = 256;
+
+    /// <summary>Ends a compilation that takes too long, or that nobody waits for.</summary>
+    internal CancellationToken Cancellation { get; init; }
 }
