@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime;
 using System.Text.Json;
 using ModelServe.Codec;
 using ModelServe.Codec.Grammars;
@@ -20,7 +21,9 @@ internal static class GrammarTable
         double treeMs = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         var compiler = new GrammarCompiler(trie, new GrammarLimits { SourceCharacters = 1 << 20 });
         var random = new Random(1);
-        List<double> compileMs = [], warmMs = [], maskUs = [], acceptUs = [];
+        List<double> compileMs = [], warmMs = [], kept = [];
+        var first = new Passes();
+        var again = new Passes();
         foreach (string line in File.ReadLines(schemas).Take(most))
         {
             using JsonDocument document = JsonDocument.Parse(line);
@@ -39,37 +42,70 @@ internal static class GrammarTable
             start = Stopwatch.GetTimestamp();
             grammar.WarmUp();
             warmMs.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
-            Follow(grammar, trie, random, maskUs, acceptUs);
+            string name = document.RootElement.GetProperty("name").GetString()!;
+            List<int> taken = Follow(grammar, trie, random, name, first);
+            kept.Add(grammar.BytesKept / 1024.0);
+            Repeat(grammar, trie, taken, name, again);
         }
 
-        output.WriteLine($"{tokenizer.VocabularySize} tokens, tree {treeMs:f0} ms; {compileMs.Count} schemas, {maskUs.Count} masks");
+        output.WriteLine($"{tokenizer.VocabularySize} tokens, tree {treeMs:f0} ms; {compileMs.Count} schemas, {first.MaskUs.Count} masks");
         output.WriteLine("| what | mean | p50 | p90 | p99 | max |");
         output.WriteLine("|---|---|---|---|---|---|");
         Row(output, "compile, ms", compileMs);
         Row(output, "warm up, ms", warmMs);
-        Row(output, "mask, us", maskUs);
-        Row(output, "accept, us", acceptUs);
+        Row(output, "first text: mask, us", first.MaskUs);
+        Row(output, "first text: accept, us", first.AcceptUs);
+        Row(output, "first text: allocated a mask, bytes", first.Bytes);
+        Row(output, "same text again: token and mask, us", again.MaskUs);
+        Row(output, "same text again: allocated, bytes", again.Bytes);
+        Row(output, "kept of a grammar after its text, KiB", kept);
+        output.WriteLine("\nSlowest masks:");
+        foreach ((double us, string where) in first.Slowest.OrderByDescending(one => one.Us).Take(8))
+        {
+            output.WriteLine($"- {us:f0} us: {where}");
+        }
     }
 
-    private static void Follow(CompiledGrammar grammar, TokenTrie trie, Random random, List<double> maskUs, List<double> acceptUs)
+    /// <summary>A text that was met before, as the engine follows it.</summary>
+    private static void Repeat(CompiledGrammar grammar, TokenTrie trie, List<int> taken, string name, Passes passes)
     {
+        GrammarMatcher matcher = grammar.CreateMatcher();
+        var mask = new uint[trie.MaskWords];
+        matcher.FillMask(mask);
+        foreach (int token in taken)
+        {
+            passes.Measure(passes.MaskUs, name, () =>
+            {
+                if (!matcher.TryAcceptPrepared(token))
+                {
+                    matcher.TryAccept(token);
+                }
+
+                return matcher.FillMask(mask);
+            });
+        }
+    }
+
+    private static List<int> Follow(CompiledGrammar grammar, TokenTrie trie, Random random, string name, Passes passes)
+    {
+        List<int> taken = [];
         GrammarMatcher matcher = grammar.CreateMatcher();
         var mask = new uint[trie.MaskWords];
         for (int step = 0; step < StepsPerGrammar; step++)
         {
-            long start = Stopwatch.GetTimestamp();
-            bool any = matcher.FillMask(mask);
-            maskUs.Add(Stopwatch.GetElapsedTime(start).TotalMicroseconds);
-            if (!any)
+            if (!passes.Measure(passes.MaskUs, $"{name}, token {step}", () => matcher.FillMask(mask)))
             {
-                return;
+                return taken;
             }
 
             int token = Draw(mask, random);
-            start = Stopwatch.GetTimestamp();
+            taken.Add(token);
+            long start = Stopwatch.GetTimestamp();
             matcher.TryAccept(token);
-            acceptUs.Add(Stopwatch.GetElapsedTime(start).TotalMicroseconds);
+            passes.AcceptUs.Add(Stopwatch.GetElapsedTime(start).TotalMicroseconds);
         }
+
+        return taken;
     }
 
     private static int Draw(uint[] mask, Random random)
@@ -90,5 +126,41 @@ internal static class GrammarTable
         values.Sort();
         double At(double share) => values[(int)((values.Count - 1) * share)];
         output.WriteLine($"| {name} | {values.Average():f1} | {At(0.5):f1} | {At(0.9):f1} | {At(0.99):f1} | {values[^1]:f1} |");
+    }
+
+    /// <summary>Figures of many masks, and what went on beside the slowest.</summary>
+    private sealed class Passes
+    {
+        private const double Slow = 2000;
+
+        public List<double> MaskUs { get; } = [];
+
+        public List<double> AcceptUs { get; } = [];
+
+        public List<double> Bytes { get; } = [];
+
+        public List<(double Us, string Where)> Slowest { get; } = [];
+
+        public bool Measure(List<double> times, string where, Func<bool> run)
+        {
+            long bytes = GC.GetAllocatedBytesForCurrentThread();
+            int collections = GC.CollectionCount(0);
+            TimeSpan paused = GC.GetTotalPauseDuration();
+            TimeSpan compiling = JitInfo.GetCompilationTime(currentThread: true);
+            double busy = ThreadClock.Seconds();
+            long start = Stopwatch.GetTimestamp();
+            bool any = run();
+            double us = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
+            bytes = GC.GetAllocatedBytesForCurrentThread() - bytes;
+            times.Add(us);
+            Bytes.Add(bytes);
+            if (us > Slow)
+            {
+                Slowest.Add((us, $"{where}: thread busy {(ThreadClock.Seconds() - busy) * 1e6:f0} us, compiling {(JitInfo.GetCompilationTime(currentThread: true) - compiling).TotalMicroseconds:f0}, "
+                    + $"{GC.CollectionCount(0) - collections} collections of {(GC.GetTotalPauseDuration() - paused).TotalMicroseconds:f0}, {bytes} bytes"));
+            }
+
+            return any;
+        }
     }
 }

@@ -29,6 +29,9 @@ switch (args)
     case ["gemm", ..]:
         GemmTable.Print(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));
         return 0;
+    case ["attention", ..]:
+        AttentionTable.Print(Console.Out, Number(args, 1, 10), Number(args, 2, Environment.ProcessorCount));
+        return 0;
     case ["checkpoint", var shape, var directory]:
         if (!RandomCheckpoint.Shapes.TryGetValue(shape, out CheckpointShape? sizes))
         {

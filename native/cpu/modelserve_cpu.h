@@ -18,7 +18,7 @@ extern "C" {
 #define MS_CPU_EXPORT __attribute__((visibility("default")))
 
 /* Raised whenever a function or a struct below changes. */
-#define MS_CPU_ABI_VERSION 1
+#define MS_CPU_ABI_VERSION 2
 
 /* AVX-512 F, BW, DQ and VL. */
 #define MS_CPU_AVX512 1u

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <map>
 #include <vector>
@@ -44,8 +45,7 @@ CuResult mem_alloc(CuPointer* out, std::size_t bytes) {
   const std::size_t page = 4096;
   std::size_t rounded = (bytes + 255) & ~std::size_t{255};
   std::size_t mapped = (rounded + page - 1) / page * page + page;
-  void* region =
-      mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* region = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (region == MAP_FAILED) return kCuOutOfMemory;
   auto* base = static_cast<unsigned char*>(region);
   mprotect(base + mapped - page, page, PROT_NONE);
@@ -99,6 +99,14 @@ const char* load_driver(Driver& d) {
   d.device_get = [](int* out, int ordinal) {
     *out = ordinal;
     return ordinal == 0 ? kCuSuccess : 101;  // CUDA_ERROR_INVALID_DEVICE
+  };
+  d.device_name = [](char* out, int length, int) {
+    std::strncpy(out, "emulator", static_cast<std::size_t>(length));
+    return kCuSuccess;
+  };
+  d.driver_version = [](int* out) {
+    *out = 0;
+    return kCuSuccess;
   };
   d.device_attribute = [](int* out, int attribute, int) {
     *out = attribute == kCuMultiprocessors ? 4 : attribute == kCuComputeMajor ? 9 : 0;

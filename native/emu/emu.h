@@ -1,6 +1,6 @@
 // Device code as host C++: every CUDA thread of a block is a fiber; warp instructions and barriers
-// are rendezvous. Slow and exact about indices, fragments, masks and waits; says nothing about time.
-// Included by kernels/types.cuh under MS_EMULATE.
+// are rendezvous. Slow and exact about indices, fragments, masks and waits; says nothing about
+// time. Included by kernels/types.cuh under MS_EMULATE.
 #pragma once
 
 #include <cmath>
@@ -17,11 +17,11 @@ inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 #define blockIdx emu::g_block
 #define blockDim emu::g_block_dim
 #define gridDim emu::g_grid_dim
-#define MS_KERNEL(name, Params, threads)                                                    \
-  static void name(const Params& p);                                                        \
-  static const emu::Registration registration_##name(                                       \
-      #name, threads, sizeof(Params),                                                       \
-      [](const void* params) { name(*static_cast<const Params*>(params)); });               \
+#define MS_KERNEL(name, Params, threads)                                      \
+  static void name(const Params& p);                                          \
+  static const emu::Registration registration_##name(                         \
+      #name, threads, sizeof(Params),                                         \
+      [](const void* params) { name(*static_cast<const Params*>(params)); }); \
   static void name(const Params& p)
 
 namespace emu {

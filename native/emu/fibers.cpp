@@ -130,7 +130,8 @@ void start_fiber(int i) {
   f.done = false;
   f.groups.clear();
   f.open.clear();
-  auto top = reinterpret_cast<std::uintptr_t>(m.stacks + (i + 1) * kStackBytes) & ~std::uintptr_t{15};
+  auto top =
+      reinterpret_cast<std::uintptr_t>(m.stacks + (i + 1) * kStackBytes) & ~std::uintptr_t{15};
   void** sp = reinterpret_cast<void**>(top) - 1;  // the entry finds rsp = 8 mod 16, as after a call
   *--sp = reinterpret_cast<void*>(fiber_main);
   for (int r = 0; r < 6; ++r) *--sp = nullptr;
@@ -236,9 +237,9 @@ void run(const Kernel& kernel, Dim grid, Dim block, std::size_t shared_bytes, co
     die("a block size outside the kernel's launch bounds");
   }
   if (m.stacks == nullptr) {
-    m.stacks = static_cast<unsigned char*>(mmap(nullptr, kStackBytes * kMaxThreads,
-                                                PROT_READ | PROT_WRITE,
-                                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    m.stacks =
+        static_cast<unsigned char*>(mmap(nullptr, kStackBytes * kMaxThreads, PROT_READ | PROT_WRITE,
+                                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   }
   // Shared memory ends at a page that faults, and starts as NaN in every block.
   const std::size_t page = 4096;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compiles every kernel unit for sm_80, sm_90 and sm_90a without a GPU; fails on errors and register
+# Checks the formatting. Compiles every kernel unit for sm_80, sm_90 and sm_90a without a GPU; fails on errors and register
 # spills; prints a table of registers and static shared memory. Then compiles the host code, the CPU
 # stub and the emulator with g++, and runs the emulated kernels against the references.
 #
@@ -61,6 +61,22 @@ fetch_nvrtc() {
   for package in "$root"/*.deb; do dpkg -x "$package" "$root/files"; done
 }
 
+# The formatter's versions differ in details, so only the one that the sources are kept in judges them.
+format_version=14
+formatter=$(command -v "clang-format-$format_version" || command -v clang-format || true)
+if [ -z "$formatter" ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+  { apt-get -qq update && apt-get -qq install -y --no-install-recommends clang-format; } >/dev/null 2>&1 || true
+  formatter=$(command -v clang-format || true)
+fi
+if [ -n "$formatter" ] && "$formatter" --version | grep -q "version $format_version\."; then
+  find "$native"/{include,kernels,units,launch,stub,emu,gate,tests} -regex '.*\.\(h\|c\|cuh\|cu\|cpp\)' -print0 |
+    xargs -0 "$formatter" --dry-run --Werror
+  echo "compile gate: formatted"
+else
+  echo "compile gate: formatting not checked, for want of clang-format $format_version" \
+    "(found: $([ -n "$formatter" ] && "$formatter" --version || echo none))"
+fi
+
 nvrtc=$(find_nvrtc)
 if [ -z "$nvrtc" ]; then
   fetch_nvrtc
@@ -93,7 +109,7 @@ for source in "$native"/launch/*.cpp; do
   g++ "${flags[@]}" -O1 -c "$source" -o "$object"
   [ "$(basename "$source")" = driver_cuda.cpp ] || host+=("$object")
 done
-g++ "${flags[@]}" -O2 -shared "$native"/stub/*.cpp "$build/error.o" "$build/checks.o" \
+g++ "${flags[@]}" -O2 -shared "$native"/stub/*.cpp "$build/error.o" "$build/checks.o" "$build/gemm_rules.o" \
   -o "$build/libmodelserve_stub.so"
 units=()
 for unit in "$native"/units/*.cu; do

@@ -1,5 +1,5 @@
-// Compiles one kernel source with NVRTC for one architecture and prints, for each kernel, what ptxas
-// reports. No GPU and no CUDA header is needed: NVRTC is opened by dlopen.
+// Compiles one kernel source with NVRTC for one architecture and prints, for each kernel, what
+// ptxas reports. No GPU and no CUDA header is needed: NVRTC is opened by dlopen.
 //
 //   nvrtc_compile LIBNVRTC SOURCE ARCH [CUBIN]
 //

@@ -4,8 +4,8 @@
  *          written into the caller's buffer by ms_last_error. Nothing throws, exits or prints.
  * Structs  every struct starts with struct_size = sizeof(struct); a mismatch is MS_ERR_ABI. The
  *          loader also compares ms_abi_version() with MS_ABI_VERSION and sizes with ms_sizeof().
- * Pointers are device pointers unless the name ends in _h. The caller owns every buffer; the library
- *          keeps none, allocates none and synchronises nothing inside an op, so every op can be
+ * Pointers are device pointers unless the name ends in _h. The caller owns every buffer; the
+ * library keeps none, allocates none and synchronises nothing inside an op, so every op can be
  *          captured. Buffers of a captured op must outlive the graph.
  * Counts   n_* fields are upper bounds that fix the launch grid. Where an optional device counter
  *          (count, [1] int32) is given, the kernel reads the true number from it and ignores the
@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-#define MS_ABI_VERSION 1
+#define MS_ABI_VERSION 2
 #define MS_API __attribute__((visibility("default")))
 
 /* 0 is success; failures are negative. */
@@ -77,13 +77,18 @@ typedef struct ms_device_info {
   int64_t total_bytes, free_bytes;
   int32_t has_cublaslt; /* 1: ms_gemm accepts MS_GEMM_CUBLASLT */
   int32_t is_emulated;  /* 1: no GPU behind this library (stub or emulator) */
+  /* What a choice among kernels depends on, beside the sizes: for caches of such choices. */
+  int32_t driver_version;   /* of CUDA that the driver speaks, 1000 major + 10 minor; 0 emulated */
+  int32_t cublaslt_version; /* 10000 major + 100 minor + patch; 0 without cuBLASLt */
+  char name[64];            /* the device's, NUL-terminated */
 } ms_device_info;
 
 /* ---- version, errors, context, memory ------------------------------------------------------ */
 MS_API int32_t ms_abi_version(void);
 /* Bytes of the struct of that MS_KIND_*, or 0 for an unknown kind. */
 MS_API size_t ms_sizeof(int32_t kind);
-/* Copies the calling thread's last failure, NUL-terminated, into buffer; returns its full length. */
+/* Copies the calling thread's last failure, NUL-terminated, into buffer; returns its full length.
+ */
 MS_API size_t ms_last_error(char* buffer_h, size_t length);
 /* cublaslt_path_h: file name or path for dlopen, or NULL to try the usual names. A missing cuBLASLt
  * is not an error here (see has_cublaslt). *out_h is owned by the caller until ms_ctx_free. */
@@ -130,7 +135,9 @@ MS_API ms_status ms_attn_prefill(ms_ctx* ctx, const ms_attn_prefill_args* a_h, m
 MS_API ms_status ms_gemm_workspace(ms_ctx* ctx, const ms_gemm_args* a_h, int64_t* bytes_h);
 MS_API ms_status ms_gemm(ms_ctx* ctx, const ms_gemm_args* a_h, ms_stream* s);
 /* Times every cuBLASLt candidate for these sizes and buffers (y is overwritten; not capturable);
- * algo_out_h [64] receives the fastest and us_h its time, both ready for a cache on disk. */
+ * algo_out_h [64] receives the fastest and us_h its time, both ready for a cache on disk. The
+ * algorithm serves any m of the same n, k, types and operands (bias, residual) on the same device,
+ * driver and cuBLASLt; ms_gemm refuses one that does not fit with MS_ERR_CUBLAS. */
 MS_API ms_status ms_gemm_tune(ms_ctx* ctx, const ms_gemm_args* a_h, ms_stream* s,
                               uint8_t* algo_out_h, float* us_h);
 MS_API ms_status ms_act_mul(ms_ctx* ctx, const ms_act_mul_args* a_h, ms_stream* s);

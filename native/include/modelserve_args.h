@@ -20,7 +20,7 @@ typedef struct ms_kv_cache {
   uint32_t struct_size;
   int32_t dtype; /* MS_BF16 or MS_FP8_E4M3 */
   int32_t n_layers, n_kv_heads;
-  int32_t head_dim; /* 32, 64, 80, 96, 128, 192 or 256 */
+  int32_t head_dim;   /* 32, 64, 80, 96, 128, 192 or 256 */
   int32_t block_size; /* 16, 32 or 64 tokens */
   int64_t n_blocks;
   void* base;
@@ -109,11 +109,11 @@ typedef struct ms_attn_decode_args {
   int32_t n_rows, n_work, n_q_heads, layer;
   int32_t chunk_tokens; /* a multiple of 64; 0: read work_count[1], so a captured call can follow */
   int32_t max_blocks;
-  int32_t window;       /* 0: none; else the query and the window - 1 tokens before it */
-  float softmax_scale;  /* usually 1 / sqrt(D) */
-  float softcap;        /* 0: none; else scores become softcap * tanh(score / softcap) */
-  int32_t q_stride;     /* elements between rows of q */
-  const int32_t* work_count;  /* [2] items in this step, tokens a chunk; optional if both are fixed */
+  int32_t window;             /* 0: none; else the query and the window - 1 tokens before it */
+  float softmax_scale;        /* usually 1 / sqrt(D) */
+  float softcap;              /* 0: none; else scores become softcap * tanh(score / softcap) */
+  int32_t q_stride;           /* elements between rows of q */
+  const int32_t* work_count;  /* [2] items, tokens a chunk; optional if both are fixed */
   const int32_t* work_row;    /* [n_work] */
   const int32_t* work_chunk;  /* [n_work] */
   const int32_t* work_indptr; /* [n_rows + 1] */
@@ -129,8 +129,8 @@ typedef struct ms_attn_decode_args {
 } ms_attn_decode_args;
 
 /* Causal attention of new tokens over prefix and themselves. Tile j = (tile_row, tile_start): query
- * tokens tile_start .. of that row, ms_prefill_tile_tokens(Hq / Hkv, D) of them. The queries are the
- * last tokens of the context: query t sits at context_len - (its row's tokens) + t. */
+ * tokens tile_start .. of that row, ms_prefill_tile_tokens(Hq / Hkv, D) of them. The queries are
+ * the last tokens of the context: query t sits at context_len - (its row's tokens) + t. */
 typedef struct ms_attn_prefill_args {
   uint32_t struct_size;
   int32_t n_rows, n_tiles, n_q_heads, layer, max_blocks;
@@ -156,7 +156,8 @@ enum { MS_EPILOGUE_NONE = 0, MS_EPILOGUE_SILU_MUL = 1, MS_EPILOGUE_GELU_TANH_MUL
 /* y[m] = epilogue(x[m] W^T * scales + bias) + residual[m].
  * Gated epilogues (skinny only): W holds 2 N rows, gate then up; y[m][n] = act(gate) * up.
  * norm_weight (skinny only): x is first normalised, as by ms_add_rmsnorm.
- * The skinny kernel takes m <= 64 and k a multiple of 256. */
+ * The skinny kernel takes m <= 64 and k a multiple of 32; cuBLASLt takes fp8 with n and k multiples
+ * of 16, and neither gated epilogues nor norm_weight. */
 typedef struct ms_gemm_args {
   uint32_t struct_size;
   int32_t path, epilogue;
@@ -177,8 +178,8 @@ typedef struct ms_gemm_args {
   void* y;                 /* [m][n] */
   void* workspace;         /* see ms_gemm_workspace; 256 B aligned */
   int64_t workspace_bytes;
-  int32_t* tickets;        /* skinny with splits: [ceil(n / 8)], zero before first use */
-  const uint8_t* algo_h;   /* optional [64]: a tuned cuBLASLt algorithm */
+  int32_t* tickets;      /* skinny with splits: [ceil(n / 8)], zero before first use */
+  const uint8_t* algo_h; /* optional [64]: a tuned cuBLASLt algorithm */
 } ms_gemm_args;
 
 enum { MS_ACT_SILU = 0, MS_ACT_GELU_TANH = 1 };
@@ -242,7 +243,8 @@ typedef struct ms_logits_fix_args {
 enum { MS_COUNT_OUTPUT = 0, MS_COUNT_PROMPT = 1, MS_COUNT_RESET = 2 };
 
 /* Per item: RESET clears the slot's row first (all resets run before any count); PROMPT sets bit 15
- * of the token's counter; OUTPUT adds one to the low 15 bits, saturating. token < 0 counts nothing. */
+ * of the token's counter; OUTPUT adds one to the low 15 bits, saturating. token < 0 counts nothing.
+ */
 typedef struct ms_count_tokens_args {
   uint32_t struct_size;
   int32_t n_items, vocab;

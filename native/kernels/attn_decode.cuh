@@ -1,8 +1,9 @@
 // Paged split-KV decode attention. One block = one work item (a row's chunk of keys) and one
-// key/value head; its up to 16 query heads are the 16 rows of the mma. Four warps share each 64-token
-// tile, 16 tokens each, with their own softmax state; they merge once at the end. Rows split over
-// several items are merged by the last block to finish, in chunk order, so the result is the same in
-// every run. After FlashDecoding and FlashInfer's plan/run split; the ticket merge saves a launch.
+// key/value head; its up to 16 query heads are the 16 rows of the mma. Four warps share each
+// 64-token tile, 16 tokens each, with their own softmax state; they merge once at the end. Rows
+// split over several items are merged by the last block to finish, in chunk order, so the result is
+// the same in every run. After FlashDecoding and FlashInfer's plan/run split; the ticket merge
+// saves a launch.
 #pragma once
 #include "kv_tile.cuh"
 
@@ -117,8 +118,8 @@ struct DecodeWarp {
   float o[D / 8][4];
   RowSoftmax state[2];
 
-  MS_DEVICE void tile(const DecodeParams& p, const u8* k_tile, const u8* v_tile, int warp, int first,
-                      int low, int high, float k_scale, int lane) {
+  MS_DEVICE void tile(const DecodeParams& p, const u8* k_tile, const u8* v_tile, int warp,
+                      int first, int low, int high, float k_scale, int lane) {
     int token = warp * 16;
     float s[2][4] = {};
     if (Fp8) {
@@ -157,8 +158,8 @@ struct DecodeWarp {
     for (int n = 0; n < 2; ++n) {
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
-        a[2 * n + h] = Fp8 ? pack_f16(s[n][2 * h], s[n][2 * h + 1])
-                           : pack_bf16(s[n][2 * h], s[n][2 * h + 1]);
+        a[2 * n + h] =
+            Fp8 ? pack_f16(s[n][2 * h], s[n][2 * h + 1]) : pack_bf16(s[n][2 * h], s[n][2 * h + 1]);
       }
     }
     if (Fp8) {

@@ -17,8 +17,9 @@ struct PrefillShape {
   static constexpr int kTileBytes = kKeys * kPitch;
 };
 
-/// fp8 keys and values are widened to f16 on their way to shared memory: exact, and every warp reads
-/// every tile, so widening later would repeat the work. Scales are applied to scores and output.
+/// fp8 keys and values are widened to f16 on their way to shared memory: exact, and every warp
+/// reads every tile, so widening later would repeat the work. Scales are applied to scores and
+/// output.
 template <int D, int Rows, int Threads>
 MS_DEVICE void widen_kv_tile(const KvView& kv, const int* table, int head, int first, int low,
                              int high, u8* k_tile, u8* v_tile) {
@@ -151,8 +152,8 @@ struct PrefillWarp {
     }
   }
 
-  MS_DEVICE void write(const PrefillParams& p, int first_token, int n_rows, int warp_row, int kv_head,
-                       float v_scale, int lane) {
+  MS_DEVICE void write(const PrefillParams& p, int first_token, int n_rows, int warp_row,
+                       int kv_head, float v_scale, int lane) {
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       float sum = state[h].quad_sum(), factor = v_scale;

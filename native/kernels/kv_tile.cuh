@@ -1,5 +1,5 @@
-// Tiles of the paged cache in shared memory: rows of one token, padded by 16 bytes so that the eight
-// rows of an ldmatrix fall into different banks (a row is an odd number of 16 B units).
+// Tiles of the paged cache in shared memory: rows of one token, padded by 16 bytes so that the
+// eight rows of an ldmatrix fall into different banks (a row is an odd number of 16 B units).
 #pragma once
 #include "fp8.cuh"
 #include "params.h"

@@ -1,5 +1,6 @@
-// Logit bias, penalties and grammar masks, in place; and the per-slot token counts behind penalties.
-// A counter is 16 bits: bit 15 says that the token is in the prompt, the rest counts the output.
+// Logit bias, penalties and grammar masks, in place; and the per-slot token counts behind
+// penalties. A counter is 16 bits: bit 15 says that the token is in the prompt, the rest counts the
+// output.
 #pragma once
 #include "logits_row.cuh"
 

@@ -42,7 +42,8 @@ MS_DEVICE Best next_best(const LogitsRow& row, u32 threshold, Best after) {
       float x = v.x[i];
       int id = 4 * q + i;
       if (is_masked(x) || key_of(x) > threshold) continue;
-      if (after.index >= 0 && (x > after.value || (x == after.value && id <= after.index))) continue;
+      if (after.index >= 0 && (x > after.value || (x == after.value && id <= after.index)))
+        continue;
       best.take(x, id);
     }
   }
@@ -71,7 +72,8 @@ MS_DEVICE void top_logprobs(const TopLogprobsParams& p) {
   if (wanted == 0 || summary.best.index < 0) return;
   float top = summary.best.value;
   Above all = above_key(row, top, kLowestKey - 1, scratch);
-  u32 threshold = find_threshold(row, top, kLowestKey, all, KeepRule{(u64)wanted, kNoLimit}, scratch);
+  u32 threshold =
+      find_threshold(row, top, kLowestKey, all, KeepRule{(u64)wanted, kNoLimit}, scratch);
   collect_above(row, threshold, list);
   // What is left to find sits at the threshold, lowest ids first, or below it when the search
   // stopped at a key that no token has.

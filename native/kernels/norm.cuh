@@ -1,5 +1,6 @@
-// Residual add and RMSNorm in one pass: one block a token, the row held in registers between the sum
-// of squares and the scaling, sums in f32. Also the per-row fp8 quantisation, which has its shape.
+// Residual add and RMSNorm in one pass: one block a token, the row held in registers between the
+// sum of squares and the scaling, sums in f32. Also the per-row fp8 quantisation, which has its
+// shape.
 #pragma once
 #include "fp8.cuh"
 #include "params.h"

@@ -1,5 +1,5 @@
-// What the launchers hand to the kernels: one struct a kernel, passed by value. Plain types only, so
-// that the host (g++) and the device compilers agree on every offset.
+// What the launchers hand to the kernels: one struct a kernel, passed by value. Plain types only,
+// so that the host (g++) and the device compilers agree on every offset.
 #pragma once
 #include "shapes.h"
 

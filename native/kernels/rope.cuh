@@ -1,6 +1,6 @@
 // Head norm, rotation and the write into the paged cache, one warp a (token, head). A head lives in
-// registers, element lane + 32 i in slot i, so that both halves of a pair are reached by a shuffle or
-// sit in the same lane; q goes back in place, k and v into their page.
+// registers, element lane + 32 i in slot i, so that both halves of a pair are reached by a shuffle
+// or sit in the same lane; q goes back in place, k and v into their page.
 #pragma once
 #include "fp8.cuh"
 #include "params.h"
@@ -66,7 +66,8 @@ MS_DEVICE void qk_rope_kv(const RopeParams& p) {
   int heads = p.n_q_heads + 2 * p.kv.n_kv_heads;
   i64 unit = (i64)blockIdx.x * (kRopeThreads / kWarp) + warp;
   int t = (int)(unit / heads), head = (int)(unit % heads);
-  if (t >= true_count(p.count, p.n_tokens)) return;  // whole warps leave; none meets a block barrier
+  if (t >= true_count(p.count, p.n_tokens))
+    return;  // whole warps leave; none meets a block barrier
   bool is_q = head < p.n_q_heads, is_k = !is_q && head < p.n_q_heads + p.kv.n_kv_heads;
   i64 slot = p.kv_slots[t];
   if (!is_q && slot < 0) return;  // a padded token stores nothing

@@ -1,6 +1,6 @@
-// Draws one token a row: temperature, min-p, top-k, top-p, then argmax of logit + Gumbel noise, which
-// samples from the truncated distribution without normalising it. One block a row, always, so a row
-// gives the same token alone and in any batch.
+// Draws one token a row: temperature, min-p, top-k, top-p, then argmax of logit + Gumbel noise,
+// which samples from the truncated distribution without normalising it. One block a row, always, so
+// a row gives the same token alone and in any batch.
 #pragma once
 #include "philox.cuh"
 #include "threshold.cuh"

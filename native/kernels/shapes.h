@@ -36,9 +36,9 @@ MS_SHAPE int prefill_shared_bytes(int d) {
 
 constexpr int kRopeThreads = 128;
 constexpr int kNormThreads = 256;
-constexpr int kRowThreads = 256;   // kernels that move whole rows
+constexpr int kRowThreads = 256;  // kernels that move whole rows
 constexpr int kStepThreads = 1024;
 constexpr int kGemmThreads = 256;
-constexpr int kRowBlock = 512;     // kernels over one row of logits
+constexpr int kRowBlock = 512;  // kernels over one row of logits
 
 }  // namespace ms

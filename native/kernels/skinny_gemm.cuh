@@ -1,7 +1,7 @@
-// y[m <= 64, n] = x w^T with few tokens: memory-bound, so the weights are the stream. Weight rows are
-// the 16 rows of the mma, tokens its 8 columns. Each of eight warps takes every eighth slice of k
-// and loads its fragments straight from global memory, 16 bytes a lane: a dot product may visit k in
-// any order as long as w and x agree, so lane t of a quad takes elements 8t .. 8t+7 of each 32.
+// y[m <= 64, n] = x w^T with few tokens: memory-bound, so the weights are the stream. Weight rows
+// are the 16 rows of the mma, tokens its 8 columns. Each of eight warps takes every eighth slice of
+// k and loads its fragments straight from global memory, 16 bytes a lane: a dot product may visit k
+// in any order as long as w and x agree, so lane t of a quad takes elements 8t .. 8t+7 of each 32.
 // The first weights are requested before the wait for the previous kernel (programmatic dependent
 // launch): nothing but weights may be. With several splits of k the last block to finish adds the
 // parts in order. Equal (n, k, splits) give equal bits for a row, whatever the other rows are.
@@ -13,7 +13,7 @@
 namespace ms {
 
 constexpr int kGemmWarps = 8;
-constexpr int kGemmSlice = 32;                       // k elements of one fragment pair
+constexpr int kGemmSlice = 32;                      // k elements of one fragment pair
 constexpr int kGemmStep = kGemmSlice * kGemmWarps;  // k of one round of all warps
 
 enum SkinnyEpilogue { kPlain = 0, kSiluMul = 1, kGeluMul = 2 };
@@ -134,11 +134,13 @@ MS_DEVICE void skinny_gemm(const GemmParams& p) {
   int wbytes = Fp8 ? 1 : 2;
   const u8* low_row = p.w + (i64)weight_row(p, tile, lane / 4) * p.k * wbytes;
   const u8* high_row = p.w + (i64)weight_row(p, tile, lane / 4 + 8) * p.k * wbytes;
-  // Rounds of all warps over k; each split takes a run of them.
-  int rounds = p.k / kGemmStep;
+  // Rounds of all warps over k; each split takes a run of them. In the last round of a k that is no
+  // multiple of the step only the first warps have a slice.
+  int rounds = ceil_div(p.k, kGemmStep);
   int per_split = ceil_div(rounds, p.splits);
   int begin = split * per_split, end = min_i(rounds, begin + per_split);
   int k_lane = warp * kGemmSlice + lane % 4 * 8;
+  end = min_i(end, ceil_div(p.k - warp * kGemmSlice, kGemmStep));
 
   WeightSlice<Fp8> ahead[kDepth];
 #pragma unroll

@@ -1,7 +1,7 @@
 // Sort-free truncation. Survivors of top-k, top-p and min-p are { x >= tau }; tau is found by
-// narrowing an interval of float keys with seven pivots a read, and, once at most 1024 candidates are
-// left inside, in shared memory. Probability mass is counted in 2^-40 fixed point, whose sums do not
-// depend on their order: the same row gives the same set in every run and every batch.
+// narrowing an interval of float keys with seven pivots a read, and, once at most 1024 candidates
+// are left inside, in shared memory. Probability mass is counted in 2^-40 fixed point, whose sums
+// do not depend on their order: the same row gives the same set in every run and every batch.
 #pragma once
 #include "logits_row.cuh"
 
@@ -12,9 +12,7 @@ constexpr int kCandidates = 1024;
 constexpr u64 kNoLimit = ~0ull;
 
 /// exp(x - top) in 2^-40.
-MS_DEVICE u64 mass_of(float x, float top) {
-  return (u64)(exp2_fast((x - top) * kLog2e) * 0x1p40f);
-}
+MS_DEVICE u64 mass_of(float x, float top) { return (u64)(exp2_fast((x - top) * kLog2e) * 0x1p40f); }
 
 struct Above {
   u64 count, mass;  // of the tokens whose key is greater than something

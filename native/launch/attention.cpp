@@ -12,13 +12,20 @@ namespace {
 // Names are interned as literals, because the function table keys on their contents and keeps them.
 const char* by_head_dim(const char* const (&names)[7], int d) {
   switch (d) {
-    case 32: return names[0];
-    case 64: return names[1];
-    case 80: return names[2];
-    case 96: return names[3];
-    case 128: return names[4];
-    case 192: return names[5];
-    default: return names[6];  // 256: check() let no other through
+    case 32:
+      return names[0];
+    case 64:
+      return names[1];
+    case 80:
+      return names[2];
+    case 96:
+      return names[3];
+    case 128:
+      return names[4];
+    case 192:
+      return names[5];
+    default:
+      return names[6];  // 256: check() let no other through
   }
 }
 
@@ -114,8 +121,8 @@ extern "C" ms_status ms_attn_decode(ms_ctx* ctx, const ms_attn_decode_args* a, m
 }
 
 extern "C" int32_t ms_prefill_tile_tokens(int32_t group, int32_t head_dim) {
-  bool known = head_dim == 32 || head_dim == 64 || head_dim == 80 || head_dim == 96 || head_dim == 128 ||
-               head_dim == 192 || head_dim == 256;
+  bool known = head_dim == 32 || head_dim == 64 || head_dim == 80 || head_dim == 96 ||
+               head_dim == 128 || head_dim == 192 || head_dim == 256;
   return known && group >= 1 && group <= 16 ? prefill_rows(head_dim) / group : 0;
 }
 

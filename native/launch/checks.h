@@ -28,7 +28,12 @@ ms_status check(const ms_block_copy_args* a);
 bool wants_skinny(const ms_gemm_args* a, bool has_cublaslt);
 /// Splits of k the skinny kernel uses when the caller leaves the choice (0).
 int pick_splits(const ms_gemm_args* a, int sm_count);
+/// What the skinny kernel and what cuBLASLt refuse beyond check(); workspace sizes are the
+/// caller's.
+ms_status check_skinny(const ms_gemm_args* a, int splits);
+ms_status check_wide(const ms_gemm_args* a);
 constexpr int kSkinnyMaxTokens = 64;
-constexpr int kSkinnyStep = 256;
+constexpr int kSkinnySlice = 32;  // k is a multiple
+constexpr int kSkinnyStep = 256;  // k that one round of all warps takes
 
 }  // namespace ms

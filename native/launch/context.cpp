@@ -1,5 +1,6 @@
 #include "context.h"
 
+#include <cstring>
 #include <new>
 
 namespace ms {
@@ -64,8 +65,8 @@ ms_status open_device(ms_ctx* ctx, int32_t device, const char* cublaslt_path_h) 
                 ctx->compute_major, ctx->compute_minor);
   }
   // The primary context is the one the CUDA runtime, and so libtorch, uses: pointers are shared.
-  status = driver_status(ctx, d.primary_retain(&ctx->context, ctx->device),
-                         "cuDevicePrimaryCtxRetain");
+  status =
+      driver_status(ctx, d.primary_retain(&ctx->context, ctx->device), "cuDevicePrimaryCtxRetain");
   if (status != MS_OK) return status;
   status = driver_status(ctx, d.set_current(ctx->context), "cuCtxSetCurrent");
   if (status != MS_OK) return status;
@@ -85,8 +86,8 @@ ms_status launch(ms_ctx* ctx, const char* name, Grid grid, unsigned threads, uns
   status = find_function(ctx, name, &function);
   if (status != MS_OK) return status;
   if (shared_bytes > function->shared_limit) {
-    CuResult result = ctx->driver.function_attribute(
-        function->handle, kCuFunctionMaxDynamicShared, static_cast<int>(shared_bytes));
+    CuResult result = ctx->driver.function_attribute(function->handle, kCuFunctionMaxDynamicShared,
+                                                     static_cast<int>(shared_bytes));
     if (result != kCuSuccess) return driver_status(ctx, result, "cuFuncSetAttribute");
     function->shared_limit = shared_bytes;
   }
@@ -97,10 +98,12 @@ ms_status launch(ms_ctx* ctx, const char* name, Grid grid, unsigned threads, uns
   CuLaunchAttribute attribute{};
   attribute.id = kCuLaunchProgrammaticSerialization;
   attribute.value.programmatic_serialization = 1;
-  CuLaunchConfig config{grid.x,  grid.y,       grid.z,     threads, 1, 1, shared_bytes,
-                        cu(stream), &attribute, ctx->compute_major >= 9 ? 1u : 0u};
+  CuLaunchConfig config{
+      grid.x, grid.y,       grid.z,     threads,    1,
+      1,      shared_bytes, cu(stream), &attribute, ctx->compute_major >= 9 ? 1u : 0u};
   void* arguments[] = {const_cast<void*>(params)};
-  return driver_status(ctx, ctx->driver.launch(&config, function->handle, arguments, nullptr), name);
+  return driver_status(ctx, ctx->driver.launch(&config, function->handle, arguments, nullptr),
+                       name);
 }
 
 }  // namespace ms
@@ -149,5 +152,15 @@ extern "C" ms_status ms_ctx_info(ms_ctx* ctx, ms_device_info* info_h) {
   info_h->free_bytes = static_cast<int64_t>(free_bytes);
   info_h->has_cublaslt = ctx->cublaslt.is_open() ? 1 : 0;
   info_h->is_emulated = ctx->driver.emulated ? 1 : 0;
+  info_h->cublaslt_version = ctx->cublaslt.version();
+  info_h->driver_version = 0;
+  std::memset(info_h->name, 0, sizeof(info_h->name));
+  status =
+      driver_status(ctx, ctx->driver.driver_version(&info_h->driver_version), "cuDriverGetVersion");
+  if (status != MS_OK) return status;
+  status = driver_status(
+      ctx, ctx->driver.device_name(info_h->name, sizeof(info_h->name) - 1, ctx->device),
+      "cuDeviceGetName");
+  if (status != MS_OK) return status;
   return MS_OK;
 }

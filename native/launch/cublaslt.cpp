@@ -10,8 +10,8 @@ namespace ms {
 
 namespace {
 
-constexpr int kF32 = 0, kBf16 = 14, kE4m3 = 28;  // cudaDataType
-constexpr int kCompute32F = 68;                  // cublasComputeType_t
+constexpr int kF32 = 0, kBf16 = 14, kE4m3 = 28;                           // cudaDataType
+constexpr int kCompute32F = 68;                                           // cublasComputeType_t
 constexpr int kTransA = 3, kTransB = 4, kEpilogue = 7, kBiasPointer = 8;  // matmul desc attributes
 constexpr int kAScalePointer = 17, kBScalePointer = 18, kFastAccumulate = 25;
 constexpr int kAScaleMode = 31, kBScaleMode = 32;
@@ -29,10 +29,10 @@ ms_status lt_status(int result, const char* call) {
   return result == 0 ? MS_OK : fail(MS_ERR_CUBLAS, "%s failed with cuBLAS status %d", call, result);
 }
 
-#define MS_LT(call, name)                        \
-  do {                                           \
-    ms_status status_ = lt_status(call, name);   \
-    if (status_ != MS_OK) return status_;        \
+#define MS_LT(call, name)                      \
+  do {                                         \
+    ms_status status_ = lt_status(call, name); \
+    if (status_ != MS_OK) return status_;      \
   } while (false)
 
 void* open_library(const char* path) {
@@ -58,7 +58,8 @@ bool bind(void* library, const char* name, F& f) {
 void CublasLt::open(const char* path) {
   void* lib = open_library(path);
   if (lib == nullptr) return;
-  bool complete = bind(lib, "cublasLtCreate", create_) && bind(lib, "cublasLtDestroy", destroy_) &&
+  bool complete = bind(lib, "cublasLtGetVersion", version_) &&
+                  bind(lib, "cublasLtCreate", create_) && bind(lib, "cublasLtDestroy", destroy_) &&
                   bind(lib, "cublasLtMatmulDescCreate", desc_create_) &&
                   bind(lib, "cublasLtMatmulDescDestroy", desc_destroy_) &&
                   bind(lib, "cublasLtMatmulDescSetAttribute", desc_set_) &&
@@ -73,11 +74,7 @@ void CublasLt::open(const char* path) {
 }
 
 void CublasLt::close() {
-  for (auto& entry : plans_) {
-    Plan& plan = entry.second;
-    desc_destroy_(plan.desc);
-    for (void* layout : {plan.a, plan.b, plan.c, plan.d}) layout_destroy_(layout);
-  }
+  for (auto& entry : plans_) drop(entry.second);
   plans_.clear();
   if (handle_ != nullptr) destroy_(handle_);
   handle_ = nullptr;
@@ -143,24 +140,35 @@ ms_status CublasLt::search(const ms_gemm_args* a, const Plan& plan, LtHeuristic*
   return MS_OK;
 }
 
+void CublasLt::drop(const Plan& plan) {
+  if (plan.desc != nullptr) desc_destroy_(plan.desc);
+  for (void* layout : {plan.a, plan.b, plan.c, plan.d}) {
+    if (layout != nullptr) layout_destroy_(layout);
+  }
+}
+
 ms_status CublasLt::plan_for(const ms_gemm_args* a, Plan** out) {
-  Key key{a->m,       a->n,       a->k,       a->x_dtype, a->w_dtype,
-          a->y_dtype, a->bias != nullptr, a->residual != nullptr};
+  Key key{a->m,
+          a->n,
+          a->k,
+          a->x_dtype,
+          a->w_dtype,
+          a->y_dtype,
+          a->bias != nullptr,
+          a->residual != nullptr};
   auto found = plans_.find(key);
   if (found == plans_.end()) {
     Plan plan{};
     ms_status status = describe(a, &plan);
-    LtHeuristic best{};
-    int count = 0;
-    if (status == MS_OK) status = search(a, plan, &best, 1, &count);
     if (status != MS_OK) {
-      if (plan.desc != nullptr) desc_destroy_(plan.desc);
-      for (void* layout : {plan.a, plan.b, plan.c, plan.d}) {
-        if (layout != nullptr) layout_destroy_(layout);
-      }
+      drop(plan);
       return status;
     }
-    plan.algo = best.algo;
+    // A long-lived server meets every m of a mixed step; descriptions are small and quick to make.
+    if (plans_.size() >= kMaxPlans) {
+      drop(plans_.begin()->second);
+      plans_.erase(plans_.begin());
+    }
     found = plans_.emplace(key, plan).first;
   }
   *out = &found->second;
@@ -178,14 +186,22 @@ ms_status CublasLt::multiply(const ms_gemm_args* a, CuStream stream) {
   ms_status status = plan_for(a, &plan);
   if (status == MS_OK) status = set_pointers(a, *plan);
   if (status != MS_OK) return status;
+  if (a->algo_h == nullptr && !plan->has_algo) {
+    LtHeuristic best{};
+    int count = 0;
+    status = search(a, *plan, &best, 1, &count);
+    if (status != MS_OK) return status;
+    plan->algo = best.algo;
+    plan->has_algo = true;
+  }
   LtAlgo algo = plan->algo;
   if (a->algo_h != nullptr) std::memcpy(&algo, a->algo_h, sizeof(algo));
   float alpha = 1.0f, beta = a->residual != nullptr ? 1.0f : 0.0f;
   const void* c = a->residual != nullptr ? a->residual : a->y;
-  return lt_status(matmul_(handle_, plan->desc, &alpha, a->w, plan->a, a->x, plan->b, &beta, c,
-                           plan->c, a->y, plan->d, &algo, a->workspace,
-                           static_cast<std::size_t>(a->workspace_bytes), stream),
-                   "cublasLtMatmul");
+  return lt_status(
+      matmul_(handle_, plan->desc, &alpha, a->w, plan->a, a->x, plan->b, &beta, c, plan->c, a->y,
+              plan->d, &algo, a->workspace, static_cast<std::size_t>(a->workspace_bytes), stream),
+      "cublasLtMatmul");
 }
 
 }  // namespace ms

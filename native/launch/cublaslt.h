@@ -32,6 +32,7 @@ class CublasLt {
   void open(const char* path);
   void close();
   bool is_open() const { return handle_ != nullptr; }
+  int version() const { return is_open() ? static_cast<int>(version_()) : 0; }
 
   ms_status multiply(const ms_gemm_args* a, CuStream stream);
   /// Up to `limit` candidates for these sizes, best first by the library's own estimate.
@@ -42,17 +43,23 @@ class CublasLt {
   struct Plan {
     void *desc, *a, *b, *c, *d;
     LtAlgo algo;
+    bool has_algo;  // searched for when first needed: a caller's own algorithm needs none
   };
   using Key = std::tuple<int, int, int, int, int, int, bool, bool>;
 
+  static constexpr std::size_t kMaxPlans = 4096;
+
+  void drop(const Plan& plan);
   ms_status plan_for(const ms_gemm_args* a, Plan** out);
   ms_status describe(const ms_gemm_args* a, Plan* plan);
   ms_status set_pointers(const ms_gemm_args* a, const Plan& plan);
-  ms_status search(const ms_gemm_args* a, const Plan& plan, LtHeuristic* out, int limit, int* count);
+  ms_status search(const ms_gemm_args* a, const Plan& plan, LtHeuristic* out, int limit,
+                   int* count);
 
   Handle handle_ = nullptr;
   std::map<Key, Plan> plans_;
 
+  std::size_t (*version_)() = nullptr;
   int (*create_)(Handle*) = nullptr;
   int (*destroy_)(Handle) = nullptr;
   int (*desc_create_)(void**, int, int) = nullptr;

@@ -1,6 +1,7 @@
 // The CUDA driver API as the library uses it: types, the few constants, and one table of functions
-// that is filled from libcuda at run time (driver_cuda.cpp) or by the emulator (emu/driver_emu.cpp).
-// Declared here so that no CUDA header is needed to build or check the host code.
+// that is filled from libcuda at run time (driver_cuda.cpp) or by the emulator
+// (emu/driver_emu.cpp). Declared here so that no CUDA header is needed to build or check the host
+// code.
 #pragma once
 
 #include <cstddef>
@@ -61,6 +62,8 @@ struct Driver {
   bool emulated;
   CuResult (*init)(unsigned);
   CuResult (*device_get)(int*, int);
+  CuResult (*device_name)(char*, int, int);
+  CuResult (*driver_version)(int*);
   CuResult (*device_attribute)(int*, int, int);
   CuResult (*primary_retain)(CuContext*, int);
   CuResult (*primary_release)(int);

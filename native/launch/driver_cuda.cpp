@@ -22,6 +22,8 @@ const char* load_driver(Driver& d) {
   d.emulated = false;
   bind(lib, "cuInit", d.init, missing);
   bind(lib, "cuDeviceGet", d.device_get, missing);
+  bind(lib, "cuDeviceGetName", d.device_name, missing);
+  bind(lib, "cuDriverGetVersion", d.driver_version, missing);
   bind(lib, "cuDeviceGetAttribute", d.device_attribute, missing);
   bind(lib, "cuDevicePrimaryCtxRetain", d.primary_retain, missing);
   bind(lib, "cuDevicePrimaryCtxRelease_v2", d.primary_release, missing);

@@ -61,7 +61,7 @@ extern "C" ms_status ms_embed(ms_ctx* ctx, const ms_embed_args* a, ms_stream* s)
 extern "C" ms_status ms_add_rmsnorm(ms_ctx* ctx, const ms_add_rmsnorm_args* a, ms_stream* s) {
   ms_status status = check(a);
   if (status != MS_OK) return status;
-  NormParams p{a->count,  bf16(a->x),   bf16(a->residual), bf16(a->weight), a->out,
+  NormParams p{a->count,     bf16(a->x),  bf16(a->residual), bf16(a->weight), a->out,
                a->out_scale, a->n_tokens, a->hidden,         a->eps,          a->weight_offset};
   return launch(ctx, norm_kernel(a->hidden, a->out_scale != nullptr),
                 Grid{static_cast<unsigned>(a->n_tokens)}, kNormThreads, 0, s, &p);
@@ -86,8 +86,7 @@ extern "C" ms_status ms_gather_rows(ms_ctx* ctx, const ms_gather_rows_args* a, m
 extern "C" ms_status ms_act_mul(ms_ctx* ctx, const ms_act_mul_args* a, ms_stream* s) {
   ms_status status = check(a);
   if (status != MS_OK) return status;
-  ActParams p{a->count,    bf16(a->gate_up), bf16(a->out),
-              a->n_tokens, a->features,      a->activation};
+  ActParams p{a->count, bf16(a->gate_up), bf16(a->out), a->n_tokens, a->features, a->activation};
   long long units = static_cast<long long>(a->n_tokens) * (a->features / 8);
   return launch(ctx, "ms_act_mul_rows", Grid{blocks(units, kRowThreads)}, kRowThreads, 0, s, &p);
 }

@@ -28,15 +28,7 @@ long long partial_bytes(const ms_gemm_args* a, int splits) {
   return splits <= 1 ? 0 : 4LL * weight_tiles(a) * splits * 16 * padded_tokens(a->m);
 }
 
-ms_status check_skinny(const ms_gemm_args* a, int splits) {
-  if (a->m > kSkinnyMaxTokens || a->k % kSkinnyStep != 0) {
-    return fail(MS_ERR_UNSUPPORTED, "the skinny kernel takes m <= %d and k a multiple of %d, not "
-                "m = %d, k = %d", kSkinnyMaxTokens, kSkinnyStep, a->m, a->k);
-  }
-  if (a->x_dtype != MS_BF16) return fail(MS_ERR_UNSUPPORTED, "the skinny kernel takes bf16 x");
-  if (splits > 1 && a->norm_weight != nullptr) {
-    return fail(MS_ERR_UNSUPPORTED, "norm_weight needs splits = 1, is %d", splits);
-  }
+ms_status check_split_buffers(const ms_gemm_args* a, int splits) {
   if (splits > 1 && (a->workspace == nullptr || a->tickets == nullptr ||
                      a->workspace_bytes < partial_bytes(a, splits))) {
     return fail(MS_ERR_ARGUMENT, "%d splits need tickets and workspace_bytes >= %lld, is %lld",
@@ -47,22 +39,13 @@ ms_status check_skinny(const ms_gemm_args* a, int splits) {
 
 ms_status check_cublaslt(const ms_ctx* ctx, const ms_gemm_args* a) {
   if (!ctx->cublaslt.is_open()) return fail(MS_ERR_LIBRARY, "cuBLASLt is not loaded");
-  if (a->epilogue != MS_EPILOGUE_NONE || a->norm_weight != nullptr || a->w_dtype != a->x_dtype) {
-    return fail(MS_ERR_UNSUPPORTED,
-                "gated epilogues, norm_weight and mixed types are for the skinny kernel");
-  }
-  if (a->y_dtype == MS_F32 && (a->bias != nullptr || a->residual != nullptr)) {
-    return fail(MS_ERR_UNSUPPORTED, "bias and residual need y_dtype MS_BF16 with cuBLASLt");
-  }
-  if (a->workspace_bytes > 0 && a->workspace == nullptr) {
-    return fail(MS_ERR_ARGUMENT, "workspace is null with workspace_bytes > 0");
-  }
-  return MS_OK;
+  return check_wide(a);
 }
 
 ms_status run_skinny(ms_ctx* ctx, const ms_gemm_args* a, ms_stream* s) {
   int splits = pick_splits(a, ctx->sm_count);
   ms_status status = check_skinny(a, splits);
+  if (status == MS_OK) status = check_split_buffers(a, splits);
   if (status != MS_OK) return status;
   GemmParams p{};
   p.count = a->count;
@@ -143,10 +126,12 @@ extern "C" ms_status ms_gemm_tune(ms_ctx* ctx, const ms_gemm_args* a, ms_stream*
   if (status != MS_OK) return status;
   CuEvent from = nullptr, to = nullptr;
   status = driver_status(ctx, ctx->driver.event_create(&from, 0), "cuEventCreate");
-  if (status == MS_OK) status = driver_status(ctx, ctx->driver.event_create(&to, 0), "cuEventCreate");
+  if (status == MS_OK)
+    status = driver_status(ctx, ctx->driver.event_create(&to, 0), "cuEventCreate");
   float best = -1;
   for (int i = 0; i < count && status == MS_OK; ++i) {
-    if (found[i].state != 0 || found[i].workspace > static_cast<size_t>(a->workspace_bytes)) continue;
+    if (found[i].state != 0 || found[i].workspace > static_cast<size_t>(a->workspace_bytes))
+      continue;
     ms_gemm_args with_algo = *a;
     with_algo.algo_h = reinterpret_cast<const uint8_t*>(&found[i].algo);
     float us = 0;

@@ -1,13 +1,13 @@
 // Memory, streams, events and graphs: thin, checked wrappers of the driver.
 #include "context.h"
 
+using ms::cu;
 using ms::CuEvent;
 using ms::CuGraph;
 using ms::CuGraphExec;
 using ms::CuPointer;
 using ms::CuResult;
 using ms::CuStream;
-using ms::cu;
 using ms::driver_status;
 using ms::enter;
 using ms::fail;
@@ -19,9 +19,9 @@ CuEvent cu(ms_event* e) { return reinterpret_cast<CuEvent>(e); }
 CuGraphExec cu(ms_graph* g) { return reinterpret_cast<CuGraphExec>(g); }
 
 // Enters the context with `handle` required, then runs one driver call.
-#define MS_DRIVER(handle, call, name)                 \
-  ms_status entered_ = enter(ctx, handle);            \
-  if (entered_ != MS_OK) return entered_;             \
+#define MS_DRIVER(handle, call, name)      \
+  ms_status entered_ = enter(ctx, handle); \
+  if (entered_ != MS_OK) return entered_;  \
   return driver_status(ctx, ctx->driver.call, name)
 
 }  // namespace

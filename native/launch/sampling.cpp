@@ -25,9 +25,9 @@ extern "C" ms_status ms_argmax(ms_ctx* ctx, const ms_argmax_args* a, ms_stream* 
 extern "C" ms_status ms_logits_fix(ms_ctx* ctx, const ms_logits_fix_args* a, ms_stream* s) {
   ms_status status = check(a);
   if (status != MS_OK) return status;
-  LogitsFixParams p{a->count,       a->row_flags, a->slot,        a->penalties,
-                    a->counts,      a->bias_indptr, a->bias_ids,  a->bias_values,
-                    a->bitmask,     a->logits,    a->n_rows,      a->vocab};
+  LogitsFixParams p{a->count,   a->row_flags,   a->slot,     a->penalties,
+                    a->counts,  a->bias_indptr, a->bias_ids, a->bias_values,
+                    a->bitmask, a->logits,      a->n_rows,   a->vocab};
   return launch_rows(ctx, "ms_logits_fix_rows", a->n_rows, s, &p);
 }
 
@@ -45,21 +45,16 @@ extern "C" ms_status ms_count_tokens(ms_ctx* ctx, const ms_count_tokens_args* a,
 extern "C" ms_status ms_sample(ms_ctx* ctx, const ms_sample_args* a, ms_stream* s) {
   ms_status status = check(a);
   if (status != MS_OK) return status;
-  SampleParams p{a->count,
-                 a->logits,
-                 reinterpret_cast<const SampleRow*>(a->rows),
-                 a->tokens,
-                 a->logprob,
-                 a->last_token,
-                 a->n_rows,
-                 a->vocab};
+  SampleParams p{a->count,  a->logits,  reinterpret_cast<const SampleRow*>(a->rows),
+                 a->tokens, a->logprob, a->last_token,
+                 a->n_rows, a->vocab};
   return launch_rows(ctx, "ms_sample_rows", a->n_rows, s, &p);
 }
 
 extern "C" ms_status ms_top_logprobs(ms_ctx* ctx, const ms_top_logprobs_args* a, ms_stream* s) {
   ms_status status = check(a);
   if (status != MS_OK) return status;
-  TopLogprobsParams p{a->count, a->logits,   a->wanted,         a->chosen, a->ids,
+  TopLogprobsParams p{a->count,    a->logits,         a->wanted, a->chosen, a->ids,
                       a->logprobs, a->chosen_logprob, a->n_rows, a->vocab,  a->max_n};
   return launch_rows(ctx, "ms_top_logprobs_rows", a->n_rows, s, &p);
 }

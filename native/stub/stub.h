@@ -2,6 +2,7 @@
 // above the kernels without a GPU. A capture records the calls, a launch of the graph replays them.
 #pragma once
 
+#include <cstdint>
 #include <cstring>
 #include <functional>
 #include <vector>
@@ -10,12 +11,18 @@
 
 // Makes the nth next wait for an event (or allocation of device memory) of a context fail with that
 // status, and all after it, as a lost GPU would: ms_stub_inject. Only the stub has it.
-enum { MS_STUB_EVENT_SYNC = 1, MS_STUB_MALLOC = 2 };
+enum { MS_STUB_EVENT_SYNC = 1, MS_STUB_MALLOC = 2, MS_STUB_LOGITS = 3 };
 
 struct ms_ctx {
   int device = 0;
   int fault_point = 0, fault_in = 0;
   ms_status fault_status = MS_OK;
+  int64_t launches = 0;  // operations run so far
+  int tunings = 0;       // calls of ms_gemm_tune so far
+  // Faults ordered by file: calls that have passed since the order was first seen, and whether a
+  // single one was carried out.
+  int passed[4] = {};
+  bool poisoned = false;
 };
 
 struct ms_stream {
@@ -32,6 +39,20 @@ struct ms_graph {
 };
 
 namespace ms::stub {
+
+/// Devices that the stub plays, and bytes of each: MS_STUB_DEVICES (1), MS_STUB_MEMORY (16 GiB).
+int device_count();
+int64_t device_bytes();
+/// Bytes of a device that are allocated in this process.
+int64_t device_used(int device);
+/// Takes or gives back bytes of a device; false when it has not so many.
+bool device_take(int device, int64_t bytes);
+void device_give(int device, int64_t bytes);
+
+/// Carries out what is ordered for this call; MS_OK when nothing is.
+ms_status injected(ms_ctx* ctx, int point);
+/// Whether the logits of one row of this step shall not be numbers: once for each order.
+bool poisons_logits(ms_ctx* ctx);
 
 /// Refuses null handles by name.
 ms_status require(const ms_ctx* ctx, const void* handle);
@@ -55,7 +76,10 @@ ms_status op(ms_ctx* ctx, const Args* a, ms_stream* s, F body) {
   ms_status status = check(a);
   if (status != MS_OK) return status;
   Args copy = *a;
-  return submit(ctx, s, [copy, body] { body(copy); });
+  return submit(ctx, s, [ctx, copy, body] {
+    ++ctx->launches;
+    body(copy);
+  });
 }
 
 inline int true_count(const int32_t* count, int bound) {

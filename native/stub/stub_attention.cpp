@@ -64,8 +64,8 @@ struct HeadRule {
 };
 
 /// One query head over keys [low, high) of one sequence.
-void attend(const Cache& cache, const int32_t* table, int kv_head, int d, const uint16_t* q, int low,
-            int high, HeadRule rule, uint16_t* out) {
+void attend(const Cache& cache, const int32_t* table, int kv_head, int d, const uint16_t* q,
+            int low, int high, HeadRule rule, uint16_t* out) {
   std::vector<float> scores(static_cast<size_t>(std::max(high - low, 0)));
   float top = rule.sink != nullptr ? *rule.sink : -std::numeric_limits<float>::infinity();
   for (int p = low; p < high; ++p) {
@@ -159,8 +159,8 @@ ms_status ms_attn_decode(ms_ctx* ctx, const ms_attn_decode_args* a, ms_stream* s
   return op(ctx, a, s, [kv](const ms_attn_decode_args& args) { attn_decode(args, kv); });
 }
 int32_t ms_prefill_tile_tokens(int32_t group, int32_t head_dim) {
-  bool known = head_dim == 32 || head_dim == 64 || head_dim == 80 || head_dim == 96 || head_dim == 128 ||
-               head_dim == 192 || head_dim == 256;
+  bool known = head_dim == 32 || head_dim == 64 || head_dim == 80 || head_dim == 96 ||
+               head_dim == 128 || head_dim == 192 || head_dim == 256;
   return known && group >= 1 && group <= 16 ? ms::prefill_rows(head_dim) / group : 0;
 }
 ms_status ms_attn_prefill(ms_ctx* ctx, const ms_attn_prefill_args* a, ms_stream* s) {
@@ -173,9 +173,8 @@ ms_status ms_block_copy(ms_ctx* ctx, const ms_block_copy_args* a, ms_stream* s) 
   ms_status status = ms::check(a);
   if (status != MS_OK) return status;
   ms_kv_cache source = *a->source_h, target = *a->kv_h;
-  return op(ctx, a, s, [source, target](const ms_block_copy_args& args) {
-    block_copy(args, source, target);
-  });
+  return op(ctx, a, s,
+            [source, target](const ms_block_copy_args& args) { block_copy(args, source, target); });
 }
 
 }  // extern "C"

@@ -117,7 +117,8 @@ float dot(const ms_gemm_args& a, const std::vector<float>& x, int w_row) {
   if (a.w_dtype == MS_BF16) {
     for (int k = 0; k < a.k; ++k) sum += x[k] * bf16_to_float(bf16(a.w)[at + k]);
   } else {
-    for (int k = 0; k < a.k; ++k) sum += x[k] * fp8_to_float(static_cast<const uint8_t*>(a.w)[at + k]);
+    for (int k = 0; k < a.k; ++k)
+      sum += x[k] * fp8_to_float(static_cast<const uint8_t*>(a.w)[at + k]);
     sum *= a.w_scale[w_row];
   }
   return a.bias != nullptr ? sum + bf16_to_float(bf16(a.bias)[w_row]) : sum;
@@ -161,6 +162,26 @@ void gemm(const ms_gemm_args& a) {
   }
 }
 
+/// What stands for a cuBLASLt algorithm here: the 64 bytes name what they were made for.
+struct Algorithm {
+  int32_t mark, n, k, x_dtype, w_dtype, y_dtype, bias, residual;
+  int32_t rest[8];
+  bool operator==(const Algorithm& o) const { return std::memcmp(this, &o, sizeof(o)) == 0; }
+};
+static_assert(sizeof(Algorithm) == 64, "as the ABI says");
+
+Algorithm algorithm_of(const ms_gemm_args& a) {
+  return Algorithm{0x4d534c54,
+                   a.n,
+                   a.k,
+                   a.x_dtype,
+                   a.w_dtype,
+                   a.y_dtype,
+                   a.bias != nullptr,
+                   a.residual != nullptr,
+                   {}};
+}
+
 }  // namespace
 
 extern "C" {
@@ -183,15 +204,24 @@ ms_status ms_gather_rows(ms_ctx* ctx, const ms_gather_rows_args* a, ms_stream* s
 ms_status ms_act_mul(ms_ctx* ctx, const ms_act_mul_args* a, ms_stream* s) {
   return op(ctx, a, s, act_mul);
 }
-// Both paths of ms_gemm are one loop here; a path only decides which sizes are refused.
+// Both paths of ms_gemm are one loop here; a path only decides which sizes and algorithms are
+// refused, and those are refused exactly as a GPU with cuBLASLt would.
 ms_status ms_gemm(ms_ctx* ctx, const ms_gemm_args* a, ms_stream* s) {
   ms_status status = ms::check(a);
   if (status != MS_OK) return status;
-  if (a->path == MS_GEMM_SKINNY && (a->m > ms::kSkinnyMaxTokens || a->k % ms::kSkinnyStep != 0)) {
-    return ms::fail(MS_ERR_UNSUPPORTED, "the skinny kernel takes m <= %d and k a multiple of %d, "
-                    "not m = %d, k = %d", ms::kSkinnyMaxTokens, ms::kSkinnyStep, a->m, a->k);
+  if (ms::wants_skinny(a, true)) {
+    status = ms::check_skinny(a, ms::pick_splits(a, 1));
+  } else {
+    status = ms::check_wide(a);
+    if (status == MS_OK && a->algo_h != nullptr) {
+      Algorithm given;
+      std::memcpy(&given, a->algo_h, sizeof(given));
+      if (!(given == algorithm_of(*a))) {
+        return ms::fail(MS_ERR_CUBLAS, "the algorithm was made for other sizes or types");
+      }
+    }
   }
-  return op(ctx, a, s, gemm);
+  return status == MS_OK ? op(ctx, a, s, gemm) : status;
 }
 ms_status ms_gemm_workspace(ms_ctx* ctx, const ms_gemm_args* a, int64_t* bytes_h) {
   ms_status status = require(ctx, bytes_h);
@@ -199,8 +229,21 @@ ms_status ms_gemm_workspace(ms_ctx* ctx, const ms_gemm_args* a, int64_t* bytes_h
   if (status == MS_OK) *bytes_h = 0;
   return status;
 }
-ms_status ms_gemm_tune(ms_ctx*, const ms_gemm_args*, ms_stream*, uint8_t*, float*) {
-  return ms::fail(MS_ERR_LIBRARY, "the CPU stub has no cuBLASLt to tune");
+// Times nothing, but hands out what ms_gemm can recognise.
+ms_status ms_gemm_tune(ms_ctx* ctx, const ms_gemm_args* a, ms_stream* s, uint8_t* algo_out_h,
+                       float* us_h) {
+  ms_status status = require(ctx, s);
+  if (status == MS_OK) status = ms::check(a);
+  if (status == MS_OK) status = ms::check_wide(a);
+  if (status != MS_OK) return status;
+  if (algo_out_h == nullptr || us_h == nullptr) {
+    return ms::fail(MS_ERR_ARGUMENT, "algo_out_h or us_h is null");
+  }
+  Algorithm algorithm = algorithm_of(*a);
+  std::memcpy(algo_out_h, &algorithm, sizeof(algorithm));
+  *us_h = 1;
+  ++ctx->tunings;
+  return MS_OK;
 }
 
 }  // extern "C"

@@ -6,6 +6,7 @@
 #include "stub.h"
 
 using ms::fail;
+using ms::stub::injected;
 using ms::stub::require;
 using ms::stub::submit;
 
@@ -74,13 +75,10 @@ float activate(float x, bool gelu) {
 
 namespace {
 
-void* allocate(size_t bytes) { return std::aligned_alloc(256, (bytes + 256) & ~size_t{255}); }
+// Before a device allocation lies its size, so that a device's memory can be counted.
+constexpr size_t kHeader = 256;
 
-/// The status that was ordered for this call, or MS_OK.
-ms_status injected(ms_ctx* ctx, int point) {
-  if (ctx == nullptr || ctx->fault_point != point || --ctx->fault_in > 0) return MS_OK;
-  return fail(ctx->fault_status, "injected fault %d at point %d", ctx->fault_status, point);
-}
+void* allocate(size_t bytes) { return std::aligned_alloc(256, (bytes + 256) & ~size_t{255}); }
 
 ms_status allocate_into(ms_ctx* ctx, size_t bytes, void** out_h) {
   ms_status status = require(ctx, out_h);
@@ -122,12 +120,23 @@ MS_API ms_status ms_stub_inject(ms_ctx* ctx, int32_t point, int32_t after, ms_st
   return MS_OK;
 }
 
+/// What the tests count: operations run on a context, from graphs too, and products tuned.
+MS_API int64_t ms_stub_launches(const ms_ctx* ctx) { return ctx != nullptr ? ctx->launches : -1; }
+MS_API int32_t ms_stub_tunings(const ms_ctx* ctx) { return ctx != nullptr ? ctx->tunings : -1; }
+
 ms_status ms_ctx_new(int32_t device, const char*, ms_ctx** out_h) {
   if (out_h == nullptr) return fail(MS_ERR_ARGUMENT, "out_h is null");
   *out_h = nullptr;
-  if (device != 0) return fail(MS_ERR_ARGUMENT, "device must be 0 on the CPU stub, is %d", device);
+  int last = ms::stub::device_count() - 1;
+  if (device != 0 && last == 0)
+    return fail(MS_ERR_ARGUMENT, "device must be 0 on the CPU stub, is %d", device);
+  if (device < 0 || device > last) {
+    return fail(MS_ERR_ARGUMENT, "device must be 0..%d on the CPU stub, is %d", last, device);
+  }
   *out_h = new (std::nothrow) ms_ctx();
-  return *out_h != nullptr ? MS_OK : fail(MS_ERR_MEMORY, "out of host memory");
+  if (*out_h == nullptr) return fail(MS_ERR_MEMORY, "out of host memory");
+  (*out_h)->device = device;
+  return MS_OK;
 }
 ms_status ms_ctx_free(ms_ctx* ctx) {
   delete ctx;
@@ -139,18 +148,42 @@ ms_status ms_ctx_info(ms_ctx* ctx, ms_device_info* info_h) {
   }
   ms_status status = require(ctx, info_h);
   if (status != MS_OK) return status;
-  *info_h = ms_device_info{sizeof(*info_h), 0, 0, 1, int64_t{1} << 34, int64_t{1} << 34, 0, 1};
+  *info_h = ms_device_info{};
+  info_h->struct_size = sizeof(*info_h);
+  info_h->sm_count = 1;
+  info_h->total_bytes = ms::stub::device_bytes();
+  info_h->free_bytes = info_h->total_bytes - ms::stub::device_used(ctx->device);
+  info_h->has_cublaslt = info_h->is_emulated = 1;  // products of any size are the same loop
+  std::strncpy(info_h->name, "CPU stub", sizeof(info_h->name) - 1);
   return MS_OK;
 }
 
 ms_status ms_malloc(ms_ctx* ctx, size_t bytes, void** out_h) {
-  ms_status status = injected(ctx, MS_STUB_MALLOC);
+  ms_status status = require(ctx, out_h);
+  if (status == MS_OK) status = injected(ctx, MS_STUB_MALLOC);
   if (status != MS_OK) return status;
-  return allocate_into(ctx, bytes, out_h);
+  auto size = static_cast<int64_t>(bytes);
+  if (!ms::stub::device_take(ctx->device, size)) {
+    return fail(MS_ERR_MEMORY, "cannot allocate %zu bytes on device %d", bytes, ctx->device);
+  }
+  status = allocate_into(ctx, bytes + kHeader, out_h);
+  if (status != MS_OK) {
+    ms::stub::device_give(ctx->device, size);
+    return status;
+  }
+  std::memcpy(*out_h, &size, sizeof(size));
+  *out_h = static_cast<char*>(*out_h) + kHeader;
+  return MS_OK;
 }
 ms_status ms_free(ms_ctx* ctx, void* pointer) {
-  std::free(pointer);
-  return require(ctx, ctx);
+  ms_status status = require(ctx, ctx);
+  if (status != MS_OK || pointer == nullptr) return status;
+  void* start = static_cast<char*>(pointer) - kHeader;
+  int64_t size;
+  std::memcpy(&size, start, sizeof(size));
+  ms::stub::device_give(ctx->device, size);
+  std::free(start);
+  return MS_OK;
 }
 ms_status ms_host_alloc(ms_ctx* ctx, size_t bytes, void** out_h) {
   return allocate_into(ctx, bytes, out_h);
@@ -174,7 +207,10 @@ ms_status ms_d2d(ms_ctx* ctx, void* to, const void* from, size_t n, ms_stream* s
 
 ms_status ms_stream_new(ms_ctx* ctx, int32_t, ms_stream** out_h) { return make(ctx, out_h); }
 ms_status ms_stream_free(ms_ctx* ctx, ms_stream* s) { return drop(ctx, s); }
-ms_status ms_stream_sync(ms_ctx* ctx, ms_stream* s) { return require(ctx, s); }
+ms_status ms_stream_sync(ms_ctx* ctx, ms_stream* s) {
+  ms_status status = require(ctx, s);
+  return status == MS_OK ? injected(ctx, MS_STUB_EVENT_SYNC) : status;
+}
 ms_status ms_stream_wait(ms_ctx* ctx, ms_stream* s, ms_event* e) {
   ms_status status = require(ctx, s);
   return status == MS_OK ? require(ctx, e) : status;

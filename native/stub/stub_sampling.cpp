@@ -93,7 +93,7 @@ int draw(const std::vector<float>& x, const ms_sample_row& rule, float threshold
   return best;
 }
 
-void sample(const ms_sample_args& a) {
+void sample(const ms_sample_args& a, bool poisoned) {
   int n = true_count(a.count, a.n_rows);
   for (int r = 0; r < n; ++r) {
     const ms_sample_row& rule = a.rows[r];
@@ -101,6 +101,8 @@ void sample(const ms_sample_args& a) {
     bool greedy = rule.temperature < 1e-5f;
     std::vector<float> x = clean_row(a.logits + static_cast<int64_t>(r) * a.vocab, a.vocab,
                                      greedy ? 1.0f : 1.0f / rule.temperature);
+    if (poisoned) std::fill(x.begin(), x.end(), kNone);
+    poisoned = false;
     int best = best_of(x), token = best;
     if (!greedy && best >= 0) token = draw(x, rule, threshold_of(x, rule, x[best]));
     a.tokens[r] = token;
@@ -111,10 +113,11 @@ void sample(const ms_sample_args& a) {
   }
 }
 
-void argmax(const ms_argmax_args& a) {
+void argmax(const ms_argmax_args& a, bool poisoned) {
   int n = true_count(a.count, a.n_rows);
   for (int r = 0; r < n; ++r) {
     a.out[r] = best_of(clean_row(a.logits + static_cast<int64_t>(r) * a.vocab, a.vocab, 1.0f));
+    if (r == 0 && poisoned) a.out[r] = -1;
   }
 }
 
@@ -129,7 +132,8 @@ void top_logprobs(const ms_top_logprobs_args& a) {
     for (int i = 0; i < a.vocab; ++i) {
       if (x[i] != kNone) order.push_back(i);
     }
-    size_t wanted = std::min<size_t>(static_cast<size_t>(std::min(a.wanted[r], a.max_n)), order.size());
+    size_t wanted =
+        std::min<size_t>(static_cast<size_t>(std::min(a.wanted[r], a.max_n)), order.size());
     std::partial_sort(order.begin(), order.begin() + static_cast<long>(wanted), order.end(),
                       [&](int i, int j) { return x[i] > x[j] || (x[i] == x[j] && i < j); });
     for (int i = 0; i < a.max_n; ++i) {
@@ -183,7 +187,8 @@ void count_tokens(const ms_count_tokens_args& a) {
   }
   for (int i = 0; i < n; ++i) {
     int mode = a.mode != nullptr ? a.mode[i] : MS_COUNT_OUTPUT;
-    if (mode == MS_COUNT_RESET || a.slot[i] < 0 || a.token[i] < 0 || a.token[i] >= a.vocab) continue;
+    if (mode == MS_COUNT_RESET || a.slot[i] < 0 || a.token[i] < 0 || a.token[i] >= a.vocab)
+      continue;
     uint16_t& counter = a.counts[static_cast<int64_t>(a.slot[i]) * a.vocab + a.token[i]];
     if (mode == MS_COUNT_PROMPT) {
       counter |= 0x8000;
@@ -198,7 +203,9 @@ void count_tokens(const ms_count_tokens_args& a) {
 extern "C" {
 
 ms_status ms_argmax(ms_ctx* ctx, const ms_argmax_args* a, ms_stream* s) {
-  return op(ctx, a, s, argmax);
+  return op(ctx, a, s, [ctx](const ms_argmax_args& args) {
+    argmax(args, true_count(args.count, args.n_rows) > 0 && poisons_logits(ctx));
+  });
 }
 ms_status ms_logits_fix(ms_ctx* ctx, const ms_logits_fix_args* a, ms_stream* s) {
   return op(ctx, a, s, logits_fix);
@@ -207,7 +214,9 @@ ms_status ms_count_tokens(ms_ctx* ctx, const ms_count_tokens_args* a, ms_stream*
   return op(ctx, a, s, count_tokens);
 }
 ms_status ms_sample(ms_ctx* ctx, const ms_sample_args* a, ms_stream* s) {
-  return op(ctx, a, s, sample);
+  return op(ctx, a, s, [ctx](const ms_sample_args& args) {
+    sample(args, true_count(args.count, args.n_rows) > 0 && poisons_logits(ctx));
+  });
 }
 ms_status ms_top_logprobs(ms_ctx* ctx, const ms_top_logprobs_args* a, ms_stream* s) {
   return op(ctx, a, s, top_logprobs);

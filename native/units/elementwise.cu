@@ -8,9 +8,15 @@ MS_KERNEL(ms_add_rmsnorm_2048, ms::NormParams, ms::kNormThreads) { ms::add_rmsno
 MS_KERNEL(ms_add_rmsnorm_4096, ms::NormParams, ms::kNormThreads) { ms::add_rmsnorm<2, false>(p); }
 MS_KERNEL(ms_add_rmsnorm_8192, ms::NormParams, ms::kNormThreads) { ms::add_rmsnorm<4, false>(p); }
 MS_KERNEL(ms_add_rmsnorm_16384, ms::NormParams, ms::kNormThreads) { ms::add_rmsnorm<8, false>(p); }
-MS_KERNEL(ms_add_rmsnorm_fp8_2048, ms::NormParams, ms::kNormThreads) { ms::add_rmsnorm<1, true>(p); }
-MS_KERNEL(ms_add_rmsnorm_fp8_4096, ms::NormParams, ms::kNormThreads) { ms::add_rmsnorm<2, true>(p); }
-MS_KERNEL(ms_add_rmsnorm_fp8_8192, ms::NormParams, ms::kNormThreads) { ms::add_rmsnorm<4, true>(p); }
+MS_KERNEL(ms_add_rmsnorm_fp8_2048, ms::NormParams, ms::kNormThreads) {
+  ms::add_rmsnorm<1, true>(p);
+}
+MS_KERNEL(ms_add_rmsnorm_fp8_4096, ms::NormParams, ms::kNormThreads) {
+  ms::add_rmsnorm<2, true>(p);
+}
+MS_KERNEL(ms_add_rmsnorm_fp8_8192, ms::NormParams, ms::kNormThreads) {
+  ms::add_rmsnorm<4, true>(p);
+}
 MS_KERNEL(ms_add_rmsnorm_fp8_16384, ms::NormParams, ms::kNormThreads) {
   ms::add_rmsnorm<8, true>(p);
 }

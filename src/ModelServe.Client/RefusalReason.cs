@@ -69,6 +69,9 @@ public enum RefusalReason
     /// <summary>The key is not entitled to that service tier.</summary>
     TierNotAllowed,
 
+    /// <summary>An accepted request met a device without memory for it, again and again.</summary>
+    OutOfMemory,
+
     /// <summary>A live request has the same id.</summary>
     DuplicateRequest,
 

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using ModelServe.Engine.Running;
+using ModelServe.Execution.Memory;
 using ModelServe.Execution.Models;
 using ModelServe.Execution.Operations;
 using ModelServe.Execution.Sampling;
@@ -11,16 +12,22 @@ namespace ModelServe.Execution;
 internal sealed class ModelRunner : IStepExecutor
 {
     private readonly CausalDecoder _model;
+    private readonly HostLogits? _hostLogits;
     private readonly StepBatch _batch;
     private readonly StepResult _result;
     private readonly TokenSampler _sampler;
     private readonly SlotSampling[] _slots;
     private readonly int[] _lastSampled;
+    private readonly MaskWorkers _masks = MaskWorkers.ForThisMachine();
     private bool _pending;
 
     /// <summary>A runner of a model that outlives it.</summary>
-    public ModelRunner(CausalDecoder model, ExecutorGeometry geometry)
+    /// <param name="model">The model.</param>
+    /// <param name="geometry">Its sizes.</param>
+    /// <param name="hostLogits">Brings the logits of a model whose memory is not the host's; null where it is.</param>
+    public ModelRunner(CausalDecoder model, ExecutorGeometry geometry, HostLogits? hostLogits = null)
     {
+        _hostLogits = hostLogits;
         _model = model;
         Geometry = geometry;
         _batch = new StepBatch(geometry);
@@ -29,7 +36,7 @@ internal sealed class ModelRunner : IStepExecutor
         _slots = new SlotSampling[geometry.MaxSequences];
         for (var slot = 0; slot < _slots.Length; slot++)
         {
-            _slots[slot] = new SlotSampling();
+            _slots[slot] = new SlotSampling(_masks);
         }
 
         _lastSampled = new int[geometry.MaxSequences];
@@ -55,7 +62,12 @@ internal sealed class ModelRunner : IStepExecutor
             Run(plan);
             _pending = true;
         }
-        catch (Exception exception) when (exception is ExternalException or InvalidOperationException or OutOfMemoryException)
+        catch (OutOfMemoryException exception)
+        {
+            // Whatever this step wrote lies behind what settled steps wrote, and is written again before it is read.
+            throw new ExecutorExhaustedException($"step {plan.StepId}: {exception.Message}", exception);
+        }
+        catch (Exception exception) when (exception is ExternalException or InvalidOperationException)
         {
             throw new ExecutorFailedException($"step {plan.StepId}: {exception.Message}", exception);
         }
@@ -77,6 +89,7 @@ internal sealed class ModelRunner : IStepExecutor
     public void Dispose()
     {
         // The loaded model owns all memory.
+        _masks.Dispose();
     }
 
     private void Run(StepPlan plan)
@@ -91,10 +104,23 @@ internal sealed class ModelRunner : IStepExecutor
         _batch.Fill(plan, _lastSampled);
         CheckTokens();
         var logits = _model.Forward(_batch);
-
+        logits = _hostLogits?.Bring(logits, _batch.SampledCount) ?? logits;
         _result.StepId = plan.StepId;
         _result.SequenceCount = plan.SequenceCount;
+        var wait = default(MaskWait);
+        var late = Sample(plan, logits, isLast: false, ref wait);
+        if (late > 0)
+        {
+            Sample(plan, logits, isLast: true, ref wait);
+        }
+    }
+
+    /// <summary>Chooses the tokens whose masks are ready; the last time also those whose masks become so, and leaves the rest to later steps.</summary>
+    /// <returns>Rows that are left.</returns>
+    private int Sample(StepPlan plan, Activation logits, bool isLast, ref MaskWait wait)
+    {
         var row = 0;
+        var left = 0;
         for (var sequence = 0; sequence < plan.SequenceCount; sequence++)
         {
             if (!plan.Samples[sequence])
@@ -105,9 +131,27 @@ internal sealed class ModelRunner : IStepExecutor
             }
 
             var slot = plan.Slots[sequence];
-            _sampler.Sample(logits.Row(row++), _slots[slot], _batch.ContextLength(sequence), _result, sequence);
+            var own = row++;
+            if (isLast && _result.TokenIds[sequence] != StepResult.Postponed)
+            {
+                continue;
+            }
+
+            if (isLast ? wait.IsOver(_slots[slot], forward: null) : _slots[slot].IsMaskReady)
+            {
+                _sampler.Sample(logits.Row(own), _slots[slot], _batch.ContextLength(sequence), _result, sequence);
+            }
+            else
+            {
+                _result.TokenIds[sequence] = StepResult.Postponed;
+                _result.TopCounts[sequence] = 0;
+                left++;
+            }
+
             _lastSampled[slot] = _result.TokenIds[sequence];
         }
+
+        return left;
     }
 
     // Ids index the embedding table in unmanaged memory: one that slipped through admission must not read beside it.

@@ -25,6 +25,9 @@ internal static class OpsKinds
     /// <summary>How these implementations store numbers; other types are for devices.</summary>
     public static IReadOnlyList<ElementType> StoredTypes { get; } = [ElementType.Float32, ElementType.BFloat16];
 
+    /// <summary>How these implementations store keys and values.</summary>
+    public static IReadOnlyList<ElementType> CacheTypes { get; } = [ElementType.Float32, ElementType.BFloat16, ElementType.Int8];
+
     /// <summary>Test data: each kind.</summary>
     public static Xunit.TheoryData<TestedOps> Data()
     {

@@ -9,7 +9,8 @@ import re
 import numpy as np
 
 INCLUDE = pathlib.Path(__file__).resolve().parents[2] / "native" / "include"
-SCALARS = {"int32_t": C.c_int32, "uint32_t": C.c_uint32, "int64_t": C.c_int64, "uint64_t": C.c_uint64, "float": C.c_float}
+SCALARS = {"int32_t": C.c_int32, "uint32_t": C.c_uint32, "int64_t": C.c_int64, "uint64_t": C.c_uint64, "float": C.c_float,
+           "char": C.c_char}
 
 
 def _header_text():
@@ -25,8 +26,9 @@ def _fields(body):
             continue
         base, names = re.match(r"(?:const )?(\w+)\s*(.*)$", line, flags=re.S).groups()
         for name in names.split(","):
-            name = name.strip()
-            fields.append((name.lstrip("* "), C.c_void_p if "*" in name else SCALARS[base]))
+            name, _, length = name.strip().partition("[")
+            kind = C.c_void_p if "*" in name else SCALARS[base]
+            fields.append((name.lstrip("* \n"), kind * int(length.rstrip("]")) if length else kind))
     return fields
 
 
@@ -57,11 +59,12 @@ class AbiError(Exception):
 class Buffer:
     """Device memory with the dtype and shape of a numpy array."""
 
-    def __init__(self, device, array):
-        array = np.ascontiguousarray(array)
+    def __init__(self, device, array, write=True):
+        array = np.ascontiguousarray(array) if write else array
         self.device, self.shape, self.dtype, self.nbytes = device, array.shape, array.dtype, array.nbytes
         self.address = device.malloc(max(array.nbytes, 1))
-        self.write(array)
+        if write:
+            self.write(array)
 
     def write(self, array):
         array = np.ascontiguousarray(array, dtype=self.dtype)
@@ -126,6 +129,10 @@ class Device:
     def buffer(self, array):
         return Buffer(self, np.asarray(array))
 
+    def empty(self, shape, dtype):
+        """Memory that nobody has written."""
+        return Buffer(self, np.broadcast_to(np.zeros((), dtype), shape), write=False)
+
     def full(self, shape, value, dtype):
         return Buffer(self, np.full(shape, value, dtype))
 
@@ -133,6 +140,8 @@ class Device:
         """The argument struct of an op; Buffers become their address. Keeps what it points to alive."""
         struct = OPS[op]
         filled = struct(struct_size=C.sizeof(struct))
+        known = {field for field, _ in struct._fields_}
+        assert known.issuperset(values), f"{op} has no {sorted(set(values) - known)}"  # ctypes would take any name
         filled.keep = list(values.values())
         for name, value in values.items():
             if isinstance(value, Buffer):

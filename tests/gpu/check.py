@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks every kernel behind the C ABI against fp64.
 
-usage: check.py LIBRARY [--full] [--only WORD] [--json FILE]
+usage: check.py LIBRARY [--full] [--only WORD] [--module dense,attention,sampling,graph] [--json FILE]
 
 LIBRARY is any implementation of native/include/modelserve.h. Without --full: the small shapes that the emulator
 (native/emu) finishes in about a minute; with it: the whole sweep, for a GPU. Outputs are poisoned with NaN before each
@@ -23,6 +23,9 @@ from abi import Device
 from reference import torch_or_none
 
 
+MODULES = dict(dense=check_dense, attention=check_attention, sampling=check_sampling, graph=check_graph)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("library")
@@ -30,6 +33,7 @@ def main():
     parser.add_argument("--only", default="")
     parser.add_argument("--json")
     parser.add_argument("--cublaslt")
+    parser.add_argument("--module", default=",".join(MODULES))
     options = parser.parse_args()
     device = Device(options.library, options.cublaslt)
     kind = "emulated" if device.info.is_emulated else f"sm_{device.info.compute_major}{device.info.compute_minor}"
@@ -37,7 +41,7 @@ def main():
     print("attention is also held to 1.5 times the error of torch's own" if torch_or_none() else
           "torch is not installed: attention is not compared with torch's own error")
     rows, failed = [], 0
-    for module in (check_dense, check_attention, check_sampling, check_graph):
+    for module in (MODULES[name] for name in options.module.split(",")):
         for name, body in module.cases(device, options.full):
             if options.only not in name:
                 continue
@@ -49,12 +53,16 @@ def main():
                 failed += 1
             seconds = time.perf_counter() - started
             rows.append(dict(name=name, error=worst, verdict=verdict, seconds=seconds))
+            write(options.json, rows)  # whole after every case: a stage that runs out of time keeps what it has
             print(f"{name:42} {'' if worst is None else f'{worst:.2e}':>9} {seconds:7.2f} s  {verdict}", flush=True)
     print(f"{len(rows) - failed} passed, {failed} failed")
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(rows, file, indent=1)
     return 1 if failed or not rows else 0
+
+
+def write(path, rows):
+    if path:
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(rows, file, indent=1)
 
 
 if __name__ == "__main__":

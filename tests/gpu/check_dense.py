@@ -1,7 +1,9 @@
 """Step prologue, embedding, norms, activations, quantisation and GEMM, against fp64."""
+import functools
+
 import numpy as np
 
-from abi import K, bf16, fp8, from_bf16, from_fp8
+from abi import C, K, bf16, fp8, from_bf16, from_fp8
 from reference import error, gelu_tanh, rmsnorm, silu
 
 POISON = 0x7FC0
@@ -123,14 +125,19 @@ def check_act(device, rng, tokens, features, activation):
     return worst
 
 
-def gemm_buffers(device, rng, m, n, k, rows, fp):
-    x = bf16(rng.standard_normal((m, k)))
-    weights = rng.standard_normal((rows, k)) * 0.05
+@functools.lru_cache(maxsize=1)
+def gemm_weight(rows, k, fp):
+    """Made once for the row counts of a sweep: of large shapes it takes longer than the product."""
+    weights = np.random.default_rng(rows * 31 + k).standard_normal((rows, k)) * 0.05
     if not fp:
-        return x, bf16(weights), None, from_bf16(bf16(weights))
+        return bf16(weights), None, from_bf16(bf16(weights))
     scale = (np.abs(weights).max(1) / 448).astype(np.float32)
     codes = fp8(weights / scale[:, None])
-    return x, codes, scale, from_fp8(codes) * scale[:, None]
+    return codes, scale, from_fp8(codes) * scale[:, None]
+
+
+def gemm_buffers(device, rng, m, n, k, rows, fp):
+    return bf16(rng.standard_normal((m, k))), *gemm_weight(rows, k, fp)
 
 
 def check_gemm(device, rng, m, n, k, path=None, epilogue=0, fp=False, norm=False, bias=False, residual=False, f32=False,
@@ -169,6 +176,19 @@ def check_gemm(device, rng, m, n, k, path=None, epilogue=0, fp=False, norm=False
     return worst
 
 
+def check_in_place(device, rng, m, n, k, splits):
+    """The residual is the output's own place, as the server has it."""
+    x, w, _, wide = gemm_buffers(device, rng, m, n, k, n, False)
+    r = bf16(rng.standard_normal((m, n)))
+    y = device.buffer(r)
+    device.run("gemm", path=K["MS_GEMM_SKINNY"], m=m, n=n, k=k, x_dtype=K["MS_BF16"], w_dtype=K["MS_BF16"], y_dtype=K["MS_BF16"],
+               splits=splits, x=device.buffer(x), w=device.buffer(w), residual=y, y=y,
+               workspace=device.full(16 << 20, 0xFF, np.uint8), workspace_bytes=16 << 20, tickets=device.full(n // 8 + 1, 0, np.int32))
+    worst = error(from_bf16(y.read()), from_bf16(x) @ wide.T + from_bf16(r))
+    assert worst <= 4e-3, worst
+    return worst
+
+
 def check_gemm_invariance(device, rng, n, k, m):
     """A row alone and among others: equal bits for every bound, as long as the splits are given."""
     x, w, _, _ = gemm_buffers(device, rng, m, n, k, n, False)
@@ -197,6 +217,31 @@ def check_cublaslt_fp8(device, rng, m, n, k):
     return worst
 
 
+def check_tuned(device, rng, n, k, fp):
+    """The algorithm that tuning hands out serves other row counts of the same product, and no other product."""
+    kind = K["MS_FP8_E4M3" if fp else "MS_BF16"]
+    size = lambda m: (m, k)
+    given = lambda m, n, k, algorithm=None: dict(
+        path=K["MS_GEMM_CUBLASLT"], m=m, n=n, k=k, x_dtype=kind, w_dtype=kind, y_dtype=K["MS_BF16"], x=x, w=w, y=y,
+        x_scale=ones, w_scale=ones, workspace=workspace, workspace_bytes=32 << 20, algo_h=algorithm)
+    store = (lambda a: fp8(a)) if fp else bf16
+    values, weights = rng.standard_normal(size(96)), rng.standard_normal((n, k)) * 0.05
+    x, w = device.buffer(store(values)), device.buffer(store(weights))
+    ones, workspace = device.full(max(n, 96), 1, np.float32), device.full(32 << 20, 0, np.uint8)
+    y = device.full((96, n), POISON, np.uint16)
+    algorithm, us = (C.c_uint8 * 64)(), C.c_float()
+    args = device.args("gemm", **given(80, n, k))
+    device.call("ms_gemm_tune", C.byref(args), device.stream, algorithm, C.byref(us))
+    device.sync()
+    wide = from_fp8 if fp else from_bf16
+    for m in (80, 96, 33):
+        y.write(np.full((96, n), POISON, np.uint16))
+        device.run("gemm", **given(m, n, k, C.addressof(algorithm)))
+        worst = error(from_bf16(y.read()[:m]), wide(x.read())[:m] @ wide(w.read()).T)
+        assert worst <= 4e-3, (m, worst)
+    return worst
+
+
 def cases(device, full):
     yield "step prologue", lambda r: check_step_begin(device, r, 0)
     yield "step prologue padded", lambda r: check_step_begin(device, r, 6)
@@ -221,6 +266,17 @@ def cases(device, full):
     yield "skinny norm", lambda r: check_gemm(device, r, 4, 40, 1024, norm=True)
     yield "skinny norm silu", lambda r: check_gemm(device, r, 4, 40, 1024, norm=True, epilogue=1)
     yield "skinny gelu fp8", lambda r: check_gemm(device, r, 4, 40, 512, fp=True, epilogue=2)
+    for k in (32, 96, 288, 416, 736):  # the last round of all warps is not full
+        yield f"skinny k{k}", lambda r, k=k: check_gemm(device, r, 5, 40, k)
+        yield f"skinny k{k} fused", lambda r, k=k: check_gemm(device, r, 9, 24, k, norm=True, epilogue=1, bias=True)
+        yield f"skinny k{k} fp8", lambda r, k=k: check_gemm(device, r, 17, 40, k, fp=True, residual=True)
+    yield "skinny k736 splits", lambda r: check_gemm(device, r, 5, 40, 736, splits=2, residual=True)
+    yield "skinny k736 more splits than rounds", lambda r: check_gemm(device, r, 5, 40, 736, splits=5)
+    yield "skinny in place", lambda r: check_in_place(device, r, 7, 72, 512, 1)
+    yield "skinny in place splits", lambda r: check_in_place(device, r, 7, 72, 1024, 4)
+    yield "skinny norm fp8 silu padded", lambda r: check_gemm(device, r, 6, 24, 512, norm=True, epilogue=1, fp=True, padded=3)
+    yield "skinny norm bias residual", lambda r: check_gemm(device, r, 7, 40, 512, norm=True, bias=True, residual=True)
+    yield "skinny norm f32", lambda r: check_gemm(device, r, 7, 199, 512, norm=True, f32=True)
     yield "skinny invariance", lambda r: check_gemm_invariance(device, r, 48, 1024, 8)
     yield "skinny invariance 64", lambda r: check_gemm_invariance(device, r, 48, 1024, 64)
     if device.info.has_cublaslt:
@@ -230,8 +286,22 @@ def cases(device, full):
         yield "cublaslt bias", lambda r: check_gemm(device, r, 70, 256, 512, path=lt, bias=True)
         yield "cublaslt f32", lambda r: check_gemm(device, r, 70, 256, 512, path=lt, f32=True)
         yield "cublaslt fp8", lambda r: check_cublaslt_fp8(device, r, 128, 256, 512)
+        yield "cublaslt fp8 odd rows", lambda r: check_cublaslt_fp8(device, r, 77, 48, 96)
+        yield "cublaslt bias residual", lambda r: check_gemm(device, r, 70, 256, 512, path=lt, bias=True, residual=True)
+        yield "cublaslt tuned", lambda r: check_tuned(device, r, 256, 512, False)
+        yield "cublaslt tuned fp8", lambda r: check_tuned(device, r, 256, 512, True)
     if full:
         for n, k in ((4096, 1024), (1024, 2048), (6144, 4096), (4096, 14336), (8000, 1024)):
-            for m in (1, 2, 8, 16, 33, 64):
-                yield f"skinny {m}x{n}x{k}", lambda r, a=(m, n, k): check_gemm(device, r, *a)
-                yield f"skinny fp8 {m}x{n}x{k}", lambda r, a=(m, n, k): check_gemm(device, r, *a, fp=True)
+            for fp in (False, True):
+                for m in (1, 2, 8, 16, 33, 64):
+                    yield f"skinny {'fp8 ' if fp else ''}{m}x{n}x{k}", lambda r, a=(m, n, k), fp=fp: check_gemm(device, r, *a, fp=fp)
+        # As a layer of the server uses it: the norm and the gate on the way, the residual in place.
+        for hidden, qkv, features in ((1024, 4096, 3072), (2048, 3072, 8192), (4096, 6144, 14336)):
+            for fp in (False, True):
+                for m in (1, 8, 16, 64):
+                    name = f"{'fp8 ' if fp else ''}m{m} hidden {hidden}"
+                    yield f"layer norm+qkv {name}", lambda r, a=(m, qkv, hidden), fp=fp: check_gemm(device, r, *a, fp=fp, norm=True, padded=1)
+                    yield f"layer norm+gate {name}", lambda r, a=(m, features, hidden), fp=fp: check_gemm(
+                        device, r, *a, fp=fp, norm=True, epilogue=1, padded=1)
+                    yield f"layer down+residual {name}", lambda r, a=(m, hidden, features), fp=fp: check_gemm(
+                        device, r, *a, fp=fp, residual=True, padded=1)

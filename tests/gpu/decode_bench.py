@@ -7,7 +7,8 @@ Floor: bytes that must be read (weights once, keys and values once) over the cop
 Prefill: one prompt of 2k-8k tokens in one step, tokens a second. Peers, on the same machine and in the same run (peers.py): a
 static-cache loop under torch.compile(mode="reduce-overhead"), and transformers' continuous batching; a table line says so
 where one cannot be imported.
-Up to 64 rows every product is the skinny kernel with fused norms and epilogues; beyond, cuBLASLt. --dry runs one tiny
+Up to 64 rows every product is the skinny kernel, with the norms on the way or apart (both are measured), gates and residuals on
+the way; beyond, cuBLASLt. Of the largest model also with weights in fp8. --dry runs one tiny
 model once on any implementation of the ABI, without times.
 """
 import argparse
@@ -35,32 +36,41 @@ BLOCK, CONTEXT = 16, 1024
 class Model:
     """Weights and buffers of one model at one batch size; `step` launches one decode step."""
 
-    def __init__(self, device, shape, batch, context):
+    def __init__(self, device, shape, batch, context, norms_in=True, fp8=False):
         self.device, self.batch, self.context = device, batch, context
+        self.norms_in, self.fp8 = norms_in, fp8
         self.layers, self.hidden, self.hq, self.hkv, self.d, self.features, self.vocab, head_norm = shape
         self.owned, self.weight_bytes = [], 0
         self.tile = device.buffer(bf16(np.random.default_rng(0).standard_normal(1 << 24, np.float32) * 0.02))
         self.qkv_width = (self.hq + 2 * self.hkv) * self.d
         ones = device.buffer(bf16(np.ones(max(self.hidden, self.d))))
         self.norm, self.head_norm = ones, ones if head_norm else None
-        self.weights = [[self.weight(self.qkv_width, self.hidden), self.weight(self.hidden, self.hq * self.d),
-                         self.weight(2 * self.features, self.hidden), self.weight(self.hidden, self.features)]
+        # Positive codes below 2^5: among all bytes are two that are no number.
+        codes = device.buffer(np.random.default_rng(3).integers(0, 0x60, 1 << 25, dtype=np.uint8)) if fp8 else None
+        weight = lambda rows, columns: self.weight(rows, columns // 2 if fp8 else columns, codes)
+        self.weights = [[weight(self.qkv_width, self.hidden), weight(self.hidden, self.hq * self.d),
+                         weight(2 * self.features, self.hidden), weight(self.hidden, self.features)]
                         for _ in range(self.layers)]
         self.head = self.weight(self.vocab, self.hidden)
         self.inputs()
+        if fp8:
+            widest = max(self.hidden, self.features, self.hq * self.d)
+            self.codes, self.scales = device.full((batch, widest), 0, np.uint8), device.full(batch, 1, np.float32)
+            # The codes are numbers up to 30; the scale makes them weights like the others.
+            self.ones = device.full(max(self.qkv_width, 2 * self.features), 1e-3, np.float32)
         self.calls = self.plan()
 
     def malloc(self, n):
         self.owned.append(self.device.malloc(n))
         return self.owned[-1]
 
-    def weight(self, rows, columns):
-        """Random values, by repeated copies of one tile: the time does not depend on which."""
-        n = rows * columns * 2
+    def weight(self, rows, columns, tile=None):
+        """Random values of 16 bits, by repeated copies of one tile: the time does not depend on which."""
+        n, tile = rows * columns * 2, tile or self.tile
         address = self.malloc(n)
-        for at in range(0, n, self.tile.nbytes):
-            self.device.call("ms_d2d", C.c_void_p(address + at), C.c_void_p(self.tile.address),
-                             C.c_size_t(min(n - at, self.tile.nbytes)), self.device.stream)
+        for at in range(0, n, tile.nbytes):
+            self.device.call("ms_d2d", C.c_void_p(address + at), C.c_void_p(tile.address),
+                             C.c_size_t(min(n - at, tile.nbytes)), self.device.stream)
         self.weight_bytes += n
         return address
 
@@ -98,17 +108,29 @@ class Model:
         self.gemm_tickets = device.full(max(self.vocab, 2 * self.features) // 8 + 1, 0, np.int32)
         self.rules = device.buffer(rows_of(b, temperature=0.0).view(np.uint8))
 
-    def gemm(self, x, w, y, n, k, **more):
-        return ("gemm", self.device.args("gemm", m=self.batch, n=n, k=k, x_dtype=1, w_dtype=1, y_dtype=more.pop("y_dtype", 1), x=x,
-                                         w=w, y=y, workspace=self.workspace, workspace_bytes=32 << 20, tickets=self.gemm_tickets,
+    def gemm(self, x, w, y, n, k, fp8=False, **more):
+        """A product; by fp8 weights the skinny kernel takes bf16 rows, cuBLASLt rows in fp8 (in self.codes already)."""
+        kind, wide = K["MS_FP8_E4M3"] if fp8 else K["MS_BF16"], fp8 and self.batch > 64
+        return ("gemm", self.device.args("gemm", m=self.batch, n=n, k=k, x_dtype=kind if wide else K["MS_BF16"], w_dtype=kind,
+                                         y_dtype=more.pop("y_dtype", 1), x=self.codes if wide else x, w=w, y=y,
+                                         x_scale=self.scales if wide else None, w_scale=self.ones if fp8 else None,
+                                         workspace=self.workspace, workspace_bytes=32 << 20, tickets=self.gemm_tickets,
                                          eps=1e-6, **more))
 
+    def layer_gemm(self, x, w, y, n, k, **more):
+        """A product with a layer's weight, and before it the quantisation of its rows where it needs one."""
+        quantise = self.device.args("quant_fp8", n_rows=self.batch, columns=k, x=x, out=self.codes,
+                                    scale=self.scales) if self.fp8 and self.batch > 64 else None
+        return ([("quant_fp8", quantise)] if quantise else []) + [self.gemm(x, w, y, n, k, fp8=self.fp8, **more)]
+
     def normed_gemm(self, w, y, n, **more):
-        """Norm fused into the product where the skinny kernel runs, a launch of its own otherwise."""
-        if self.batch <= 64:
-            return [self.gemm(self.h, w, y, n, self.hidden, norm_weight=self.norm, splits=1, **more)]
-        norm = self.device.args("add_rmsnorm", n_tokens=self.batch, hidden=self.hidden, eps=1e-6, x=self.h, weight=self.norm, out=self.normed)
-        return [("add_rmsnorm", norm), self.gemm(self.normed, w, y, n, self.hidden, **more)]
+        """Norm in the product where the skinny kernel runs and is told to, a launch of its own otherwise."""
+        if self.batch <= 64 and self.norms_in:
+            return [self.gemm(self.h, w, y, n, self.hidden, fp8=self.fp8, norm_weight=self.norm, splits=1, **more)]
+        wide = self.fp8 and self.batch > 64
+        norm = self.device.args("add_rmsnorm", n_tokens=self.batch, hidden=self.hidden, eps=1e-6, x=self.h, weight=self.norm,
+                                out=self.codes if wide else self.normed, out_scale=self.scales if wide else None)
+        return [("add_rmsnorm", norm), self.gemm(self.normed, w, y, n, self.hidden, fp8=self.fp8, **more)]
 
     def feed_forward(self, gate_up, down):
         if self.batch <= 64:
@@ -116,7 +138,7 @@ class Model:
         else:
             act = self.device.args("act_mul", n_tokens=self.batch, features=self.features, gate_up=self.gate_up, out=self.act)
             calls = self.normed_gemm(gate_up, self.gate_up, 2 * self.features) + [("act_mul", act)]
-        return calls + [self.gemm(self.act, down, self.h, self.hidden, self.features, residual=self.h)]
+        return calls + self.layer_gemm(self.act, down, self.h, self.hidden, self.features, residual=self.h)
 
     def layer(self, index):
         device, (qkv, out, gate_up, down) = self.device, self.weights[index]
@@ -125,7 +147,7 @@ class Model:
                            cos_sin=self.cos_sin, q_weight=self.head_norm, k_weight=self.head_norm, qkv=self.qkv, kv_h=self.kv)
         attention = self.attention(index)
         return (self.normed_gemm(qkv, self.qkv, self.qkv_width) + [("qk_rope_kv", rope), attention]
-                + [self.gemm(self.mixed, out, self.h, self.hidden, self.hq * self.d, residual=self.h)]
+                + self.layer_gemm(self.mixed, out, self.h, self.hidden, self.hq * self.d, residual=self.h)
                 + self.feed_forward(gate_up, down))
 
     def attention(self, index):
@@ -248,8 +270,8 @@ def measure(model):
 
 
 def dry(device):
-    for batch in (2, 3):
-        model = Model(device, TINY, batch, 40)
+    for batch, norms_in, fp8 in ((2, True, False), (3, False, False), (2, True, True), (3, False, True)):
+        model = Model(device, TINY, batch, 40, norms_in, fp8)
         model.step()
         device.sync()
         eager = model.sampled.read()
@@ -280,28 +302,36 @@ def main():
     if options.dry:
         dry(device)
         return 0
+    def keep(row):  # whole after every row: a stage that runs out of time keeps what it has
+        rows.append(row)
+        if options.json:
+            with open(options.json, "w", encoding="utf-8") as file:
+                json.dump(rows, file, indent=1)
+
+    largest = list(MODELS)[-1]
     for name, shape in () if options.peers_only else MODELS.items():
         for batch in (1, 8, 32, 128, 256):
-            model = Model(device, shape, batch, CONTEXT)
-            ms = measure(model)
-            floor = (model.weight_bytes + model.kv_bytes) / COPY_BYTES_PER_SECOND * 1e3
-            rows.append(dict(model=name, batch=batch, context=CONTEXT, ms=ms, floor_ms=floor, launches=len(model.calls)))
-            print(f"{name:14} B{batch:<4} {ms:8.3f} ms/step  floor {floor:7.3f} ms ({100 * floor / ms:4.1f} %)  "
-                  f"{batch / ms * 1e3:9.0f} tok/s  {len(model.calls)} launches", flush=True)
-            model.close()
+            for fp8 in (False, True) if name == largest else (False,):
+                for norms_in in (True, False) if batch <= 64 else (False,):
+                    model = Model(device, shape, batch, CONTEXT, norms_in, fp8)
+                    ms = measure(model)
+                    floor = (model.weight_bytes + model.kv_bytes) / COPY_BYTES_PER_SECOND * 1e3
+                    keep(dict(model=name, batch=batch, context=CONTEXT, fp8=fp8, norms_in=norms_in, ms=ms, floor_ms=floor,
+                              launches=len(model.calls)))
+                    print(f"{name:14} B{batch:<4} {'fp8 ' if fp8 else 'bf16'} norms {'in   ' if norms_in else 'apart'} {ms:8.3f} ms/step  "
+                          f"floor {floor:7.3f} ms ({100 * floor / ms:4.1f} %)  {batch / ms * 1e3:9.0f} tok/s  "
+                          f"{len(model.calls)} launches", flush=True)
+                    model.close()
         for tokens in (2048, 4096, 8192):
             model = Prefill(device, shape, tokens)
             ms = measure(model)
-            rows.append(dict(model=name, prefill=tokens, ms=ms, tok_s=tokens / ms * 1e3))
+            keep(dict(model=name, prefill=tokens, ms=ms, tok_s=tokens / ms * 1e3))
             print(f"{name:14} prefill {tokens:5} {ms:8.2f} ms  {tokens / ms * 1e3:9.0f} tok/s", flush=True)
             model.close()
     if options.peers or options.peers_only:
         for row in peers.measure(MODELS, CONTEXT):
-            rows.append(row)
+            keep(row)
             print(peers.line(row), flush=True)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(rows, file, indent=1)
     return 0
 
 

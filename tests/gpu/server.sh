@@ -58,7 +58,7 @@ if [ -n "${3:-}" ]; then
   check "libtorch fits LibTorchSharp" python3 "$3" "$torch" "$work/server/libLibTorchSharp.so"
 fi
 for model in tiny-mini tiny-nano; do
-  check "accuracy of $model on the GPU" "$server" eval --model "$work/models/$model" --device cuda --kernel-library "$library"
+  check "accuracy of $model on the GPU" "$server" eval "$work/models/eval/easy.jsonl" --model "$work/models/$model" --device cuda --kernel-library "$library"
 done
 table=$work/serving.md
 {

@@ -23,7 +23,7 @@ REPLAYS = 20
 
 class Bench:
     def __init__(self, device, torch, dry):
-        self.device, self.torch, self.dry, self.rows = device, torch, dry, []
+        self.device, self.torch, self.dry, self.rows, self.tile, self.json = device, torch, dry, [], None, None
         self.copy, self.product = (None, None) if dry else self.ceilings()
 
     def events(self, body, inner):
@@ -39,6 +39,35 @@ class Bench:
             end.synchronize()
             times.append(start.elapsed_time(end) * 1000 / inner)
         return statistics.median(times)
+
+    def replayed(self, body):
+        """Microseconds of one call of torch's, replayed as a graph like ours: launches from Python would be what is measured."""
+        torch, inner = self.torch, 10
+        side = torch.cuda.Stream()
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                body()
+        torch.cuda.synchronize()
+        try:
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                for _ in range(inner):
+                    body()
+        except Exception as problem:
+            torch.cuda.synchronize()
+            print(f"torch's side is timed call by call: {type(problem).__name__}")
+            return self.events(body, 1)
+        return self.events(graph.replay, inner)
+
+    def weight(self, n, k):
+        """Random bf16 values on the device by copies of one tile; numpy would take longer than everything else."""
+        if self.tile is None:
+            self.tile = self.device.buffer(bf16(np.random.default_rng(0).standard_normal(1 << 22, np.float32) * 0.02))
+        out = self.device.empty((n, k), np.uint16)
+        for at in range(0, out.nbytes, self.tile.nbytes):
+            self.device.call("ms_d2d", C.c_void_p(out.address + at), C.c_void_p(self.tile.address),
+                             C.c_size_t(min(out.nbytes - at, self.tile.nbytes)), self.device.stream)
+        return out
 
     def ceilings(self):
         torch = self.torch
@@ -77,11 +106,14 @@ class Bench:
         if us is None:
             print(f"{name:44} accepted")
             return
-        other = self.events(peer, 1) if peer else None
+        other = self.replayed(peer) if peer else None
         share = max(gigabytes / us * 1e6 / self.copy, teraflop / us * 1e6 / self.product)
         self.rows.append(dict(name=name, us=us, gb_s=gigabytes / us * 1e6, tflop_s=teraflop / us * 1e6, share=share, torch_us=other))
         print(f"{name:44} {us:9.2f} us {gigabytes / us * 1e6:7.0f} GB/s {teraflop / us * 1e6:6.1f} TFLOP/s {100 * share:5.1f} %"
               f"   torch {'-' if other is None else f'{other:.2f} us'}", flush=True)
+        if self.json:  # whole after every row: a stage that runs out of time keeps what it has
+            with open(self.json, "w", encoding="utf-8") as file:
+                json.dump(dict(copy_gb_s=self.copy, product_tflop_s=self.product, rows=self.rows), file, indent=1)
 
 
 def decode(bench, batch, context, hq, hkv, d, fp8):
@@ -117,14 +149,15 @@ def decode(bench, batch, context, hq, hkv, d, fp8):
               gigabytes=2 * batch * context * hkv * d * size / 1e9, peer=peer)
 
 
-def skinny(bench, m, n, k):
+def skinny(bench, m, n, k, fp=False):
     device, rng = bench.device, np.random.default_rng(m)
     sets = 1 if bench.dry else SETS
-    x = device.buffer(bf16(rng.standard_normal((m, k))))
+    x, ones = device.buffer(bf16(rng.standard_normal((m, k)))), device.full(n, 1, np.float32)
     calls = []
     for _ in range(sets):
-        w = device.buffer(bf16(rng.standard_normal((n, k), np.float32) * 0.02))
-        calls.append(device.args("gemm", path=K["MS_GEMM_SKINNY"], m=m, n=n, k=k, x_dtype=1, w_dtype=1, y_dtype=1, x=x, w=w,
+        w = bench.weight(n, k // 2 if fp else k)
+        calls.append(device.args("gemm", path=K["MS_GEMM_SKINNY"], m=m, n=n, k=k, x_dtype=1,
+                                 w_dtype=K["MS_FP8_E4M3" if fp else "MS_BF16"], w_scale=ones if fp else None, y_dtype=1, x=x, w=w,
                                  y=device.full((m, n), 0, np.uint16), workspace=device.full(8 << 20, 0, np.uint8),
                                  workspace_bytes=8 << 20, tickets=device.full(n // 8 + 1, 0, np.int32)))
     peer = None
@@ -132,8 +165,45 @@ def skinny(bench, m, n, k):
         torch = bench.torch
         tx, tw = torch.randn(m, k, device="cuda", dtype=torch.bfloat16), torch.randn(n, k, device="cuda", dtype=torch.bfloat16)
         peer = lambda: torch.nn.functional.linear(tx, tw)
-    bench.row(f"skinny m{m} n{n} k{k}", [lambda a=a: device.launch("gemm", a) for a in calls], gigabytes=(n * k + m * (n + k)) * 2 / 1e9,
-              teraflop=2 * m * n * k / 1e12, peer=peer)
+    bench.row(f"skinny{' fp8' if fp else ''} m{m} n{n} k{k}", [lambda a=a: device.launch("gemm", a) for a in calls],
+              gigabytes=(n * k * (1 if fp else 2) + m * (n + k) * 2) / 1e9, teraflop=2 * m * n * k / 1e12, peer=peer)
+
+
+def fused(bench, m, n, k, gated, apart):
+    """Norm and product, gated or not, as one launch or with the norm apart: which of them the server should take up to 64 rows."""
+    device, rng = bench.device, np.random.default_rng(m)
+    x, gain = device.buffer(bf16(rng.standard_normal((m, k)))), device.buffer(bf16(np.ones(k)))
+    normed, launches = device.full((m, k), 0, np.uint16), []
+    norm = device.args("add_rmsnorm", n_tokens=m, hidden=k, eps=1e-6, x=x, weight=gain, out=normed)
+    for _ in range(1 if bench.dry else SETS):
+        w = bench.weight(2 * n if gated else n, k)
+        product = device.args("gemm", path=K["MS_GEMM_SKINNY"], m=m, n=n, k=k, x_dtype=1, w_dtype=1, y_dtype=1,
+                              epilogue=K["MS_EPILOGUE_SILU_MUL"] if gated else 0, eps=1e-6, x=normed if apart else x, w=w,
+                              norm_weight=None if apart else gain, y=device.full((m, n), 0, np.uint16),
+                              workspace=device.full(8 << 20, 0, np.uint8), workspace_bytes=8 << 20,
+                              tickets=device.full(n // 8 + 1, 0, np.int32))
+        parts = [("add_rmsnorm", norm), ("gemm", product)] if apart else [("gemm", product)]
+        launches.append(lambda parts=parts: [device.launch(op, a) for op, a in parts])
+    rows = 2 * n if gated else n
+    bench.row(f"norm {'+ ' if apart else 'in '}{'gated ' if gated else ''}product m{m} n{n} k{k}", launches,
+              gigabytes=(rows * k + m * (n + k)) * 2 / 1e9, teraflop=2 * m * rows * k / 1e12)
+
+
+def wide_fp8(bench, m, n, k):
+    """Rows quantised, then cuBLASLt in fp8 with a scale for each row of both sides."""
+    device, rng = bench.device, np.random.default_rng(m)
+    x, scales = device.buffer(bf16(rng.standard_normal((m, k), np.float32))), device.full(m, 1, np.float32)
+    codes, ones = device.full((m, k), 0, np.uint8), device.full(n, 1, np.float32)
+    quantise = device.args("quant_fp8", n_rows=m, columns=k, x=x, out=codes, scale=scales)
+    launches = []
+    for _ in range(1 if bench.dry else 4):
+        product = device.args("gemm", path=K["MS_GEMM_CUBLASLT"], m=m, n=n, k=k, x_dtype=K["MS_FP8_E4M3"], w_dtype=K["MS_FP8_E4M3"],
+                              y_dtype=1, x=codes, w=bench.weight(n, k // 2), x_scale=scales, w_scale=ones,
+                              y=device.full((m, n), 0, np.uint16), workspace=device.full(32 << 20, 0, np.uint8),
+                              workspace_bytes=32 << 20)
+        launches.append(lambda a=product: [device.launch("quant_fp8", quantise), device.launch("gemm", a)])
+    bench.row(f"quantise + cuBLASLt fp8 m{m} n{n} k{k}", launches, gigabytes=(n * k + m * (k * 4 + n * 2)) / 1e9,
+              teraflop=2 * m * n * k / 1e12)
 
 
 def linear(bench, m, n, k, name, path, y_dtype):
@@ -141,7 +211,7 @@ def linear(bench, m, n, k, name, path, y_dtype):
     device, rng = bench.device, np.random.default_rng(m)
     calls = []
     for _ in range(1 if bench.dry else 4):
-        w = device.buffer(bf16(rng.standard_normal((n, k), np.float32) * 0.02))
+        w = bench.weight(n, k)
         x = device.buffer(bf16(rng.standard_normal((m, k), np.float32)))
         size = 4 if y_dtype == K["MS_F32"] else 2
         calls.append(device.args("gemm", path=path, m=m, n=n, k=k, x_dtype=1, w_dtype=1, y_dtype=y_dtype, x=x, w=w,
@@ -268,6 +338,7 @@ def main():
         import torch
         torch.cuda.init()
     bench = Bench(Device(options.library, options.cublaslt), torch, options.dry)
+    bench.json = options.json
     small = options.dry
     for batch, context in ((2, 200),) if small else ((1, 1024), (1, 16384), (32, 1024), (32, 4096), (256, 1024), (64, 8192)):
         for hq, hkv in ((4, 2),) if small else ((16, 8), (32, 8)):
@@ -276,6 +347,15 @@ def main():
     for n, k in ((64, 512),) if small else ((4096, 1024), (1024, 2048), (1024, 3072), (6144, 4096), (4096, 4096), (28672, 4096), (4096, 14336)):
         for m in (1, 8) if small else (1, 8, 16, 32, 64):
             skinny(bench, m, n, k)
+            skinny(bench, m, n, k, fp=True)
+    for n, k, gated in ((64, 512, False), (64, 512, True)) if small else (
+            (4096, 1024, False), (3072, 1024, True), (6144, 4096, False), (14336, 4096, True)):
+        for m in (1, 20) if small else (1, 8, 16, 32, 64):
+            for apart in (False, True):
+                fused(bench, m, n, k, gated, apart)
+    if bench.device.info.has_cublaslt:
+        for m, n, k in ((80, 64, 512),) if small else ((128, 6144, 4096), (2048, 6144, 4096), (8192, 28672, 4096)):
+            wide_fp8(bench, m, n, k)
     for tokens, hidden in ((2, 1024),) if small else ((1, 4096), (256, 4096), (8192, 4096)):
         norm(bench, tokens, hidden)
     lt = K["MS_GEMM_AUTO"] if small or not bench.device.info.has_cublaslt else K["MS_GEMM_CUBLASLT"]
@@ -293,9 +373,6 @@ def main():
     block_copy(bench, 2 if small else 512, 1 if small else 32, 2 if small else 8, 64 if small else 128)
     for rule in (dict(temperature=1.0), dict(temperature=0.7, top_p=0.9), dict(temperature=0.7, top_k=50, top_p=0.9)):
         sampler(bench, 2 if small else 64, 3000 if small else 131072, rule)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(dict(copy_gb_s=bench.copy, product_tflop_s=bench.product, rows=bench.rows), file, indent=1)
     return 0
 
 

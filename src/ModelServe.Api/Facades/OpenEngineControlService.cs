@@ -39,7 +39,7 @@ internal sealed class OpenEngineControlService(
             EngineVersion = SoftwareVersion.Version,
             EngineRole = EngineRole.Aggregated,
             InstanceId = identity.InstanceId,
-            Parallelism = new ParallelismInfo { TensorParallelSize = 1, PipelineParallelSize = 1, DataParallelSize = 1 },
+            Parallelism = new ParallelismInfo { TensorParallelSize = 1, PipelineParallelSize = 1, DataParallelSize = (uint)catalog.Models.Select(model => model.Replicas.Replicas.Count).DefaultIfEmpty(1).Max() },
             KvConnector = new KvConnectorInfo { Enabled = false },
             SchemaRevision = SchemaRevision,
             MinimumClientRevision = SchemaRevision,
@@ -111,14 +111,17 @@ internal sealed class OpenEngineControlService(
         };
         if (request.IncludePerRank)
         {
-            load.Ranks.Add(new RankLoadInfo
-            {
-                DataParallelRank = 0,
-                RunningRequests = load.RunningRequests,
-                QueuedRequests = load.QueuedRequests,
-                UsedKvBlocks = load.UsedKvBlocks,
-                TotalKvBlocks = load.TotalKvBlocks,
-            });
+            // Rank n is the nth engine of every model: they share its device.
+            load.Ranks.AddRange(catalog.Models.SelectMany(model => model.Replicas.Replicas.Select((engine, rank) => (rank, engine.Status)))
+                .GroupBy(engine => engine.rank, engine => engine.Status)
+                .Select(rank => new RankLoadInfo
+                {
+                    DataParallelRank = (uint)rank.Key,
+                    RunningRequests = (uint)rank.Sum(status => status.Running),
+                    QueuedRequests = (uint)rank.Sum(status => status.Waiting),
+                    UsedKvBlocks = (ulong)rank.Sum(status => (long)status.BlocksInUse),
+                    TotalKvBlocks = (ulong)rank.Sum(status => (long)status.BlockCount),
+                }));
         }
 
         return Task.FromResult(load);
@@ -195,34 +198,35 @@ internal sealed class OpenEngineControlService(
             throw RejectionStatus.ToException(unsupported);
         }
 
-        if (request.DataParallelRanks.Any(rank => rank != 0))
+        if (request.DataParallelRanks.Count > 1)
         {
-            throw RejectionStatus.ToException(FieldCheck.Invalid("data_parallel_ranks", "0, the only rank", "another"));
+            throw RejectionStatus.ToException(FieldCheck.Invalid("data_parallel_ranks", "at most one a call", FieldCheck.Text(request.DataParallelRanks.Count)));
         }
 
+        int? rank = request.DataParallelRanks is [var given] ? (int)Math.Min(given, int.MaxValue) : null;
         if (!subscriptions.TryEnter(out IDisposable? place, out Rejection? rejection))
         {
             throw RejectionStatus.ToException(rejection);
         }
 
         using (place)
-        using (KvEventReader events = KvEventReader.Open(catalog.Find(null, "model"), catalog, time))
+        using (KvEventReader events = KvEventReader.Open(catalog.Find(null, "model"), rank, "data_parallel_ranks", catalog, time))
         {
             KvEventPosition.Seek(events, request.StartSequenceNumber, request.StartSequenceNumber, "start_sequence_number");
             await context.WriteResponseHeadersAsync([]);
-            await end.RunAsync(token => SendAsync(events, responseStream, token), context.CancellationToken);
+            await end.RunAsync(token => SendAsync(events, (uint)(rank ?? 0), responseStream, token), context.CancellationToken);
         }
     }
 
     private static async Task SendAsync(
-        KvEventReader events, IServerStreamWriter<SubscribeKvEventsResponse> stream, CancellationToken token)
+        KvEventReader events, uint rank, IServerStreamWriter<SubscribeKvEventsResponse> stream, CancellationToken token)
     {
         while (true)
         {
             switch (events.TryRead())
             {
                 case KvReadResult.Read:
-                    await stream.WriteAsync(new SubscribeKvEventsResponse { Batch = Wire(events.Current) }, token);
+                    await stream.WriteAsync(new SubscribeKvEventsResponse { Batch = Wire(events.Current, rank) }, token);
                     break;
                 case KvReadResult.Lost:
                     // After acceptance this interface ends a stream by an event, not by a status.
@@ -245,7 +249,7 @@ internal sealed class OpenEngineControlService(
         }
     }
 
-    private static Theirs.KvEventBatch Wire(Engine.Blocks.KvEvent change)
+    private static Theirs.KvEventBatch Wire(Engine.Blocks.KvEvent change, uint rank)
     {
         var wire = new Theirs.KvEvent();
         switch (change.Kind)
@@ -275,6 +279,7 @@ internal sealed class OpenEngineControlService(
         {
             SequenceNumber = (ulong)change.Sequence,
             TimestampUnixNanos = ServerIdentity.UnixNanoseconds(change.Time),
+            DataParallelRank = rank,
             Events = { wire },
         };
     }

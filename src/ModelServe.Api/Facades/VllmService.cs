@@ -119,41 +119,56 @@ internal sealed class VllmService(
             LastReceiveTimestamp = received == 0 ? 0 : ServerIdentity.UnixSeconds(new DateTimeOffset(received, TimeSpan.Zero)),
             UptimeSeconds = identity.Uptime.TotalSeconds,
             ServerType = SoftwareVersion.Name,
-            DataParallelSize = 1,
+            DataParallelSize = catalog.Models.Select(model => model.Replicas.Replicas.Count).DefaultIfEmpty(1).Max(),
         });
     }
 
     /// <inheritdoc/>
     public override Task<GetLoadsResponse> GetLoads(GetLoadsRequest request, ServerCallContext context)
     {
-        if (request.HasDpRank && request.DpRank != 0)
+        ServedModel model = Model(context);
+        IReadOnlyList<IEngine> engines = model.Replicas.Replicas;
+        if (request.HasDpRank && (request.DpRank < 0 || request.DpRank >= engines.Count))
         {
-            throw RejectionStatus.ToException(FieldCheck.Invalid("dp_rank", "0, the only rank", FieldCheck.Text(request.DpRank)));
+            string ranks = engines.Count == 1 ? "0, the only rank" : $"0..{engines.Count - 1}";
+            throw RejectionStatus.ToException(FieldCheck.Invalid("dp_rank", ranks, FieldCheck.Text(request.DpRank)));
         }
 
-        ServedModel model = Model(context);
-        EngineStatus status = model.Engine.Status;
-        ExecutorGeometry geometry = model.Engine.Geometry;
         var response = new GetLoadsResponse
         {
             Timestamp = time.GetUtcNow().ToString("O", CultureInfo.InvariantCulture),
             Version = SoftwareVersion.Version,
-            DpRankCount = 1,
+            DpRankCount = engines.Count,
         };
-        response.Loads.Add(new SchedulerLoad
+        for (int rank = 0; rank < engines.Count; rank++)
         {
+            if (!request.HasDpRank || request.DpRank == rank)
+            {
+                response.Loads.Add(LoadOf(model, rank));
+            }
+        }
+
+        return Task.FromResult(response);
+    }
+
+    private SchedulerLoad LoadOf(ServedModel model, int rank)
+    {
+        EngineStatus status = model.Replicas.Replicas[rank].Status;
+        ExecutorGeometry geometry = model.Replicas.Replicas[rank].Geometry;
+        return new SchedulerLoad
+        {
+            DpRank = rank,
             NumRunningReqs = status.Running,
             NumWaitingReqs = status.Waiting,
             NumTotalReqs = status.Running + status.Waiting,
             NumUsedTokens = status.BlocksInUse * geometry.BlockTokens,
             MaxTotalNumTokens = status.BlockCount * geometry.BlockTokens,
             TokenUsage = (double)status.BlocksInUse / status.BlockCount,
-            GenThroughput = _throughput.Since(model.Name, status.GeneratedTokens),
+            GenThroughput = _throughput.Since($"{model.Name}/{rank}", status.GeneratedTokens),
             CacheHitRate = status.PrefixQueries == 0 ? 0 : (double)status.PrefixHits / status.PrefixQueries,
             Utilization = (double)status.Running / geometry.MaxSequences,
             MaxRunningRequests = geometry.MaxSequences,
-        });
-        return Task.FromResult(response);
+        };
     }
 
     /// <inheritdoc/>
@@ -187,7 +202,7 @@ internal sealed class VllmService(
         }
 
         using (place)
-        using (KvEventReader events = KvEventReader.Open(Model(context), catalog, time))
+        using (KvEventReader events = KvEventReader.Open(Model(context), null, null, catalog, time))
         {
             KvEventPosition.Seek(events, request.StartSequenceNumber, request.StartSequenceNumber + 1, "start_sequence_number");
             // A subscriber waits for the headers before it trusts that it misses nothing.

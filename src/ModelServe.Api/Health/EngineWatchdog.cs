@@ -1,10 +1,11 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using ModelServe.Api.Models;
+using ModelServe.Engine.Running;
 
 namespace ModelServe.Api.Health;
 
-/// <summary>Gives up a step that does not come back: its model's streams end, once, and the model is served no more.</summary>
+/// <summary>Gives up a step that does not come back: its engine's streams end, once, and the engine serves no more.</summary>
 /// <remarks>A step that takes long is not yet lost: health turns at the stall limit and back again; this is the later, final limit.</remarks>
 internal sealed partial class EngineWatchdog(
     ModelCatalog catalog, HealthReporter health, ApiOptions options, TimeProvider time, ILogger<EngineWatchdog> logger)
@@ -36,18 +37,22 @@ internal sealed partial class EngineWatchdog(
     {
         foreach (ServedModel model in catalog.Models)
         {
-            if (ModelConditions.StandsStill(model.Engine.Status, options.StepLimit, time.GetUtcNow())
-                && model.Engine.GiveUpStep($"a step did not return within {options.StepLimit.TotalSeconds:0.###} s"))
+            for (int i = 0; i < model.Replicas.Replicas.Count; i++)
             {
-                Log.GaveUp(logger, model.Name, options.StepLimit);
-                health.Refresh();
+                IEngine replica = model.Replicas.Replicas[i];
+                if (ModelConditions.StandsStill(replica.Status, options.StepLimit, time.GetUtcNow())
+                    && replica.GiveUpStep($"a step did not return within {options.StepLimit.TotalSeconds:0.###} s"))
+                {
+                    Log.GaveUp(logger, model.Name, i, options.StepLimit);
+                    health.Refresh();
+                }
             }
         }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(EventId = 1, Level = LogLevel.Critical, Message = "Model {Model}: no step came back within {Limit}; every request of it has ended")]
-        public static partial void GaveUp(ILogger logger, string model, TimeSpan limit);
+        [LoggerMessage(EventId = 1, Level = LogLevel.Critical, Message = "Model {Model}, engine {Engine}: no step came back within {Limit}; every request of it has ended")]
+        public static partial void GaveUp(ILogger logger, string model, int engine, TimeSpan limit);
     }
 }

@@ -2,6 +2,7 @@ using Grpc.HealthCheck;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using ModelServe.Api.Models;
+using ModelServe.Engine.Running;
 using ServingStatus = Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus;
 
 namespace ModelServe.Api.Health;
@@ -9,7 +10,8 @@ namespace ModelServe.Api.Health;
 /// <summary>Keeps grpc.health.v1 true: one name a model, and "" for the whole server, which serves while every model does.</summary>
 /// <remarks>
 /// Watchers are told when something changes, at most one period late; a service that meets a failed engine asks for a look at
-/// once (<see cref="Refresh"/>), and a drain is told at once. A failed model never serves again in this process.
+/// once (<see cref="Refresh"/>), and a drain is told at once. A failed model never serves again in this process. A model with
+/// several replicas serves while one of them does, and has failed when all have.
 /// </remarks>
 internal sealed partial class HealthReporter(
     ModelCatalog catalog, HealthServiceImpl service, EngineFailure failure, ApiOptions options, TimeProvider time, ILogger<HealthReporter> logger)
@@ -19,21 +21,21 @@ internal sealed partial class HealthReporter(
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, ModelCondition> _told = new(StringComparer.Ordinal);
+    private readonly HashSet<IEngine> _lostReplicas = [];
     private bool _draining;
 
     /// <summary>Whether every model takes requests; looked at now.</summary>
     public bool IsReady => !_draining && catalog.Models.All(model => Condition(model) == ModelCondition.Serving);
 
-    /// <summary>Whether no engine has failed or stands still; what a restart would cure. Looked at now.</summary>
-    public bool IsProgressing =>
-        catalog.Models.All(model => Condition(model) is ModelCondition.Serving or ModelCondition.Draining or ModelCondition.Paused);
+    /// <summary>Whether no engine, of any replica, has failed or stands still; what a restart would cure. Looked at now.</summary>
+    public bool IsProgressing => catalog.Models.SelectMany(model => model.Replicas.Replicas)
+        .All(replica => Condition(replica) is ModelCondition.Serving or ModelCondition.Draining or ModelCondition.Paused);
 
     /// <summary>The condition of one model at this moment.</summary>
-    public ModelCondition Condition(ServedModel model)
-    {
-        ModelCondition condition = ModelConditions.Of(model, options.StallLimit, time.GetUtcNow());
-        return condition == ModelCondition.Serving && _draining ? ModelCondition.Draining : condition;
-    }
+    public ModelCondition Condition(ServedModel model) => WhileDraining(ModelConditions.Of(model, options.StallLimit, time.GetUtcNow()));
+
+    /// <summary>The condition of one replica at this moment.</summary>
+    public ModelCondition Condition(IEngine replica) => WhileDraining(ModelConditions.Of(replica, options.StallLimit, time.GetUtcNow()));
 
     /// <summary>Looks at every model and tells watchers what changed. Any thread.</summary>
     public void Refresh()
@@ -51,6 +53,8 @@ internal sealed partial class HealthReporter(
                     service.SetStatus(model.Name, Status(condition == ModelCondition.Serving));
                     Tell(model, condition);
                 }
+
+                TellLostReplicas(model);
             }
 
             ForgetUnloaded();
@@ -96,6 +100,23 @@ internal sealed partial class HealthReporter(
             _told.Remove(name);
             service.ClearStatus(name);
         }
+
+        _lostReplicas.RemoveWhere(lost => !catalog.Models.Any(model => model.Replicas.Replicas.Contains(lost)));
+    }
+
+    private ModelCondition WhileDraining(ModelCondition condition) =>
+        condition == ModelCondition.Serving && _draining ? ModelCondition.Draining : condition;
+
+    private void TellLostReplicas(ServedModel model)
+    {
+        IReadOnlyList<IEngine> replicas = model.Replicas.Replicas;
+        for (int i = 0; i < replicas.Count && replicas.Count > 1; i++)
+        {
+            if (replicas[i].Status.Failure is { } reason && _lostReplicas.Add(replicas[i]))
+            {
+                Log.LostReplica(logger, model.Name, i, replicas.Count(replica => replica.Status.Failure is null), replicas.Count, reason);
+            }
+        }
     }
 
     private void Tell(ServedModel model, ModelCondition condition)
@@ -120,5 +141,8 @@ internal sealed partial class HealthReporter(
 
         [LoggerMessage(EventId = 2, Level = LogLevel.Error, Message = "Model {Model} is served no more: {Failure}")]
         public static partial void Failed(ILogger logger, string model, string failure);
+
+        [LoggerMessage(EventId = 3, Level = LogLevel.Error, Message = "Model {Model}: engine {Engine} is lost, {Left} of {All} go on: {Failure}")]
+        public static partial void LostReplica(ILogger logger, string model, int engine, int left, int all, string failure);
     }
 }

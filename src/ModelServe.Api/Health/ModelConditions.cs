@@ -6,10 +6,18 @@ namespace ModelServe.Api.Health;
 /// <summary>Reads a model's condition; it is progress, not an open port.</summary>
 internal static class ModelConditions
 {
-    /// <summary>The condition at this moment.</summary>
-    public static ModelCondition Of(ServedModel model, TimeSpan stallLimit, DateTimeOffset now)
+    // A model serves as long as one of its replicas does.
+    private static readonly ModelCondition[] BestFirst =
+        [ModelCondition.Serving, ModelCondition.Draining, ModelCondition.Paused, ModelCondition.Stalled, ModelCondition.Failed];
+
+    /// <summary>The condition at this moment: that of the replica that is best off.</summary>
+    public static ModelCondition Of(ServedModel model, TimeSpan stallLimit, DateTimeOffset now) =>
+        BestFirst[model.Replicas.Replicas.Min(replica => Array.IndexOf(BestFirst, Of(replica, stallLimit, now)))];
+
+    /// <summary>The condition of one replica at this moment.</summary>
+    public static ModelCondition Of(IEngine replica, TimeSpan stallLimit, DateTimeOffset now)
     {
-        EngineStatus status = model.Engine.Status;
+        EngineStatus status = replica.Status;
         if (status.Failure is not null)
         {
             return ModelCondition.Failed;

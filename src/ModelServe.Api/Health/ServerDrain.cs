@@ -62,7 +62,8 @@ public sealed class ServerDrain
     /// <returns>How many engines there were.</returns>
     public int GiveUpStuckSteps()
     {
-        int count = _catalog.Models.Count(model => model.Engine.Status.Running > 0 && model.Engine.GiveUpStep("the server stopped while a step did not return"));
+        int count = _catalog.Models.SelectMany(model => model.Replicas.Replicas)
+            .Count(replica => replica.Status.Running > 0 && replica.GiveUpStep("the server stopped while a step did not return"));
         _health.Refresh();
         return count;
     }

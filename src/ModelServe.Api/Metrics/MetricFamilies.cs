@@ -13,7 +13,7 @@ internal static class MetricFamilies
         [FinishReason.Stop],
         [FinishReason.Length, FinishReason.ContextFull],
         [FinishReason.Cancelled, FinishReason.Deadline, FinishReason.SlowReader, FinishReason.Drained],
-        [FinishReason.Error],
+        [FinishReason.Error, FinishReason.Exhausted],
     ];
 
     private static readonly FinishReason[] Endings = [.. Enum.GetValues<FinishReason>().Where(reason => reason != FinishReason.None)];
@@ -49,7 +49,7 @@ internal static class MetricFamilies
         new("vllm:cache_config_info", MetricKind.Gauge, "Sizes of the key-value cache, as labels.")
         {
             OfModel = (_, _) => 1,
-            MoreLabels = r => $",block_size=\"{r.Model.Engine.Geometry.BlockTokens}\",num_gpu_blocks=\"{r.Status.BlockCount}\"",
+            MoreLabels = r => $",block_size=\"{r.Geometry.BlockTokens}\",num_gpu_blocks=\"{r.Status.BlockCount}\"",
         },
     ];
 
@@ -114,11 +114,13 @@ internal static class MetricFamilies
             r => r.Metrics.Ended(FinishReason.SlowReader)),
         Count("modelserve:recomputed_tokens_total", "Tokens computed again after preemption, of requests that have ended.",
             r => r.Metrics.RecomputedTokens),
+        Count("modelserve:exhausted_steps_total", "Steps for which the device had no memory, so that what ran was computed again.",
+            r => r.Status.ExhaustedSteps),
         PerModel("modelserve:kv_blocks", MetricKind.Gauge, "Key-value blocks of the pool.", r => r.Status.BlockCount),
         PerModel("modelserve:kv_blocks_free", MetricKind.Gauge, "Key-value blocks that no sequence holds.",
             r => r.Status.BlockCount - r.Status.BlocksInUse),
         PerModel("modelserve:max_running", MetricKind.Gauge, "Slots: requests that can run at once.",
-            r => r.Model.Engine.Geometry.MaxSequences),
+            r => r.Geometry.MaxSequences),
         PerModel("modelserve:waiting_tokens", MetricKind.Gauge, "Prompt tokens of the waiting requests.", r => r.Status.WaitingTokens),
         Count("modelserve:engine_steps_total", "Steps completed.", r => r.Status.Steps),
         Count("modelserve:engine_healings_total", "Times that slots and blocks were found missing at rest, and rebuilt.",

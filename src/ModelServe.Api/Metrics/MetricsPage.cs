@@ -47,7 +47,8 @@ internal sealed class MetricsPage(MetricsReader reader)
         }
         else if (family.Labelled is { } labelled)
         {
-            foreach (LabelledCounts series in labelled(reading))
+            // Their labels know no engine: the counts are the model's, shown once.
+            foreach (LabelledCounts series in reading.Replica == 0 ? labelled(reading) : [])
             {
                 text.Histogram(family.Name, series.Labels, series.Counts);
             }

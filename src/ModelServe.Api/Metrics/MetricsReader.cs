@@ -9,14 +9,14 @@ internal sealed class MetricsReader(
 {
     private readonly long _start = time.GetTimestamp();
 
-    /// <summary>The counts of every model, in the catalog's order.</summary>
+    /// <summary>The counts of every engine, in the catalog's order and by number within a model.</summary>
     public IReadOnlyList<ModelReading> ReadModels()
     {
         DateTimeOffset now = time.GetUtcNow();
         return
         [
-            .. catalog.Models.Select(
-                model => new ModelReading(model, model.Engine.Status, metrics.Of(model), health.Condition(model), now)),
+            .. catalog.Models.SelectMany(model => model.Replicas.Replicas.Select((engine, number) => new ModelReading(
+                model, number, engine.Status, metrics.Of(model, number), health.Condition(engine), now))),
         ];
     }
 

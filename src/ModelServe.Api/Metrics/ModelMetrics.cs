@@ -1,8 +1,9 @@
+using System.Globalization;
 using ModelServe.Engine.Admission;
 
 namespace ModelServe.Api.Metrics;
 
-/// <summary>What the requests of one model did, counted as they happen. Every member may be used from any thread.</summary>
+/// <summary>What the requests of one engine of a model did, counted as they happen. Every member may be used from any thread.</summary>
 internal sealed class ModelMetrics
 {
     private readonly Histogram[] _histograms;
@@ -18,16 +19,18 @@ internal sealed class ModelMetrics
 
     /// <summary>Empty counts.</summary>
     /// <param name="model">Name of the model.</param>
+    /// <param name="replica">Number of the engine.</param>
+    /// <param name="genAi">The same by other names, for all engines of the model.</param>
     /// <param name="meter">Whose instruments hear of observations.</param>
-    public ModelMetrics(string model, ServerMeter? meter)
+    public ModelMetrics(string model, int replica, GenAiMetrics genAi, ServerMeter? meter)
     {
-        KeyValuePair<string, object?> tag = new("model_name", model);
+        KeyValuePair<string, object?>[] tags = [new("model_name", model), new("engine", replica.ToString(CultureInfo.InvariantCulture))];
         _histograms =
         [
             .. Enum.GetValues<ModelHistogram>().Select(
-                histogram => new Histogram(MetricFamilies.BoundsOf(histogram), meter?.Of(histogram), tag)),
+                histogram => new Histogram(MetricFamilies.BoundsOf(histogram), meter?.Of(histogram), tags)),
         ];
-        GenAi = new GenAiMetrics(model, meter);
+        GenAi = genAi;
     }
 
     /// <summary>The same by OpenTelemetry's conventions for generative models.</summary>

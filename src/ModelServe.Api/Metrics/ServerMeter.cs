@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using System.Globalization;
 
 namespace ModelServe.Api.Metrics;
 
@@ -74,10 +75,11 @@ internal sealed class ServerMeter
             for (int i = 0; i < family.Values.Count; i++)
             {
                 KeyValuePair<string, object?> model = new("model_name", reading.Model.Name);
+                KeyValuePair<string, object?> engine = new("engine", reading.Replica.ToString(CultureInfo.InvariantCulture));
                 double value = family.OfModel!(reading, i);
                 yield return family.Label is { } label
-                    ? new Measurement<double>(value, model, new KeyValuePair<string, object?>(label, family.Values[i]))
-                    : new Measurement<double>(value, model);
+                    ? new Measurement<double>(value, model, engine, new KeyValuePair<string, object?>(label, family.Values[i]))
+                    : new Measurement<double>(value, model, engine);
             }
         }
     }

@@ -11,47 +11,57 @@ internal sealed class GrammarConstraint(CompiledGrammar grammar, IReadOnlyList<i
 
     private sealed class Follower(GrammarMatcher matcher, IReadOnlyList<int> stopTokenIds) : ITokenConstraintFollower
     {
-        private bool _hasFailed;
+        public string? Failure { get; private set; }
 
-        public bool FillMask(Span<uint> allowed)
+        public void Follow(ReadOnlySpan<int> tokenIds)
         {
-            if (_hasFailed)
-            {
-                return false;
-            }
-
             try
             {
-                bool any = matcher.FillMask(allowed);
-                if (!matcher.IsComplete)
+                for (int i = 0; i < tokenIds.Length && Failure is null; i++)
                 {
-                    return any;
+                    Take(tokenIds[i]);
                 }
 
-                foreach (int id in stopTokenIds)
+                if (Failure is null)
                 {
-                    allowed[id >> 5] |= 1u << (id & 31);
+                    matcher.Prepare();
                 }
-
-                return any || stopTokenIds.Count > 0;
             }
-            catch (InvalidGrammarException)
+            catch (InvalidGrammarException exception)
             {
-                // Too many ways to read the text: this sequence ends with an error, which is what no allowed token means.
-                _hasFailed = true;
-                return false;
+                // Too many ways to read the text, or too much work to find the next mask: this sequence ends with an error.
+                Failure = $"the form of the output: {exception.Message}";
             }
         }
 
-        public void Advance(int tokenId)
+        public bool TryFollow(int tokenId) => Failure is null && matcher.TryAcceptPrepared(tokenId);
+
+        public bool FillMask(Span<uint> allowed)
         {
-            try
+            if (Failure is not null)
             {
-                _hasFailed |= !matcher.TryAccept(tokenId) && !stopTokenIds.Contains(tokenId);
+                return false;
             }
-            catch (InvalidGrammarException)
+
+            bool any = matcher.FillMask(allowed);
+            if (!matcher.IsComplete)
             {
-                _hasFailed = true;
+                return any;
+            }
+
+            for (int i = 0; i < stopTokenIds.Count; i++)
+            {
+                allowed[stopTokenIds[i] >> 5] |= 1u << (stopTokenIds[i] & 31);
+            }
+
+            return any || stopTokenIds.Count > 0;
+        }
+
+        private void Take(int tokenId)
+        {
+            if (!matcher.TryAccept(tokenId) && !stopTokenIds.Contains(tokenId))
+            {
+                Failure = $"the form of the output: token {tokenId} came where it was not allowed";
             }
         }
     }

@@ -15,6 +15,16 @@ public sealed partial class ServedModel
     /// <param name="engine">The running engine of the same checkpoint.</param>
     /// <exception cref="ArgumentException">The name has another form.</exception>
     public ServedModel(string name, TextModel text, IEngine engine)
+        : this(name, text, new ReplicaSet([engine]))
+    {
+    }
+
+    /// <summary>A model that several engines serve under one name.</summary>
+    /// <param name="name">As above.</param>
+    /// <param name="text">Tokenizer, chat template and defaults of the checkpoint.</param>
+    /// <param name="replicas">The running engines of the same checkpoint.</param>
+    /// <exception cref="ArgumentException">The name has another form.</exception>
+    public ServedModel(string name, TextModel text, ReplicaSet replicas)
     {
         if (!IsValidName(name))
         {
@@ -25,8 +35,8 @@ public sealed partial class ServedModel
 
         Name = name;
         Text = text;
-        Engine = engine;
-        Grammars = new OutputGrammars(() => TokenTrie.Of(text.Tokenizer, engine.Geometry.VocabularySize));
+        Replicas = replicas;
+        Grammars = new OutputGrammars(() => TokenTrie.Of(text.Tokenizer, replicas.Geometry.VocabularySize));
     }
 
     /// <summary>The name that requests give.</summary>
@@ -35,8 +45,11 @@ public sealed partial class ServedModel
     /// <summary>Text ↔ ids.</summary>
     public TextModel Text { get; }
 
-    /// <summary>Who runs next.</summary>
-    public IEngine Engine { get; }
+    /// <summary>Who runs next: all engines of the model as one.</summary>
+    public IEngine Engine => Replicas;
+
+    /// <summary>The engines of the model, one a device.</summary>
+    public ReplicaSet Replicas { get; }
 
     /// <summary>The checkpoint's folder, for those who want its text files; null where there is none.</summary>
     public string? Directory { get; init; }

@@ -46,6 +46,7 @@ internal sealed record HttpError(int Status, string Type, string Code, string Me
     public static HttpError Of(ErrorCode code, string message) => code switch
     {
         ErrorCode.Drained => new(503, "server_error", "draining", message) { RetryAfter = ShortRetry },
+        ErrorCode.Exhausted => new(503, "server_error", "out_of_memory", message) { RetryAfter = ShortRetry },
         ErrorCode.EngineFailed => new(503, "server_error", "engine_failed", message) { RetryAfter = LongRetry },
         _ => new(500, "server_error", "internal_error", message) { RetryAfter = ShortRetry },
     };

@@ -55,6 +55,7 @@ internal static class RejectionStatus
         RejectionReason.KeyRequestRate => StatusCode.ResourceExhausted,
         RejectionReason.KeyTokenRate => StatusCode.ResourceExhausted,
         RejectionReason.TierNotAllowed => StatusCode.PermissionDenied,
+        RejectionReason.OutOfMemory => StatusCode.ResourceExhausted,
         _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, "a reason without a status"),
     };
 

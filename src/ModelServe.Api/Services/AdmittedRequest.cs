@@ -5,6 +5,7 @@ using ModelServe.Api.Requests;
 using ModelServe.Api.Security;
 using ModelServe.Api.Tracing;
 using ModelServe.Engine.Admission;
+using ModelServe.Engine.Running;
 
 namespace ModelServe.Api.Services;
 
@@ -18,10 +19,11 @@ internal sealed class AdmittedRequest : IDisposable
 
     /// <summary>Takes over the stream, the span and its part of the lease, and enters the request among the live ones.</summary>
     public AdmittedRequest(
-        ReadRequest read, TokenStream stream, int queuedAhead, LiveRequests live, ModelMetrics metrics, Activity? span, KeyLease? lease)
+        ReadRequest read, TokenStream stream, IEngine engine, int queuedAhead, LiveRequests live, ModelMetrics metrics, Activity? span, KeyLease? lease)
     {
         Read = read;
         Stream = stream;
+        Engine = engine;
         QueuedAhead = queuedAhead;
         Metrics = metrics;
         _live = live;
@@ -37,10 +39,13 @@ internal sealed class AdmittedRequest : IDisposable
     /// <summary>Its tokens.</summary>
     public TokenStream Stream { get; }
 
-    /// <summary>Requests that waited for the same model when it was admitted.</summary>
+    /// <summary>The engine that took it: one replica of its model.</summary>
+    public IEngine Engine { get; }
+
+    /// <summary>Requests that waited for the same engine when it was admitted.</summary>
     public int QueuedAhead { get; }
 
-    /// <summary>The counts of its model.</summary>
+    /// <summary>The counts of its model and engine.</summary>
     public ModelMetrics Metrics { get; }
 
     /// <summary>Why it ended; <see cref="FinishReason.Cancelled"/> until the pump knows better, for a call that breaks off.</summary>

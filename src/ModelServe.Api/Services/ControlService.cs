@@ -18,7 +18,7 @@ internal sealed class ControlService(
     private static readonly TimeSpan FarewellTime = TimeSpan.FromSeconds(2);
 
     /// <summary>Counts up with every change of the contract.</summary>
-    public const int SchemaRevision = 2;
+    public const int SchemaRevision = 3;
 
     /// <inheritdoc/>
     public override Task<ServerInfoResponse> ServerInfo(ServerInfoRequest request, ServerCallContext context)

@@ -61,8 +61,9 @@ internal sealed class EventsService(
     private async Task SendAsync(
         ServedModel model, SubscribeKvEventsRequest request, IServerStreamWriter<KvEventBatch> stream, CancellationToken token)
     {
-        using KvEventReader reader = KvEventReader.Open(model, catalog, time);
-        KvEventBatch first = Empty(model, reader);
+        int? engine = request.HasEngine ? request.Engine : null;
+        using KvEventReader reader = KvEventReader.Open(model, engine, "engine", catalog, time);
+        KvEventBatch first = Empty(model, engine ?? 0, reader);
         if (request.HasAfterSequence)
         {
             bool otherEpoch = request.HasEpoch && request.Epoch != reader.Log.Epoch;
@@ -75,7 +76,7 @@ internal sealed class EventsService(
         await stream.WriteAsync(first, token);
         while (true)
         {
-            KvEventBatch batch = Empty(model, reader);
+            KvEventBatch batch = Empty(model, engine ?? 0, reader);
             Fill(batch, reader);
             if (batch.Events.Count > 0 || batch.Lost is not null)
             {
@@ -110,9 +111,10 @@ internal sealed class EventsService(
         }
     }
 
-    private static KvEventBatch Empty(ServedModel model, KvEventReader reader) => new()
+    private static KvEventBatch Empty(ServedModel model, int engine, KvEventReader reader) => new()
     {
         Model = model.Name,
+        Engine = engine,
         Epoch = reader.Log.Epoch,
         LastSequence = reader.Log.LastSequence,
         BlockTokens = reader.Log.BlockTokens,

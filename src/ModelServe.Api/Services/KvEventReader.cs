@@ -5,7 +5,7 @@ using ModelServe.Engine.Blocks;
 
 namespace ModelServe.Api.Services;
 
-/// <summary>Follows one model's log of prefix-cache changes from a number on. One reader, one call.</summary>
+/// <summary>Follows one engine's log of prefix-cache changes from a number on. One reader, one call.</summary>
 /// <remarks>It looks every few milliseconds, because the engine thread must not wake anybody for it.</remarks>
 internal sealed class KvEventReader : IDisposable
 {
@@ -35,12 +35,36 @@ internal sealed class KvEventReader : IDisposable
     public KvEvent Current { get; }
 
     /// <summary>A reader that stands behind the newest event.</summary>
-    /// <exception cref="Grpc.Core.RpcException">The model keeps no log (UNIMPLEMENTED).</exception>
-    public static KvEventReader Open(ServedModel model, ModelCatalog catalog, TimeProvider time) =>
-        model.Engine.KvEvents is { } log
+    /// <param name="model">The model.</param>
+    /// <param name="engine">Number of its engine; null for a model that has one.</param>
+    /// <param name="field">The field that names the engine; null where the interface has none.</param>
+    /// <param name="catalog">What is served.</param>
+    /// <param name="time">The clock of waits.</param>
+    /// <exception cref="Grpc.Core.RpcException">The model keeps no log (UNIMPLEMENTED), or there is no such engine (INVALID_ARGUMENT).</exception>
+    public static KvEventReader Open(ServedModel model, int? engine, string? field, ModelCatalog catalog, TimeProvider time) =>
+        LogOf(model, engine, field) is { } log
             ? new KvEventReader(model, catalog, log, time)
             : throw RejectionStatus.ToException(new Rejection(
                 RejectionReason.Unsupported, "model", "one that keeps a log of its prefix cache", $"'{model.Name}'"));
+
+    /// <summary>The log of an engine; events of several are numbered apart, so that none can stand for all.</summary>
+    private static KvEventLog? LogOf(ServedModel model, int? engine, string? field)
+    {
+        int count = model.Replicas.Replicas.Count;
+        if (count > 1 && field is null)
+        {
+            throw RejectionStatus.ToException(new Rejection(
+                RejectionReason.Unsupported, "model", "one with a single engine in this interface", $"'{model.Name}', which has {count}"));
+        }
+
+        if (engine is null ? count > 1 : engine < 0 || engine >= count)
+        {
+            throw RejectionStatus.ToException(FieldCheck.Invalid(
+                field!, count == 1 ? "0, the only one" : $"0..{count - 1}", engine is { } number ? FieldCheck.Text(number) : "none"));
+        }
+
+        return model.Replicas.Replicas[engine ?? 0].KvEvents;
+    }
 
     /// <summary>Reads the next event if it has happened.</summary>
     public KvReadResult TryRead()

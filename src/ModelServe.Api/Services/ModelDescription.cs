@@ -44,6 +44,7 @@ internal sealed class ModelDescription(HealthReporter health)
                 Blocks = geometry.BlockCount - 1,
                 MaxRunning = geometry.MaxSequences,
                 MaxBatchedTokens = geometry.MaxBatchedTokens,
+                Engines = model.Replicas.Replicas.Count,
             },
             Load = new Load
             {

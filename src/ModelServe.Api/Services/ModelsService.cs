@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using Grpc.Core;
 using ModelServe.Api.Health;
 using ModelServe.Api.Models;
@@ -102,12 +101,11 @@ internal sealed class ModelsService(
 
     private async Task LoadAsync(ModelLoadOrder order, IServerStreamWriter<LoadModelEvent> stream, CancellationToken token)
     {
-        Channel<ModelLoadStep> steps = Channel.CreateBounded<ModelLoadStep>(
-            new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
-        Task<ServedModel> load = RunAsync(order, steps.Writer, token);
+        var steps = new LoadSteps();
+        Task<ServedModel> load = RunAsync(order, steps, token);
         try
         {
-            await foreach (ModelLoadStep step in steps.Reader.ReadAllAsync(token))
+            await foreach (ModelLoadStep step in steps.ReadAllAsync(token))
             {
                 await stream.WriteAsync(new LoadModelEvent { Progress = Wire(step) }, token);
             }
@@ -134,11 +132,11 @@ internal sealed class ModelsService(
         ?? (request.HasCacheBytes && request.CacheBytes < 1 ? FieldCheck.Invalid("cache_bytes", "at least 1", "less") : null)
         ?? (request.HasDtype ? FieldCheck.VisibleAscii("dtype", request.Dtype, 32) : null);
 
-    private async Task<ServedModel> RunAsync(ModelLoadOrder order, ChannelWriter<ModelLoadStep> steps, CancellationToken cancellationToken)
+    private async Task<ServedModel> RunAsync(ModelLoadOrder order, LoadSteps steps, CancellationToken cancellationToken)
     {
         try
         {
-            return await lifecycle.LoadAsync(order, new StepWriter(steps), cancellationToken);
+            return await lifecycle.LoadAsync(order, steps, cancellationToken);
         }
         finally
         {
@@ -166,11 +164,5 @@ internal sealed class ModelsService(
         }
 
         return progress;
-    }
-
-    /// <summary>Hands steps over on the loader's own thread; the newest replaces one that was not sent yet.</summary>
-    private sealed class StepWriter(ChannelWriter<ModelLoadStep> steps) : IProgress<ModelLoadStep>
-    {
-        public void Report(ModelLoadStep value) => _ = steps.TryWrite(value);
     }
 }

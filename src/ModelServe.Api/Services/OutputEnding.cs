@@ -37,8 +37,10 @@ internal sealed record OutputEnding
     public static OutputEnding Of(TokenDelta last, string? engineFailure) => last.FinishReason switch
     {
         EndReason.Error when engineFailure is not null =>
-            Failed(EndReason.Error, ErrorCode.EngineFailed, "The model's engine failed; the model is not served here any more.", true),
+            Failed(EndReason.Error, ErrorCode.EngineFailed, "The model's engine failed while it ran the request.", true),
         EndReason.Error => Failed(EndReason.Error, ErrorCode.Internal, last.Error ?? "The request failed.", false),
+        EndReason.Exhausted =>
+            Failed(EndReason.Exhausted, ErrorCode.Exhausted, "There was no memory left to go on with this request.", true),
         EndReason.Drained =>
             Failed(EndReason.Drained, ErrorCode.Drained, "The server stopped before the request ended.", true),
         EndReason.SlowReader =>

@@ -9,6 +9,7 @@ using ModelServe.Api.Requests;
 using ModelServe.Api.Security;
 using ModelServe.Api.Tracing;
 using ModelServe.Engine.Admission;
+using ModelServe.Engine.Running;
 
 namespace ModelServe.Api.Services;
 
@@ -53,7 +54,7 @@ internal sealed class RequestAdmission(
     {
         requests = null;
         ServedModel model = reads[0].Model;
-        ModelMetrics counts = metrics.Of(model);
+        ReplicaPlacement placement = default;
         Activity?[] spans = [.. reads.Select(tracing.Start)];
         points?.Pass(PipelinePoint.Admitting, reads[0].Request.RequestId);
         Caller caller = Caller.Of(calls.HttpContext);
@@ -65,7 +66,6 @@ internal sealed class RequestAdmission(
             ?? caller.Usage?.TryTake(reads.Count, TokensOf(reads), out lease);
         if (rejection is null)
         {
-            int ahead = model.Engine.Status.Waiting;
             GenerationRequest[] wanted =
             [
                 .. reads.Select(read => read.Request with
@@ -74,14 +74,16 @@ internal sealed class RequestAdmission(
                 }),
             ];
             TokenStream[] streams = new TokenStream[wanted.Length];
-            rejection = model.Engine.AdmitAll(wanted, streams);
+            rejection = model.Replicas.AdmitAll(wanted, streams, out placement);
             if (rejection is null)
             {
                 requests = new AdmittedRequest[streams.Length];
+                ModelMetrics counts = metrics.Of(model, placement.Replica);
+                IEngine engine = model.Replicas.Replicas[placement.Replica];
                 for (int i = 0; i < streams.Length; i++)
                 {
                     TokenStream stream = points is null ? streams[i] : new PointedStream(streams[i], points);
-                    requests[i] = new AdmittedRequest(reads[i], stream, ahead + i, live, counts, spans[i], lease);
+                    requests[i] = new AdmittedRequest(reads[i], stream, engine, placement.QueuedAhead + i, live, counts, spans[i], lease);
                     points?.Pass(PipelinePoint.Admitted, reads[i].Request.RequestId);
                 }
 
@@ -95,7 +97,7 @@ internal sealed class RequestAdmission(
             RequestTracing.EndRefused(span, rejection);
         }
 
-        counts.CountRejected(rejection.Reason);
+        metrics.Of(model, placement.Replica).CountRejected(rejection.Reason);
         if (rejection.Reason is RejectionReason.EngineFailed or RejectionReason.Draining)
         {
             health.Refresh();

@@ -148,7 +148,7 @@ internal sealed partial class ResponsePump : IDisposable
             Log.Ended(_logger, _request.Stream.RequestId, _delta.Error);
         }
 
-        return OutputEnding.Of(_delta, _request.Read.Model.Engine.Status.Failure);
+        return OutputEnding.Of(_delta, _request.Engine.Status.Failure);
     }
 
     /// <summary>Tells the engine, and reads on to its last delta, whose timings the terminal event carries.</summary>

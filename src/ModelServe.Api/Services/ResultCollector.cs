@@ -66,6 +66,8 @@ internal sealed class ResultCollector : IServerStreamWriter<GenerationEvent>
             new Rejection(RejectionReason.Draining, "server", "no requests while it is stopping", "this request")),
         ErrorCode.EngineFailed => RejectionStatus.ToException(
             new Rejection(RejectionReason.EngineFailed, "model", "a working engine", "one that failed")),
+        ErrorCode.Exhausted => RejectionStatus.ToException(
+            new Rejection(RejectionReason.OutOfMemory, "model", "memory for this request", "none left")),
         _ => new RpcException(new Status(StatusCode.Internal, error.Message)),
     };
 

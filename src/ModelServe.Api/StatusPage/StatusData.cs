@@ -2,14 +2,16 @@ using System.Buffers;
 using System.Text.Json;
 using ModelServe.Api.Health;
 using ModelServe.Api.Metrics;
+using ModelServe.Api.Models;
 using ModelServe.Api.Services;
 using ModelServe.Engine.Admission;
+using ModelServe.Engine.Running;
 
 namespace ModelServe.Api.StatusPage;
 
 /// <summary>The numbers behind the status page: the same that the metrics show, as JSON, and the live requests by size, never by content. Thread-safe.</summary>
 /// <remarks>Counts are since start; whoever asks twice has rates, and percentiles of what happened between.</remarks>
-internal sealed class StatusData(MetricsReader reader, LiveRequests live, TimeProvider time)
+internal sealed class StatusData(MetricsReader reader, HealthReporter health, LiveRequests live, TimeProvider time)
 {
     /// <summary>Requests that are listed one by one; the oldest come first.</summary>
     private const int ListedRequests = 50;
@@ -22,9 +24,9 @@ internal sealed class StatusData(MetricsReader reader, LiveRequests live, TimePr
         json.WriteStartObject();
         WriteServer(json, reader.ReadServer());
         json.WriteStartArray("models");
-        foreach (ModelReading reading in models)
+        foreach (IGrouping<ServedModel, ModelReading> model in models.GroupBy(reading => reading.Model))
         {
-            WriteModel(json, reading);
+            WriteModel(json, model.Key, [.. model]);
         }
 
         json.WriteEndArray();
@@ -46,31 +48,33 @@ internal sealed class StatusData(MetricsReader reader, LiveRequests live, TimePr
         json.WriteEndObject();
     }
 
-    private static void WriteModel(Utf8JsonWriter json, ModelReading reading)
+    private void WriteModel(Utf8JsonWriter json, ServedModel model, ModelReading[] engines)
     {
+        EngineStatus status = engines.Length == 1 ? engines[0].Status : EngineStatus.Together([.. engines.Select(engine => engine.Status)]);
         json.WriteStartObject();
-        json.WriteString("name", reading.Model.Name);
-        json.WriteString("condition", reading.Condition.ToString());
-        json.WriteBoolean("chat", reading.Model.Text.HasChatTemplate);
-        json.WriteNumber("context_tokens", reading.Model.ContextTokens);
-        json.WriteNumber("max_running", reading.Model.Engine.Geometry.MaxSequences);
-        json.WriteNumber("block_tokens", reading.Model.Engine.Geometry.BlockTokens);
-        json.WriteNumber("running", reading.Status.Running);
-        json.WriteNumber("waiting", reading.Status.Waiting);
-        json.WriteNumber("blocks_in_use", reading.Status.BlocksInUse);
-        json.WriteNumber("blocks", reading.Status.BlockCount);
-        json.WriteNumber("prompt_tokens", reading.Status.PromptTokens);
-        json.WriteNumber("generated_tokens", reading.Status.GeneratedTokens);
-        json.WriteNumber("prefix_queries", reading.Status.PrefixQueries);
-        json.WriteNumber("prefix_hits", reading.Status.PrefixHits);
-        json.WriteNumber("preemptions", reading.Status.Preemptions);
-        json.WriteNumber("steps", reading.Status.Steps);
-        json.WriteNumber("accepted", reading.Metrics.StreamsCreated);
-        json.WriteNumber("rejected", reading.Metrics.RejectedInAll);
-        json.WriteNumber("failed", reading.Metrics.Ended(FinishReason.Error));
-        WriteHistogram(json, "first_token", reading.Metrics.Of(ModelHistogram.TimeToFirstToken));
-        WriteHistogram(json, "inter_token", reading.Metrics.InterToken);
-        WriteHistogram(json, "step", new StepCounts(reading.Status.StepSeconds));
+        json.WriteString("name", model.Name);
+        json.WriteString("condition", health.Condition(model).ToString());
+        json.WriteNumber("engines", engines.Length);
+        json.WriteBoolean("chat", model.Text.HasChatTemplate);
+        json.WriteNumber("context_tokens", model.ContextTokens);
+        json.WriteNumber("max_running", model.Engine.Geometry.MaxSequences);
+        json.WriteNumber("block_tokens", model.Engine.Geometry.BlockTokens);
+        json.WriteNumber("running", status.Running);
+        json.WriteNumber("waiting", status.Waiting);
+        json.WriteNumber("blocks_in_use", status.BlocksInUse);
+        json.WriteNumber("blocks", status.BlockCount);
+        json.WriteNumber("prompt_tokens", status.PromptTokens);
+        json.WriteNumber("generated_tokens", status.GeneratedTokens);
+        json.WriteNumber("prefix_queries", status.PrefixQueries);
+        json.WriteNumber("prefix_hits", status.PrefixHits);
+        json.WriteNumber("preemptions", status.Preemptions);
+        json.WriteNumber("steps", status.Steps);
+        json.WriteNumber("accepted", engines.Sum(engine => engine.Metrics.StreamsCreated));
+        json.WriteNumber("rejected", engines.Sum(engine => engine.Metrics.RejectedInAll));
+        json.WriteNumber("failed", engines.Sum(engine => engine.Metrics.Ended(FinishReason.Error) + engine.Metrics.Ended(FinishReason.Exhausted)));
+        WriteHistogram(json, "first_token", new SummedCounts([.. engines.Select(engine => engine.Metrics.Of(ModelHistogram.TimeToFirstToken))]));
+        WriteHistogram(json, "inter_token", new SummedCounts([.. engines.Select(engine => engine.Metrics.InterToken)]));
+        WriteHistogram(json, "step", new StepCounts(status.StepSeconds));
         json.WriteEndObject();
     }
 

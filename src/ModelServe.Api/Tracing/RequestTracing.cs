@@ -109,7 +109,7 @@ internal sealed class RequestTracing(IHttpContextAccessor calls)
     {
         FinishReason.Stop => "stop",
         FinishReason.Length or FinishReason.ContextFull => "length",
-        FinishReason.Error => "error",
+        FinishReason.Error or FinishReason.Exhausted => "error",
         _ => "abort",
     };
 

@@ -1,9 +1,11 @@
-using System.Collections.Concurrent;
-
 namespace ModelServe.Codec.Grammars;
 
-/// <summary>A grammar ready to be followed over one vocabulary. Immutable but for its masks, which are made on first use; thread-safe.</summary>
-/// <remarks>All rules' states stand in one numbering. A call enters its rule with the state to return to on a stack: a pushdown automaton over bytes.</remarks>
+/// <summary>A grammar ready to be followed over one vocabulary. Immutable but for what was met while texts were followed; thread-safe.</summary>
+/// <remarks>
+/// All rules' states stand in one numbering. A call enters its rule with the state to return to on a stack: a pushdown automaton over
+/// bytes. Places that a text has come to are kept with their masks for every later text, up to a limit of memory; beyond it they are
+/// forgotten together, but for the one where each text stands.
+/// </remarks>
 public sealed class CompiledGrammar
 {
     private readonly ByteEdge[][] _edges;
@@ -12,7 +14,7 @@ public sealed class CompiledGrammar
     private readonly bool[] _ends;
     private readonly (int Min, int Max)[] _counts;
     private readonly (Automaton Automaton, int State)?[] _shared;
-    private readonly ConcurrentDictionary<int, Lazy<StateMask>> _masks = new();
+    private Readings _readings;
 
     internal CompiledGrammar(
         ByteEdge[][] edges, (int Start, int Return)[][] calls, bool[] accepting, (int Min, int Max)[] counts,
@@ -27,6 +29,8 @@ public sealed class CompiledGrammar
         Start = start;
         Trie = trie;
         Limits = limits;
+        Classes = new ByteClasses(edges.SelectMany(of => of));
+        _readings = new Readings(this, isBounded: true);
     }
 
     /// <summary>How many states, over all rules.</summary>
@@ -41,6 +45,11 @@ public sealed class CompiledGrammar
 
     internal GrammarLimits Limits { get; }
 
+    internal ByteClasses Classes { get; }
+
+    /// <summary>Memory that the places met so far take, roughly.</summary>
+    public long BytesKept => Volatile.Read(ref _readings).Bytes;
+
     /// <summary>A follower at the beginning of the text.</summary>
     public GrammarMatcher CreateMatcher() => new(this);
 
@@ -52,7 +61,7 @@ public sealed class CompiledGrammar
         {
             if (_shared[state] is not null)
             {
-                _ = MaskOf(state);
+                _ = MaskOf(state, _readings);
             }
         }
     }
@@ -70,7 +79,25 @@ public sealed class CompiledGrammar
 
     internal bool IsCounted(int state) => _counts[state].Max != int.MaxValue || _counts[state].Min != 0;
 
-    internal StateMask MaskOf(int state) => _shared[state] is { } shared
-        ? Trie.SharedMasks.GetOrAdd(shared, static (_, at) => new Lazy<StateMask>(() => StateMask.Build(at.Grammar, at.State)), (Grammar: this, State: state)).Value
-        : _masks.GetOrAdd(state, static (s, grammar) => new Lazy<StateMask>(() => StateMask.Build(grammar, s)), this).Value;
+    // The states that every grammar has are this server's own, so that no stranger's limit of work applies to them.
+    internal StateMask MaskOf(int state, Readings readings) => _shared[state] is { } shared
+        ? Trie.SharedMasks.GetOrAdd(shared, static (_, at) => new Lazy<StateMask>(() => StateMask.Build(at.Grammar, at.State, int.MaxValue)), (Grammar: this, State: state)).Value
+        : readings.MaskOf(state);
+
+    /// <summary>The places met so far; fresh ones in place of those that have become too many.</summary>
+    internal Readings LatestReadings()
+    {
+        Readings latest = Volatile.Read(ref _readings);
+        if (latest.Bytes > Limits.BytesKept)
+        {
+            var fresh = new Readings(this, isBounded: true);
+            Readings before = Interlocked.CompareExchange(ref _readings, fresh, latest);
+            latest = before == latest ? fresh : before;
+        }
+
+        return latest;
+    }
+
+    /// <summary>Whether these are the places that others use and add to.</summary>
+    internal bool IsLatest(Readings readings) => Volatile.Read(ref _readings) == readings;
 }

@@ -96,7 +96,7 @@ internal sealed class FreeText(TokenTrie trie)
         return trie.Controls.Any(control => control.Length > 0 && marker.Contains(control, StringComparison.Ordinal)) ? RuleNode.Either(plain, Marker(marker)) : plain;
     }
 
-    private RuleNode Anything(IReadOnlyList<TextOpening> openings)
+    private RuleNode.Repeat Anything(IReadOnlyList<TextOpening> openings)
     {
         RuleNode ordinary = new RuleNode.Bytes(byte.MinValue, TokenTrie.ControlMark - 1, EdgeMark.None);
         string[] controls = [.. openings.SelectMany(one => one.Controls).Distinct().Where(HasControl)];

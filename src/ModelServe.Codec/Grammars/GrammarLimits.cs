@@ -26,4 +26,13 @@ public sealed record GrammarLimits
 
     /// <summary>Ends a compilation that takes too long, or that nobody waits for.</summary>
     internal CancellationToken Cancellation { get; init; }
+
+    /// <summary>
+    /// Work of one mask, in nodes of the token tree times ways to read the text up to there. A text whose next mask would take more ends
+    /// with an error. The tree has about two nodes for each token, and a mask is usually found without a walk.
+    /// </summary>
+    public int MaskWork { get; init; } = 2_000_000;
+
+    /// <summary>Memory of one grammar for places met before, in bytes; about so much, since the last addition may pass it.</summary>
+    public long BytesKept { get; init; } = 4 * 1024 * 1024;
 }

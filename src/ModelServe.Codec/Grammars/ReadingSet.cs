@@ -1,10 +1,12 @@
 namespace ModelServe.Codec.Grammars;
 
-/// <summary>Every way to read the text so far, and the moves from here that were asked before. Equal by its readings. Not thread-safe.</summary>
+/// <summary>Every way to read the text so far; the moves from here and the mask, once they were asked for. Equal by its readings.</summary>
+/// <remarks>Readings never change. Moves and the mask are set once and may be read by any thread without a lock.</remarks>
 internal sealed class ReadingSet : IEquatable<ReadingSet>
 {
     private readonly int _hash;
-    private int[]? _next;
+    private ReadingSet?[]? _next;
+    private AllowedTokens? _allowed;
 
     /// <summary>A set.</summary>
     /// <param name="members">Readings that wait for a byte.</param>
@@ -35,11 +37,29 @@ internal sealed class ReadingSet : IEquatable<ReadingSet>
     /// <summary>The characters counted in the rule that was left for what is not known; -1 when it was not left.</summary>
     public int LeftAt { get; }
 
-    /// <summary>The set after a byte, or -1 when that was not asked before.</summary>
-    public int Known(byte value) => _next is null ? -1 : _next[value] - 1;
+    /// <summary>Whether there is no reading at all: nothing may come, and the text may not end.</summary>
+    public bool IsDead => Members.Length == 0 && !IsComplete && LeftAt < 0;
 
-    /// <summary>Keeps the answer.</summary>
-    public void Remember(byte value, int next) => (_next ??= new int[256])[value] = next + 1;
+    /// <summary>The tokens that may come here; null until somebody found them.</summary>
+    public AllowedTokens? Allowed
+    {
+        get => Volatile.Read(ref _allowed);
+        set => Volatile.Write(ref _allowed, value);
+    }
+
+    /// <summary>The set after a byte of a class, or null when that was not asked before.</summary>
+    public ReadingSet? Known(int byteClass) => Volatile.Read(ref _next) is { } next ? Volatile.Read(ref next[byteClass]) : null;
+
+    /// <summary>Keeps an answer. One thread at a time.</summary>
+    /// <returns>Whether this was the first, so that the set takes more memory now.</returns>
+    public bool Remember(int byteClass, ReadingSet next, int classes)
+    {
+        bool isFirst = _next is null;
+        ReadingSet?[] moves = _next ?? new ReadingSet?[classes];
+        Volatile.Write(ref moves[byteClass], next);
+        Volatile.Write(ref _next, moves);
+        return isFirst;
+    }
 
     /// <inheritdoc/>
     public bool Equals(ReadingSet? other) =>

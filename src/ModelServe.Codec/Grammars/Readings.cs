@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 
 namespace ModelServe.Codec.Grammars;
@@ -5,12 +6,17 @@ namespace ModelServe.Codec.Grammars;
 /// <summary>One way to read the text so far: a state, the characters of the bounded string it is in, and where to return.</summary>
 internal readonly record struct Reading(int State, int Count, int Stack);
 
-/// <summary>Every set of readings met while one text is followed, each with a number, so that a move seen before is a table look-up.</summary>
-/// <remarks>Number 0 is the dead set. A lazily built deterministic automaton over configurations of the pushdown automaton. Not thread-safe.</remarks>
+/// <summary>Every set of readings met while texts of one grammar are followed, each once, so that a move seen before is a table look-up.</summary>
+/// <remarks>
+/// A lazily built deterministic automaton over configurations of the pushdown automaton. It only grows; whoever shares it replaces
+/// it when it has become too large. Thread-safe: what was met before is read without a lock, what is new is made under one.
+/// </remarks>
 internal sealed class Readings
 {
-    /// <summary>The set without readings, from which nothing is allowed.</summary>
-    public const int Dead = 0;
+    // Rough sizes of what is kept, for the limit on memory.
+    private const int SetBytes = 160;
+    private const int ReadingBytes = 12;
+    private const int StackBytes = 80;
 
     /// <summary>The stack on which a return ends the whole text.</summary>
     public const int Outermost = 0;
@@ -18,81 +24,137 @@ internal sealed class Readings
     /// <summary>The stack of which only the top rule is known: a return leaves what was asked.</summary>
     public const int Unknown = 1;
 
+    private readonly Lock _lock = new();
     private readonly CompiledGrammar _grammar;
+    private readonly ByteClasses _classes;
     private readonly bool _isBounded;
     private readonly List<(int State, int Parent, int Depth)> _stacks = [(-1, -1, 0), (-1, -1, 0)];
+    private readonly List<ReadingSet?> _returns = [null, null];
     private readonly Dictionary<(int State, int Parent), int> _stackNumbers = [];
-    private readonly List<ReadingSet> _sets = [];
-    private readonly Dictionary<ReadingSet, int> _setNumbers = [];
+    private readonly Dictionary<ReadingSet, ReadingSet> _sets = [];
+    private readonly ConcurrentDictionary<int, StateMask> _masks = new();
     private readonly List<Reading> _found = [];
     private readonly List<Reading> _kept = [];
     private bool _isComplete;
     private int _leftAt;
+    private long _bytes;
 
-    /// <summary>No set but the dead one.</summary>
+    /// <summary>No sets.</summary>
     /// <param name="grammar">What is followed.</param>
     /// <param name="isBounded">Whether the bounds of counted strings hold in the outermost rule too; without them its count, of which the beginning is not known, is only kept.</param>
     public Readings(CompiledGrammar grammar, bool isBounded)
     {
         _grammar = grammar;
+        _classes = grammar.Classes;
         _isBounded = isBounded;
-        Begin();
-        Intern();
     }
 
-    /// <summary>How many sets there are.</summary>
-    public int Count => _sets.Count;
-
-    /// <summary>The set of that number.</summary>
-    public ReadingSet this[int number] => _sets[number];
+    /// <summary>Memory that it takes, roughly.</summary>
+    public long Bytes => Interlocked.Read(ref _bytes);
 
     /// <summary>The set of everything that may come next in a state over a stack.</summary>
-    public int Enter(int state, int stack)
+    /// <exception cref="InvalidGrammarException">The text may be read in too many ways.</exception>
+    public ReadingSet Enter(int state, int stack)
+    {
+        lock (_lock)
+        {
+            return EnterLocked(state, stack);
+        }
+    }
+
+    /// <summary>The set after a return to what is below a stack.</summary>
+    /// <exception cref="InvalidGrammarException">The text may be read in too many ways.</exception>
+    public ReadingSet Return(int stack)
+    {
+        lock (_lock)
+        {
+            (int state, int parent, _) = _stacks[stack];
+            return _returns[stack] ??= EnterLocked(state, parent);
+        }
+    }
+
+    /// <summary>Takes over a set of another instance of the same grammar.</summary>
+    public ReadingSet Import(Readings other, ReadingSet set)
+    {
+        int[][] stacks = other.Unwind(set);
+        lock (_lock)
+        {
+            Begin();
+            for (int i = 0; i < stacks.Length; i++)
+            {
+                int stack = Outermost;
+                foreach (int state in stacks[i])
+                {
+                    stack = Push(state, stack);
+                }
+
+                _kept.Add(set.Members[i] with { Stack = stack });
+            }
+
+            _isComplete = set.IsComplete;
+            _leftAt = set.LeftAt;
+            return Intern();
+        }
+    }
+
+    /// <summary>The set after one more byte, if that was asked before; else null.</summary>
+    public ReadingSet? Known(ReadingSet set, byte value) => set.Known(_classes[value]);
+
+    /// <summary>The set after one more byte.</summary>
+    /// <exception cref="InvalidGrammarException">The text may be read in too many ways.</exception>
+    public ReadingSet Next(ReadingSet set, byte value) => set.Known(_classes[value]) ?? Find(set, value);
+
+    /// <summary>The mask of a state that belongs to this grammar alone.</summary>
+    /// <exception cref="InvalidGrammarException">Finding it takes more than the limit of work.</exception>
+    public StateMask MaskOf(int state)
+    {
+        if (!_masks.TryGetValue(state, out StateMask? mask))
+        {
+            mask = StateMask.Build(_grammar, state, _grammar.Limits.MaskWork);
+            if (_masks.TryAdd(state, mask))
+            {
+                Interlocked.Add(ref _bytes, mask.Bytes);
+            }
+        }
+
+        return mask;
+    }
+
+    /// <summary>Keeps the tokens that may come at a set.</summary>
+    public void Keep(ReadingSet set, AllowedTokens allowed)
+    {
+        set.Allowed = allowed;
+        Interlocked.Add(ref _bytes, allowed.Bytes);
+    }
+
+    private ReadingSet Find(ReadingSet set, byte value)
+    {
+        lock (_lock)
+        {
+            int byteClass = _classes[value];
+            if (set.Known(byteClass) is { } known)
+            {
+                return known;
+            }
+
+            ReadingSet next = Move(set, value);
+            if (set.Remember(byteClass, next, _classes.Count))
+            {
+                Interlocked.Add(ref _bytes, (_classes.Count + 3) * sizeof(long));
+            }
+
+            return next;
+        }
+    }
+
+    private ReadingSet EnterLocked(int state, int stack)
     {
         Begin();
         Close(new Reading(state, 0, stack));
         return Intern();
     }
 
-    /// <summary>The set after a return to what is below a stack.</summary>
-    public int Return(int stack)
-    {
-        (int state, int parent, _) = _stacks[stack];
-        return Enter(state, parent);
-    }
-
-    /// <summary>Takes over a set of another instance of the same grammar.</summary>
-    public int Import(Readings other, int number)
-    {
-        Begin();
-        ReadingSet set = other._sets[number];
-        foreach (Reading reading in set.Members)
-        {
-            _kept.Add(reading with { Stack = ImportStack(other, reading.Stack) });
-        }
-
-        _isComplete = set.IsComplete;
-        _leftAt = set.LeftAt;
-        return Intern();
-    }
-
-    /// <summary>The set after one more byte.</summary>
-    /// <exception cref="InvalidGrammarException">The text may be read in too many ways.</exception>
-    public int Next(int number, byte value)
-    {
-        ReadingSet set = _sets[number];
-        int known = set.Known(value);
-        if (known >= 0)
-        {
-            return known;
-        }
-
-        int next = Move(set, value);
-        set.Remember(value, next);
-        return next;
-    }
-
-    private int Move(ReadingSet set, byte value)
+    private ReadingSet Move(ReadingSet set, byte value)
     {
         Begin();
         foreach (Reading reading in set.Members)
@@ -212,39 +274,45 @@ internal sealed class Readings
             {
                 number = _stacks.Count;
                 _stacks.Add((state, parent, depth));
+                _returns.Add(null);
+                Interlocked.Add(ref _bytes, StackBytes);
             }
         }
 
         return number;
     }
 
-    private int ImportStack(Readings other, int stack)
+    // The states that each reading returns to, from the outermost inward.
+    private int[][] Unwind(ReadingSet set)
     {
-        // A stack may be hundreds deep, so no recursion over it.
-        var states = new Stack<int>();
-        for (; stack > Unknown; stack = other._stacks[stack].Parent)
+        lock (_lock)
         {
-            states.Push(other._stacks[stack].State);
-        }
+            int[][] all = new int[set.Members.Length][];
+            for (int i = 0; i < all.Length; i++)
+            {
+                var states = new Stack<int>();
+                for (int stack = set.Members[i].Stack; stack > Unknown; stack = _stacks[stack].Parent)
+                {
+                    states.Push(_stacks[stack].State);
+                }
 
-        foreach (int state in states)
-        {
-            stack = Push(state, stack);
-        }
+                all[i] = [.. states];
+            }
 
-        return stack;
+            return all;
+        }
     }
 
-    private int Intern()
+    private ReadingSet Intern()
     {
         var set = new ReadingSet([.. _kept], _isComplete, _leftAt);
-        ref int number = ref CollectionsMarshal.GetValueRefOrAddDefault(_setNumbers, set, out bool known);
-        if (!known)
+        ref ReadingSet? known = ref CollectionsMarshal.GetValueRefOrAddDefault(_sets, set, out _);
+        if (known is null)
         {
-            number = _sets.Count;
-            _sets.Add(set);
+            known = set;
+            Interlocked.Add(ref _bytes, SetBytes + (ReadingBytes * set.Members.Length));
         }
 
-        return number;
+        return known;
     }
 }

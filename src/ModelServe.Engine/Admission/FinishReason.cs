@@ -29,4 +29,7 @@ public enum FinishReason
 
     /// <summary>The execution of this sequence failed (for example its logits were not finite).</summary>
     Error,
+
+    /// <summary>There was no memory to go on with this sequence; a later try may find some.</summary>
+    Exhausted,
 }

@@ -77,6 +77,9 @@ public enum RejectionReason
 
     /// <summary>The key is not entitled to that service tier.</summary>
     TierNotAllowed,
+
+    /// <summary>An accepted request met a device without memory for it, again and again.</summary>
+    OutOfMemory,
 }
 
 /// <summary>Why a request was not accepted: which field, which limit, which value.</summary>

@@ -84,6 +84,14 @@ internal sealed class StepPlanner
         sequence.Phase = SequencePhase.Ended;
     }
 
+    /// <summary>Takes back the promise of a running sequence's next token, so that its last known token is fed again; what later steps in flight say of it is stale.</summary>
+    public void FeedLastAgain(Sequence sequence)
+    {
+        sequence.Computed = sequence.Settled = sequence.Known - 1;
+        sequence.Placeholders = 0;
+        sequence.Run = ++_lastRun;
+    }
+
     /// <summary>Fills a step.</summary>
     /// <param name="step">An empty step.</param>
     /// <param name="stepId">Its number.</param>
@@ -134,6 +142,28 @@ internal sealed class StepPlanner
         Ledger.Rebuild();
         Running.Clear();
         _blockedHead = null;
+    }
+
+    /// <summary>Sends everything that runs back to the queue, to be computed again; only once no step is in flight.</summary>
+    /// <param name="lastStepId">The newest step, which is dropped with all before it.</param>
+    /// <returns>The sequence that took the most memory; null if none ran.</returns>
+    public Sequence? PreemptAll(long lastStepId)
+    {
+        Sequence? largest = null;
+        var most = -1;
+        while (Running.Count > 0)
+        {
+            var sequence = Running[Running.Count - 1];
+            if (sequence.BlockCount > most)
+            {
+                (largest, most) = (sequence, sequence.BlockCount);
+            }
+
+            Preempt(sequence);
+        }
+
+        Ledger.Pool.Retire(lastStepId);
+        return largest;
     }
 
     /// <summary>Lets all sequences go at once without looking at their state, which a failure may have broken.</summary>

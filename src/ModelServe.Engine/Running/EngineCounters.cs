@@ -36,8 +36,14 @@ internal sealed class EngineCounters
     /// <summary>UTC ticks of the last settled step, of the first one submitted after a rest, or of the start.</summary>
     public long LastProgressTicks { get; set; }
 
-    /// <summary>Sequences that failed alone, because their logits were not finite.</summary>
+    /// <summary>Tokens that a step was to choose and left to a later one, because their constraint was not ready.</summary>
+    public long PostponedTokens;
+
+    /// <summary>Sequences that failed alone, because their logits were not finite or their constraint could not be followed.</summary>
     public long FailedSequences { get; set; }
+
+    /// <summary>Steps for which the executor had no memory.</summary>
+    public long ExhaustedSteps { get; set; }
 
     /// <summary>Tokens of each step: vLLM's bounds.</summary>
     public StepHistogram StepTokens { get; } = new(1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384);

@@ -13,10 +13,11 @@ namespace ModelServe.Engine.Running;
 /// </remarks>
 public sealed class EngineLoop : IEngine, IDisposable
 {
+    private const int ExhaustedStepsForOneEnding = 3;
+
     private readonly IStepExecutor _executor;
     private readonly TimeProvider _time;
-    private readonly EngineOptions _options;
-    private readonly Action<string>? _reportHealing;
+    private readonly RestCheck _rest;
     private readonly AdmissionDesk _desk;
     private readonly QueueRate _queueRate;
     private readonly LiveRequests _live;
@@ -33,8 +34,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     private long _lastStepId;
     private int _inFlight;
     private DateTimeOffset _now;
-    private int _fruitlessRounds;
-    private bool _restChecked;
+    private int _exhaustedInARow;
     private int _stopped;
 
     /// <summary>Makes an engine over an executor; nothing runs before <see cref="Start"/>.</summary>
@@ -48,13 +48,12 @@ public sealed class EngineLoop : IEngine, IDisposable
         options.Validate(executor.Geometry);
         ArgumentOutOfRangeException.ThrowIfLessThan(executor.Depth, 1, nameof(executor));
         _executor = executor;
-        _options = options;
         _time = time;
-        _reportHealing = reportHealing;
         _live = new LiveRequests(options);
         _desk = new AdmissionDesk(executor.Geometry, _live, _inbox, _queueRate = new QueueRate(time), time);
         _planner = new StepPlanner(executor.Geometry, options, _counters);
         _settlement = new StepSettlement(executor.Geometry, _planner, _counters);
+        _rest = new RestCheck(_planner, _counters, options.CheckWhenIdle, reportHealing);
         _endings = new RequestEndings(_planner, _live);
         _intake = new CommandIntake(_inbox, _planner, _live, _endings, _counters);
         _orders = new OrderDesk(_inbox, _planner);
@@ -123,6 +122,9 @@ public sealed class EngineLoop : IEngine, IDisposable
     }
 
     /// <inheritdoc />
+    public bool IsLive(string requestId) => _live.Find(requestId) is not null;
+
+    /// <inheritdoc />
     public bool GiveUpStep(string reason)
     {
         if (!_custody.TryTake())
@@ -140,12 +142,10 @@ public sealed class EngineLoop : IEngine, IDisposable
     public void BeginDrain() => _live.BeginDrain();
 
     /// <inheritdoc />
-    public async Task<bool> PauseAsync(PauseMode mode, CancellationToken cancellationToken) =>
-        await OrderAsync(EngineOrder.Pause(mode), cancellationToken) == 1;
+    public async Task<bool> PauseAsync(PauseMode mode, CancellationToken cancellationToken) => await OrderAsync(EngineOrder.Pause(mode), cancellationToken) == 1;
 
     /// <inheritdoc />
-    public Task<int> FlushPrefixCacheAsync(CancellationToken cancellationToken) =>
-        OrderAsync(EngineOrder.Flush(), cancellationToken);
+    public Task<int> FlushPrefixCacheAsync(CancellationToken cancellationToken) => OrderAsync(EngineOrder.Flush(), cancellationToken);
 
     /// <summary>Refuses new requests and waits until those admitted have ended.</summary>
     public Task DrainAsync(CancellationToken cancellationToken)
@@ -198,8 +198,12 @@ public sealed class EngineLoop : IEngine, IDisposable
             }
             else if (!planned)
             {
-                Rest();
+                _rest.Look(StandsStill || _live.Failure is not null);
             }
+        }
+        catch (ExecutorExhaustedException exception) when (_live.Failure is null)
+        {
+            ComputeAgain(exception);
         }
         catch (Exception exception) when (exception is not StepGivenUpException && _live.Failure is null)
         {
@@ -220,8 +224,7 @@ public sealed class EngineLoop : IEngine, IDisposable
         }
     }
 
-    private bool StandsStill =>
-        _planner.Pause == PauseMode.Keep || (_planner.Pause == PauseMode.Wait && _planner.Running.Count == 0);
+    private bool StandsStill => _planner.Pause == PauseMode.Keep || (_planner.Pause == PauseMode.Wait && _planner.Running.Count == 0);
 
     private Task<int> OrderAsync(EngineOrder order, CancellationToken cancellationToken)
     {
@@ -280,8 +283,7 @@ public sealed class EngineLoop : IEngine, IDisposable
         step.SubmittedAt = _time.GetTimestamp();
         _custody.Submit(_executor, step.Plan);
         _inFlight++;
-        _fruitlessRounds = 0;
-        _restChecked = false;
+        _rest.Over();
         return true;
     }
 
@@ -295,11 +297,12 @@ public sealed class EngineLoop : IEngine, IDisposable
         _queueRate.Observe(_counters.DispatchedPromptTokens, _planner.Waiting.Count > 0);
         _counters.CountStep(step.Plan.TokenCount, _time.GetElapsedTime(step.SubmittedAt));
         _inFlight--;
+        _exhaustedInARow = 0;
     }
 
     private void Publish()
     {
-        for (var next = 0; _settlement.TryTakeNews(ref next, out var sequence, out var reason);)
+        for (var next = 0; _settlement.TryTakeNews(ref next, out var sequence, out var reason, out var error);)
         {
             if (reason == FinishReason.None)
             {
@@ -307,7 +310,6 @@ public sealed class EngineLoop : IEngine, IDisposable
             }
             else
             {
-                var error = reason == FinishReason.Error ? "the model's output for this request was not finite" : null;
                 _endings.End(sequence, reason, error, _now);
             }
         }
@@ -315,29 +317,20 @@ public sealed class EngineLoop : IEngine, IDisposable
         AssertInvariants();
     }
 
-    /// <summary>Nothing runs and nothing is in flight: the moment to notice what was lost, and to mend it.</summary>
-    private void Rest()
-    {
-        if (_live.Failure is not null || StandsStill || (_restChecked && _planner.Waiting.Count == 0))
-        {
-            return;
-        }
+    private PlannedStep StepOf(long stepId) => _steps[(int)(stepId % _steps.Length)];
 
-        _restChecked = true;
-        if (_options.CheckWhenIdle && _planner.Running.Count == 0 && _planner.FindIdleViolation() is { } violation)
+    // As after a preemption. Where that meets the same want again and again, who takes most ends, so that the others get on.
+    private void ComputeAgain(ExecutorExhaustedException exception)
+    {
+        _counters.ExhaustedSteps++;
+        _inFlight = 0;
+        var largest = _planner.PreemptAll(_lastStepId);
+        if (++_exhaustedInARow >= ExhaustedStepsForOneEnding && largest is not null)
         {
-            _planner.Rebuild();
-            _counters.Healings++;
-            _reportHealing?.Invoke(violation);
-        }
-        else if (_planner.Running.Count + _planner.Waiting.Count > 0 && ++_fruitlessRounds > 2)
-        {
-            throw new InvalidOperationException(
-                $"no step can be planned for {_planner.Running.Count} running and {_planner.Waiting.Count} waiting requests");
+            _exhaustedInARow = 0;
+            _endings.End(largest, FinishReason.Exhausted, exception.Message, _now);
         }
     }
-
-    private PlannedStep StepOf(long stepId) => _steps[(int)(stepId % _steps.Length)];
 
     private void Fail(Exception exception)
     {
@@ -363,6 +356,11 @@ public sealed class EngineLoop : IEngine, IDisposable
                 Settle(Collect());
                 Publish();
             }
+        }
+        catch (ExecutorExhaustedException)
+        {
+            // Its steps are dropped; what ran ends below, as all does.
+            _inFlight = 0;
         }
         catch (Exception exception) when (_live.Failure is null)
         {

@@ -44,8 +44,11 @@ public sealed record EngineStatus
     /// <summary>Times that slots and blocks were found missing while idle, and rebuilt.</summary>
     public long Healings { get; init; }
 
-    /// <summary>Sequences that failed alone since start, because their logits were not finite.</summary>
+    /// <summary>Sequences that failed alone since start, because their logits were not finite or their constraint could not be followed.</summary>
     public long FailedSequences { get; init; }
+
+    /// <summary>Steps since start for which the executor had no memory, so that what ran was computed again.</summary>
+    public long ExhaustedSteps { get; init; }
 
     /// <summary>Tokens of each step since start; counts go on while they are read.</summary>
     public StepHistogram StepTokens { get; init; } = StepHistogram.Empty;
@@ -65,6 +68,37 @@ public sealed record EngineStatus
     /// <summary>Whether an operator made it stand still, and how.</summary>
     public PauseMode Pause { get; init; }
 
+    /// <summary>Several engines of one model as one: sums, the latest sign of life, failed only when all have failed.</summary>
+    /// <param name="parts">At least one.</param>
+    public static EngineStatus Together(IReadOnlyList<EngineStatus> parts)
+    {
+        EngineStatus[] working = [.. parts.Where(part => part.Failure is null)];
+        return new EngineStatus
+        {
+            Running = parts.Sum(part => part.Running),
+            Waiting = parts.Sum(part => part.Waiting),
+            WaitingTokens = parts.Sum(part => part.WaitingTokens),
+            BlocksInUse = parts.Sum(part => part.BlocksInUse),
+            BlockCount = parts.Sum(part => part.BlockCount),
+            Steps = parts.Sum(part => part.Steps),
+            PromptTokens = parts.Sum(part => part.PromptTokens),
+            CachedPromptTokens = parts.Sum(part => part.CachedPromptTokens),
+            GeneratedTokens = parts.Sum(part => part.GeneratedTokens),
+            Preemptions = parts.Sum(part => part.Preemptions),
+            PrefixQueries = parts.Sum(part => part.PrefixQueries),
+            PrefixHits = parts.Sum(part => part.PrefixHits),
+            Healings = parts.Sum(part => part.Healings),
+            FailedSequences = parts.Sum(part => part.FailedSequences),
+            ExhaustedSteps = parts.Sum(part => part.ExhaustedSteps),
+            StepTokens = StepHistogram.Together([.. parts.Select(part => part.StepTokens)]),
+            StepSeconds = StepHistogram.Together([.. parts.Select(part => part.StepSeconds)]),
+            LastProgress = parts.Max(part => part.LastProgress),
+            Failure = working.Length == 0 ? parts[0].Failure : null,
+            Draining = working.Length > 0 && working.All(part => part.Draining),
+            Pause = working.Length == 0 ? PauseMode.None : working.Max(part => part.Pause),
+        };
+    }
+
     /// <summary>Reads the counts of this moment. Any thread.</summary>
     internal static EngineStatus Of(StepPlanner planner, LiveRequests live, EngineCounters counters, ExecutorGeometry geometry) =>
         new()
@@ -83,6 +117,7 @@ public sealed record EngineStatus
             PrefixHits = counters.PrefixHits,
             Healings = counters.Healings,
             FailedSequences = counters.FailedSequences,
+            ExhaustedSteps = counters.ExhaustedSteps,
             StepTokens = counters.StepTokens,
             StepSeconds = counters.StepSeconds,
             LastProgress = new DateTimeOffset(counters.LastProgressTicks, TimeSpan.Zero),

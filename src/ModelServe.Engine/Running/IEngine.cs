@@ -26,6 +26,9 @@ public interface IEngine
     /// <returns>Whether a live request had that id.</returns>
     bool Abort(string requestId, FinishReason reason);
 
+    /// <summary>Whether a request of that name has been admitted and has not ended.</summary>
+    bool IsLive(string requestId);
+
     /// <summary>Declares the step that the executor is at lost: the engine has failed, and every request ends as failed, at once and once.</summary>
     /// <remarks>
     /// For a step that never returns. Should it return all the same, its result is dropped. The executor is not touched again,

@@ -16,10 +16,12 @@ public interface IStepExecutor : IDisposable
     int Depth { get; }
 
     /// <summary>Starts a step. May return before it is done; the plan stays untouched until <see cref="Collect"/> returned its result.</summary>
+    /// <exception cref="ExecutorExhaustedException">There was no memory for it; no step is in flight any more.</exception>
     /// <exception cref="ExecutorFailedException">The executor is beyond repair; the engine must end every stream.</exception>
     void Submit(StepPlan plan);
 
     /// <summary>Waits for the oldest submitted step.</summary>
+    /// <exception cref="ExecutorExhaustedException">There was no memory for it; no step is in flight any more.</exception>
     /// <exception cref="ExecutorFailedException">The executor is beyond repair; the engine must end every stream.</exception>
     StepResult Collect();
 }

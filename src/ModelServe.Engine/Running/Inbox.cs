@@ -117,7 +117,9 @@ internal sealed class Inbox : IDisposable
         }
 
         Interlocked.Exchange(ref _asleep, 0);
-        Volatile.Write(ref _rung, 0);
+        // With a fence behind it: what the caller looks at next must not be read before this ring is taken back, or a ring
+        // that comes between the two is taken back unheard.
+        Interlocked.Exchange(ref _rung, 0);
     }
 
     /// <inheritdoc />
@@ -128,7 +130,14 @@ internal sealed class Inbox : IDisposable
         Interlocked.MemoryBarrier();
         if (Volatile.Read(ref _asleep) == 1 && Interlocked.Exchange(ref _asleep, 0) == 1)
         {
-            _bell.Set();
+            try
+            {
+                _bell.Set();
+            }
+            catch (ObjectDisposedException)
+            {
+                // The engine thread had looked without sleeping and has ended meanwhile; what was left here is ended by who stops it.
+            }
         }
     }
 }

@@ -21,6 +21,24 @@ public sealed class StepHistogram
     /// <summary>One without bounds that counts nothing.</summary>
     public static StepHistogram Empty { get; } = new();
 
+    /// <summary>What several engines counted so far, together; bounds are those of the first.</summary>
+    /// <param name="parts">At least one, all with the same bounds.</param>
+    internal static StepHistogram Together(IReadOnlyList<StepHistogram> parts)
+    {
+        var sum = new StepHistogram(parts[0]._bounds);
+        foreach (var part in parts)
+        {
+            for (var bucket = 0; bucket < sum._counts.Length; bucket++)
+            {
+                sum._counts[bucket] += part.CountIn(bucket);
+            }
+
+            sum._sum += part.Sum;
+        }
+
+        return sum;
+    }
+
     /// <summary>The inclusive upper bounds.</summary>
     public IReadOnlyList<double> Bounds => _bounds;
 

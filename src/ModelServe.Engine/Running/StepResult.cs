@@ -10,13 +10,20 @@ public sealed class StepResult
     /// <summary>In <see cref="TokenIds"/>: this sequence was not sampled in this step.</summary>
     public const int NoToken = -1;
 
-    /// <summary>In <see cref="TokenIds"/>: this sequence failed (its logits were not finite); the others are unharmed.</summary>
+    /// <summary>In <see cref="TokenIds"/>: this sequence failed; <see cref="Failures"/> says why, and the others are unharmed.</summary>
     public const int Failed = -2;
+
+    /// <summary>
+    /// In <see cref="TokenIds"/>: the token was asked for and is not chosen yet, since what decides on it was not ready and the others were
+    /// not to wait. The engine feeds the sequence's last known token again; rows of later steps in flight that count on the token are void.
+    /// </summary>
+    public const int Postponed = -3;
 
     /// <summary>Makes a result for the given sizes.</summary>
     public StepResult(ExecutorGeometry geometry)
     {
         TokenIds = new int[geometry.MaxSequences];
+        Failures = new string?[geometry.MaxSequences];
         Logprobs = new float[geometry.MaxSequences];
         TopCounts = new int[geometry.MaxSequences];
         TopStride = geometry.MaxTopLogprobs;
@@ -30,8 +37,11 @@ public sealed class StepResult
     /// <summary>Sequences in the step.</summary>
     public int SequenceCount { get; set; }
 
-    /// <summary>[sequence] the token, <see cref="NoToken"/> or <see cref="Failed"/>.</summary>
+    /// <summary>[sequence] the token, <see cref="NoToken"/>, <see cref="Failed"/> or <see cref="Postponed"/>.</summary>
     public int[] TokenIds { get; }
+
+    /// <summary>[sequence] why it failed, for its client; null where it did not, or where its logits were not finite.</summary>
+    public string?[] Failures { get; }
 
     /// <summary>[sequence] natural-log probability of the token under the unmodified logits; valid where logprobs were asked for.</summary>
     public float[] Logprobs { get; }

@@ -12,6 +12,7 @@ internal sealed class StepSettlement
     private readonly EngineCounters _counters;
     private readonly Sequence?[] _touched;
     private readonly FinishReason[] _reasons;
+    private readonly string?[] _errors;
     private int _touchedCount;
 
     /// <summary>Makes the settlement of one engine.</summary>
@@ -22,6 +23,7 @@ internal sealed class StepSettlement
         _counters = counters;
         _touched = new Sequence?[geometry.MaxSequences];
         _reasons = new FinishReason[geometry.MaxSequences];
+        _errors = new string?[geometry.MaxSequences];
     }
 
     /// <summary>Takes a result in.</summary>
@@ -54,10 +56,11 @@ internal sealed class StepSettlement
 
     /// <summary>Hands over one of those with news, and why it ends if it does.</summary>
     /// <returns>False when there is none left.</returns>
-    public bool TryTakeNews(ref int next, out Sequence sequence, out FinishReason reason)
+    public bool TryTakeNews(ref int next, out Sequence sequence, out FinishReason reason, out string? error)
     {
         sequence = null!;
         reason = FinishReason.None;
+        error = null;
         if (next == _touchedCount)
         {
             return false;
@@ -65,6 +68,7 @@ internal sealed class StepSettlement
 
         sequence = _touched[next]!;
         reason = _reasons[next];
+        error = _errors[next];
         _touched[next++] = null;
         return true;
     }
@@ -75,7 +79,15 @@ internal sealed class StepSettlement
         if (token == StepResult.Failed)
         {
             _counters.FailedSequences++;
-            Touch(sequence, FinishReason.Error);
+            Touch(sequence, FinishReason.Error, result.Failures[row] ?? "the model's output for this request was not finite");
+            return;
+        }
+
+        if (token == StepResult.Postponed && sampled)
+        {
+            _planner.FeedLastAgain(sequence);
+            _counters.PostponedTokens++;
+            _planner.Ledger.EnterSettled(sequence);
             return;
         }
 
@@ -113,9 +125,10 @@ internal sealed class StepSettlement
             : FinishReason.None;
     }
 
-    private void Touch(Sequence sequence, FinishReason reason)
+    private void Touch(Sequence sequence, FinishReason reason, string? error = null)
     {
         _touched[_touchedCount] = sequence;
+        _errors[_touchedCount] = error;
         _reasons[_touchedCount++] = reason;
     }
 }

@@ -21,6 +21,7 @@ public sealed class FakeExecutor : IStepExecutor
     private readonly int[] _lengths;
     private readonly SamplingOptions[] _sampling;
     private readonly ITokenConstraintFollower?[] _followers;
+    private readonly bool[] _postponed;
     private readonly Queue<(StepPlan Plan, ulong Checksum)> _inFlight = new();
     private readonly StepResult _result;
 
@@ -40,6 +41,7 @@ public sealed class FakeExecutor : IStepExecutor
         _lengths = new int[geometry.MaxSequences];
         _sampling = new SamplingOptions[geometry.MaxSequences];
         _followers = new ITokenConstraintFollower?[geometry.MaxSequences];
+        _postponed = new bool[geometry.MaxSequences];
         _result = new StepResult(geometry);
         for (var slot = 0; slot < geometry.MaxSequences; slot++)
         {
@@ -54,11 +56,14 @@ public sealed class FakeExecutor : IStepExecutor
     /// <inheritdoc />
     public int Depth { get; }
 
-    /// <summary>Called with every plan as it is submitted; may throw in place of a failing device.</summary>
+    /// <summary>Called with every plan as it is submitted; may throw in place of a failing or exhausted device.</summary>
     public Action<StepPlan>? Submitting { get; set; }
 
     /// <summary>Called with every plan before its result is made; may block in place of a slow device, or throw.</summary>
     public Action<StepPlan>? Collecting { get; set; }
+
+    /// <summary>Asked for every token that a step is to choose, with the plan and its row; true leaves it to a later step, as if a constraint were not ready.</summary>
+    public Func<StepPlan, int, bool>? Postponing { get; set; }
 
     /// <summary>Steps collected.</summary>
     public long StepsCollected { get; private set; }
@@ -87,7 +92,7 @@ public sealed class FakeExecutor : IStepExecutor
             CheckBlocksAgainst(earlier, plan);
         }
 
-        Submitting?.Invoke(plan);
+        Call(Submitting, plan);
         _inFlight.Enqueue((plan, Checksum(plan)));
     }
 
@@ -100,7 +105,7 @@ public sealed class FakeExecutor : IStepExecutor
         }
 
         var plan = oldest.Plan;
-        Collecting?.Invoke(plan);
+        Call(Collecting, plan);
         Require(Checksum(plan) == oldest.Checksum, plan, "the plan changed while it was in flight");
         for (var i = 0; i < plan.NewSlotCount; i++)
         {
@@ -128,6 +133,19 @@ public sealed class FakeExecutor : IStepExecutor
         if (!holds)
         {
             throw new InvalidOperationException($"step {plan.StepId}: {broken}");
+        }
+    }
+
+    private void Call(Action<StepPlan>? hook, StepPlan plan)
+    {
+        try
+        {
+            hook?.Invoke(plan);
+        }
+        catch (ExecutorExhaustedException)
+        {
+            _inFlight.Clear();
+            throw;
         }
     }
 
@@ -206,10 +224,8 @@ public sealed class FakeExecutor : IStepExecutor
         _lengths[assignment.Slot] = assignment.TokenIds.Length;
         _sampling[assignment.Slot] = assignment.Sampling;
         _followers[assignment.Slot] = assignment.Sampling.Constraint?.Follow();
-        foreach (var token in assignment.TokenIds.Span[assignment.PromptLength..])
-        {
-            _followers[assignment.Slot]?.Advance(token);
-        }
+        _followers[assignment.Slot]?.Follow(assignment.TokenIds.Span[assignment.PromptLength..]);
+        _postponed[assignment.Slot] = false;
     }
 
     private void RunRow(StepPlan plan, int row)
@@ -218,6 +234,15 @@ public sealed class FakeExecutor : IStepExecutor
         var first = plan.FirstPositions[row];
         var blocks = ValidBlocks(plan, row);
         var fed = plan.TokenIds.AsSpan(plan.TokenStarts[row], plan.TokenStarts[row + 1] - plan.TokenStarts[row]);
+        if (_postponed[slot] && fed[^1] == StepPlan.LastSampledToken)
+        {
+            // Planned when the token was still expected: whatever comes of it must not be looked at.
+            _shadow[Cell(blocks, first)] = Unwritten;
+            _result.TokenIds[row] = StepResult.Failed;
+            return;
+        }
+
+        _postponed[slot] = false;
         for (var i = 0; i < fed.Length; i++)
         {
             var position = first + i;
@@ -257,6 +282,7 @@ public sealed class FakeExecutor : IStepExecutor
     private void Sample(StepPlan plan, int row, int slot, int length)
     {
         _result.TopCounts[row] = 0;
+        _result.Failures[row] = null;
         Require(plan.Samples[row] == (length == _lengths[slot]), plan, $"slot {slot} samples at {length} of {_lengths[slot]} tokens");
         if (!plan.Samples[row])
         {
@@ -264,7 +290,14 @@ public sealed class FakeExecutor : IStepExecutor
             return;
         }
 
-        var token = Constrained(slot, _nextToken(_tokens[slot].AsSpan(0, length)));
+        if (Postponing?.Invoke(plan, row) == true)
+        {
+            _postponed[slot] = true;
+            _result.TokenIds[row] = StepResult.Postponed;
+            return;
+        }
+
+        var token = Constrained(row, slot, _nextToken(_tokens[slot].AsSpan(0, length)));
         _result.TokenIds[row] = token;
         _tokens[slot][length] = Math.Max(token, 0);
         _lengths[slot] = length + 1;
@@ -275,7 +308,7 @@ public sealed class FakeExecutor : IStepExecutor
     }
 
     // The token itself if it is allowed, else the next one up that is.
-    private int Constrained(int slot, int token)
+    private int Constrained(int row, int slot, int token)
     {
         if (_followers[slot] is not { } follower || token < 0)
         {
@@ -285,6 +318,7 @@ public sealed class FakeExecutor : IStepExecutor
         var allowed = new uint[(Geometry.VocabularySize + 31) / 32];
         if (!follower.FillMask(allowed))
         {
+            _result.Failures[row] = follower.Failure ?? "the constraint allows no token";
             return StepResult.Failed;
         }
 
@@ -293,7 +327,11 @@ public sealed class FakeExecutor : IStepExecutor
             token = (token + 1) % Geometry.VocabularySize;
         }
 
-        follower.Advance(token);
+        if (!follower.TryFollow(token))
+        {
+            follower.Follow([token]);
+        }
+
         return token;
     }
 

@@ -12,6 +12,9 @@ namespace ModelServe.Engine.Simulation;
 /// </remarks>
 public sealed class SimulatedExecutor : IStepExecutor
 {
+    // More than a running clock moves between two readings, unless the thread was held up; then the timer is set anew.
+    private static readonly TimeSpan StaleReading = TimeSpan.FromMicroseconds(100);
+
     private readonly TimeProvider _time;
     private readonly SimulatedCost _cost;
     private readonly Queue<(StepPlan Plan, DateTimeOffset End)> _inFlight = new();
@@ -121,7 +124,11 @@ public sealed class SimulatedExecutor : IStepExecutor
         {
             _due.Reset();
             _timer.Change(left, Timeout.InfiniteTimeSpan);
-            _due.Wait();
+            // A simulated clock may have been set on between the reading and the timer, which then would come too late or never.
+            if (left - (end - _time.GetUtcNow()) < StaleReading)
+            {
+                _due.Wait();
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ internal sealed class WeightMap
     private const string EmbeddingName = "model.embed_tokens";
     private const string HeadName = "lm_head";
     private readonly ElementType _type;
+    private readonly ElementType _layerType;
     private readonly ElementType _vectorType;
     private readonly QuantizationChoice _choice;
     private readonly List<WeightSlot> _slots = [];
@@ -26,9 +27,18 @@ internal sealed class WeightMap
     private readonly ModelConfig _config;
 
     /// <summary>The layout of a model whose matrices are stored as <paramref name="type"/> or quantised, and whose vectors as <paramref name="vectorType"/>.</summary>
+    /// <remarks>
+    /// The layers' matrices are of <paramref name="layerType"/> where that is given; those of <see cref="ElementType.Float8"/> are followed
+    /// by a float32 scale for each of their rows.
+    /// </remarks>
     public WeightMap(
-        ModelConfig config, ElementType type, QuantizationChoice? choice = null, ElementType vectorType = ElementType.Float32)
+        ModelConfig config,
+        ElementType type,
+        QuantizationChoice? choice = null,
+        ElementType vectorType = ElementType.Float32,
+        ElementType? layerType = null)
     {
+        _layerType = layerType ?? type;
         _vectorType = vectorType;
         _choice = choice ?? QuantizationChoice.None;
         _config = config;
@@ -137,9 +147,12 @@ internal sealed class WeightMap
     {
         var start = memory + matrix.Offset;
         var bias = matrix.Bias is { } place ? View(memory, place) : null;
-        return matrix.Quantized is { } shape
-            ? new WeightMatrix(start, shape, bias)
-            : new WeightMatrix(start, _type, matrix.Rows, matrix.Columns, bias);
+        return matrix switch
+        {
+            { Quantized: { } shape } => new WeightMatrix(start, shape, bias),
+            { Scales: { } scales } => new WeightMatrix(start, (float*)(memory + scales), matrix.Rows, matrix.Columns, bias),
+            _ => new WeightMatrix(start, matrix.Type, matrix.Rows, matrix.Columns, bias),
+        };
     }
 
     // Tied checkpoints sometimes store the head too; older ones store the rotary frequencies, which the config determines.
@@ -166,14 +179,17 @@ internal sealed class WeightMap
         }
 
         QuantizedShape? shape = _choice.For(names, isHead) is { } format ? new QuantizedShape(format, rows, columns) : null;
-        var offset = Take(shape?.Bytes ?? ((long)rows * columns * _type.Bytes()));
+        var type = isHead ? _type : _layerType;
+        var offset = Take(shape?.Bytes ?? ((long)rows * columns * type.Bytes()));
+        long? scales = type == ElementType.Float8 ? Take((long)rows * sizeof(float)) : null;
         var biasOffset = bias ? Take((long)rows * _vectorType.Bytes()) : 0;
         var row = 0;
         foreach (var part in parts)
         {
             _slots.Add(shape is { } quantized
                 ? new WeightSlot($"{part.Name}.weight", part.Rows, columns, offset, _type, new QuantizedPlace(quantized, row))
-                : new WeightSlot($"{part.Name}.weight", part.Rows, columns, offset + ((long)row * columns * _type.Bytes()), _type));
+                : new WeightSlot(
+                    $"{part.Name}.weight", part.Rows, columns, offset + ((long)row * columns * type.Bytes()), type, null, scales + (row * sizeof(float))));
             if (bias)
             {
                 _slots.Add(new WeightSlot(
@@ -183,7 +199,7 @@ internal sealed class WeightMap
             row += part.Rows;
         }
 
-        return new Matrix(offset, rows, columns, shape, bias ? new Vector(biasOffset, rows) : null);
+        return new Matrix(offset, type, rows, columns, shape, scales, bias ? new Vector(biasOffset, rows) : null);
     }
 
     private long Take(long bytes)
@@ -195,7 +211,8 @@ internal sealed class WeightMap
 
     private readonly record struct Vector(long Offset, int Length);
 
-    private readonly record struct Matrix(long Offset, int Rows, int Columns, QuantizedShape? Quantized, Vector? Bias);
+    private readonly record struct Matrix(
+        long Offset, ElementType Type, int Rows, int Columns, QuantizedShape? Quantized, long? Scales, Vector? Bias);
 
     private sealed record Layer(
         Vector InputNorm, Matrix Qkv, Vector? QueryNorm, Vector? KeyNorm, Matrix Output, Vector PostNorm, Matrix GateUp, Matrix Down);

@@ -9,7 +9,9 @@ namespace ModelServe.Execution.Checkpoints;
 /// <param name="Offset">Where its bytes start in the weight memory.</param>
 /// <param name="Type">Type it is stored as there, unless it is quantised.</param>
 /// <param name="Quantized">Which rows it is of the quantised matrix at the offset; null if it is not quantised.</param>
-internal sealed record WeightSlot(string Name, int Rows, int? Columns, long Offset, ElementType Type, QuantizedPlace? Quantized = null)
+/// <param name="Scales">Where the scales of its rows start, float32; null where they have none.</param>
+internal sealed record WeightSlot(
+    string Name, int Rows, int? Columns, long Offset, ElementType Type, QuantizedPlace? Quantized = null, long? Scales = null)
 {
     /// <summary>Elements of the tensor.</summary>
     public long Elements => (long)Rows * (Columns ?? 1);

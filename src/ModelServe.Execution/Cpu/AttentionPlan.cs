@@ -3,10 +3,11 @@ using ModelServe.Execution.Operations;
 
 namespace ModelServe.Execution.Cpu;
 
-/// <summary>Divides a step's attention into items, and the items evenly among threads; made once a step, used by every layer.</summary>
+/// <summary>Divides a step's attention into items, and the items evenly into parts for threads; made once a step, used by every layer.</summary>
 /// <remarks>
-/// A unit is one item for one key-value head: unit u is head <c>u % KeyValueHeads</c> of item <c>u / KeyValueHeads</c>. How a step is
-/// divided never changes a result.
+/// A unit is one item for one key-value head: unit u is head <c>u % KeyValueHeads</c> of item <c>u / KeyValueHeads</c>. Where a step
+/// has so few sequences and heads that threads would stand idle, the chunks of a decoding token's context are items of their own.
+/// How a step is divided never changes a result.
 /// </remarks>
 internal sealed unsafe class AttentionPlan : IDisposable
 {
@@ -16,24 +17,39 @@ internal sealed unsafe class AttentionPlan : IDisposable
     // What a unit costs besides its scores, in positions of one row.
     private const int UnitOverhead = 64;
 
+    // A thread that lost its processor for a while leaves the rest to the others.
+    private const int PartsPerThread = 4;
+
+    // Multiplications below which a step's attention stays on one thread, and below which a part is not worth its handing over.
+    private const long ParallelProducts = 1 << 19;
+    private const long PartProducts = 1 << 17;
+
     private readonly AttentionShape _shape;
     private readonly NativeBuffer _items;
     private readonly NativeBuffer _starts;
+    private readonly AttentionSplit[] _splits;
+    private readonly int _threads;
     private readonly long[] _costs;
 
-    /// <summary>Plans for at most <paramref name="maxRows"/> tokens and that many threads.</summary>
-    public AttentionPlan(AttentionShape shape, int maxRows, int threads)
+    /// <summary>Plans for at most <paramref name="maxRows"/> tokens, contexts of that many positions, and that many threads.</summary>
+    public AttentionPlan(AttentionShape shape, int maxRows, int maxContext, int threads)
     {
         _shape = shape;
-        Threads = threads;
+        _threads = threads;
+        MaxParts = threads == 1 ? 1 : threads * PartsPerThread;
         TokensPerItem = Math.Max(1, UnitRows / (shape.QueryHeads / shape.KeyValueHeads));
-        _items = new NativeBuffer((long)maxRows * sizeof(AttentionItem));
-        _starts = new NativeBuffer((threads + 1) * sizeof(int));
-        _costs = new long[maxRows];
+        _splits = new AttentionSplit[threads == 1 ? 0 : Math.Min(maxRows, (MaxParts - 1) / shape.KeyValueHeads)];
+        MaxPartials = _splits.Length * ((maxContext / AttentionWork.ChunkPositions) + 1);
+        _items = new NativeBuffer((long)(maxRows + MaxPartials) * sizeof(AttentionItem));
+        _starts = new NativeBuffer((MaxParts + 1) * sizeof(int));
+        _costs = new long[maxRows + MaxPartials];
     }
 
-    /// <summary>Threads that the work is divided among.</summary>
-    public int Threads { get; }
+    /// <summary>Most parts of a step.</summary>
+    public int MaxParts { get; }
+
+    /// <summary>Most chunks that are items of their own.</summary>
+    public int MaxPartials { get; }
 
     /// <summary>Most tokens of an item.</summary>
     public int TokensPerItem { get; }
@@ -44,32 +60,63 @@ internal sealed unsafe class AttentionPlan : IDisposable
     /// <summary>Items of this step.</summary>
     public int ItemCount { get; private set; }
 
-    /// <summary>[thread + 1] the first unit of each thread.</summary>
+    /// <summary>Tokens of this step whose chunks are items of their own.</summary>
+    public ReadOnlySpan<AttentionSplit> Splits => _splits.AsSpan(0, SplitCount);
+
+    /// <summary>Parts of this step; 1 where it is too small to be shared.</summary>
+    public int Parts { get; private set; }
+
+    /// <summary>[part + 1] the first unit of each part.</summary>
     public int* Starts => (int*)_starts.Pointer;
 
-    /// <summary>Multiplications of the step, roughly.</summary>
-    public long Work { get; private set; }
+    private int SplitCount { get; set; }
 
     /// <summary>Plans a step.</summary>
     public void Make(StepBatch batch)
     {
         ItemCount = 0;
+        SplitCount = 0;
+        var partials = 0;
         var total = 0L;
+        var divides = batch.SequenceCount <= _splits.Length;
         for (var sequence = 0; sequence < batch.SequenceCount; sequence++)
         {
+            var start = batch.TokenStarts[sequence];
             var end = batch.TokenStarts[sequence + 1];
-            for (var token = batch.TokenStarts[sequence]; token < end; token += TokensPerItem)
+            if (divides && end - start == 1)
+            {
+                var position = batch.FirstPositions[sequence];
+                var first = _shape.FirstVisible(position) / AttentionWork.ChunkPositions;
+                var last = position / AttentionWork.ChunkPositions;
+                if (last > first)
+                {
+                    _splits[SplitCount++] = new AttentionSplit(start, partials, last - first + 1);
+                    for (var chunk = first; chunk <= last; chunk++)
+                    {
+                        total += Add(
+                            new AttentionItem(start, 1, position, batch.BlockRows[sequence], chunk, partials++),
+                            Math.Min(AttentionWork.ChunkPositions, position + 1 - (chunk * AttentionWork.ChunkPositions)));
+                    }
+
+                    continue;
+                }
+            }
+
+            for (var token = start; token < end; token += TokensPerItem)
             {
                 var count = Math.Min(TokensPerItem, end - token);
-                var position = batch.FirstPositions[sequence] + token - batch.TokenStarts[sequence];
-                var seen = position + count - _shape.FirstVisible(position);
-                Items[ItemCount] = new AttentionItem(token, count, position, batch.BlockRows[sequence]);
-                total += _costs[ItemCount++] = ((long)count * seen) + UnitOverhead;
+                var position = batch.FirstPositions[sequence] + token - start;
+                total += Add(
+                    new AttentionItem(token, count, position, batch.BlockRows[sequence], -1, 0),
+                    (long)count * (position + count - _shape.FirstVisible(position)));
             }
         }
 
+        var products = total * 2 * _shape.QueryColumns;
+        Parts = _threads == 1 || products < ParallelProducts
+            ? 1
+            : (int)Math.Min(Math.Min(MaxParts, ItemCount * _shape.KeyValueHeads), Math.Max(_threads, products / PartProducts));
         Divide(total);
-        Work = total * 2 * _shape.QueryColumns;
     }
 
     /// <inheritdoc />
@@ -79,27 +126,33 @@ internal sealed unsafe class AttentionPlan : IDisposable
         _starts.Dispose();
     }
 
+    private long Add(AttentionItem item, long scores)
+    {
+        Items[ItemCount] = item;
+        return _costs[ItemCount++] = scores + UnitOverhead;
+    }
+
     private void Divide(long total)
     {
         var heads = _shape.KeyValueHeads;
         var before = 0L;
-        var thread = 0;
+        var part = 0;
         Starts[0] = 0;
         for (var item = 0; item < ItemCount; item++)
         {
             // Boundaries that fall into this item's heads, rounded to whole heads.
-            while (thread + 1 < Threads && total * heads * (thread + 1) / Threads < (before + _costs[item]) * heads)
+            while (part + 1 < Parts && total * heads * (part + 1) / Parts < (before + _costs[item]) * heads)
             {
-                var offset = (total * heads * (thread + 1) / Threads) - (before * heads);
-                Starts[++thread] = (item * heads) + (int)((offset + (_costs[item] / 2)) / _costs[item]);
+                var offset = (total * heads * (part + 1) / Parts) - (before * heads);
+                Starts[++part] = (item * heads) + (int)((offset + (_costs[item] / 2)) / _costs[item]);
             }
 
             before += _costs[item];
         }
 
-        while (thread < Threads)
+        while (part < Parts)
         {
-            Starts[++thread] = ItemCount * heads;
+            Starts[++part] = ItemCount * heads;
         }
     }
 }

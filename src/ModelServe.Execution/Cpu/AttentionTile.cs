@@ -13,7 +13,7 @@ internal static unsafe class AttentionTile
     /// <summary>Slots of a block: the lanes of a vector of scores.</summary>
     public const int Slots = 16;
 
-    /// <summary>Scores of the rows with two blocks of keys [headDim, slot].</summary>
+    /// <summary>Scores of the rows with two blocks of keys, as <see cref="Memory.KvCache"/> lays them out.</summary>
     /// <param name="queries">[row, headDim].</param>
     /// <param name="headDim">Elements of a head.</param>
     /// <param name="keys0">First block.</param>
@@ -29,8 +29,9 @@ internal static unsafe class AttentionTile
         Vector512<float> b0 = default, b1 = default, b2 = default, b3 = default;
         for (var d = 0; d < headDim; d++)
         {
-            var k0 = TCache.Load(keys0, d * Slots);
-            var k1 = TCache.Load(keys1, d * Slots);
+            var place = d / TCache.Pack * Slots;
+            var k0 = TCache.Row(Vector512.Load((uint*)keys0 + place), d);
+            var k1 = TCache.Row(Vector512.Load((uint*)keys1 + place), d);
             var q = Vector512.Create(queries[d]);
             a0 = Vector512.MultiplyAddEstimate(q, k0, a0);
             b0 = Vector512.MultiplyAddEstimate(q, k1, b0);
@@ -80,15 +81,15 @@ internal static unsafe class AttentionTile
     /// <summary>Adds weighted values to 16 (or, with two chunks, 32) elements of each row's output.</summary>
     /// <param name="weights">[row, <paramref name="stride"/>] weights of positions, counted from the first block.</param>
     /// <param name="stride">Elements from one row of weights to the next.</param>
-    /// <param name="values">[block] values [slot, headDim] of a block.</param>
+    /// <param name="values">[block] values of a block.</param>
     /// <param name="first">First position, counted from the first block.</param>
     /// <param name="end">One after the last position.</param>
     /// <param name="headDim">Elements of a head.</param>
     /// <param name="output">[row, headDim] at the first element wanted.</param>
-    /// <param name="offset">Bytes from a block's values to the first element wanted.</param>
+    /// <param name="offset">Lanes from a block's values to the first element wanted.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Accumulate<TCache, TRows, TChunks>(
-        float* weights, int stride, byte** values, int first, int end, int headDim, float* output, long offset)
+        float* weights, int stride, byte** values, int first, int end, int headDim, float* output, int offset)
         where TCache : struct, ICacheLanes
         where TRows : struct, ITileWidth
         where TChunks : struct, ITileWidth
@@ -105,11 +106,12 @@ internal static unsafe class AttentionTile
         {
             var slot = position % Slots;
             var stop = Math.Min(end, position - slot + Slots);
-            var row = values[position / Slots] + offset + ((long)slot * headDim * TCache.Size);
-            for (; position < stop; position++, row += headDim * TCache.Size)
+            var lanes = (uint*)values[position / Slots] + offset;
+            for (; position < stop; position++, slot++)
             {
-                var v0 = TCache.Load(row, 0);
-                var v1 = TChunks.Rows > 1 ? TCache.Load(row, 16) : default;
+                var row = lanes + (slot / TCache.Pack * headDim);
+                var v0 = TCache.Row(Vector512.Load(row), slot);
+                var v1 = TChunks.Rows > 1 ? TCache.Row(Vector512.Load(row + 16), slot) : default;
                 var w = Vector512.Create(weights[position]);
                 a0 = Vector512.MultiplyAddEstimate(w, v0, a0);
                 if (TChunks.Rows > 1)

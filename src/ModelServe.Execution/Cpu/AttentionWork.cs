@@ -1,31 +1,23 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using ModelServe.Execution.Operations;
 
 namespace ModelServe.Execution.Cpu;
 
 /// <summary>Causal attention over the paged cache, as the threads that share it see it.</summary>
 /// <remarks>
-/// Scores are made for <see cref="TilePositions"/> positions at a time, tiles starting at multiples of that, with a running greatest score
-/// and sum (online softmax). All query heads of a key-value head go over the cache together. A token's result depends on no
-/// other token: scores beyond what it sees are replaced, and add exactly nothing.
+/// All query heads of a key-value head go over the cache together. A context is computed in chunks of <see cref="ChunkPositions"/>
+/// positions that start at multiples of that, each with its own greatest score and sums, which are then put together in order:
+/// by one thread after another chunk, or by several threads at once, with the same result bit for bit.
 /// </remarks>
 internal unsafe struct AttentionWork
 {
-    /// <summary>Positions of a tile.</summary>
-    public const int TilePositions = 128;
-
-    private const int Slots = AttentionTile.Slots;
-    private const int TileBlocks = TilePositions / Slots;
+    /// <summary>Positions of a chunk.</summary>
+    public const int ChunkPositions = 1024;
 
     /// <summary>The step's items.</summary>
     public AttentionItem* Items;
 
-    /// <summary>[thread + 1] first unit of each thread.</summary>
+    /// <summary>[part + 1] first unit of each part.</summary>
     public int* Starts;
-
-    /// <summary>Units of the step.</summary>
-    public int Units;
 
     /// <summary>Blocks of all sequences.</summary>
     public int* BlockTables;
@@ -39,14 +31,20 @@ internal unsafe struct AttentionWork
     /// <summary>The layer's part of the cache.</summary>
     public byte* Cache;
 
-    /// <summary>How the cache is stored.</summary>
-    public ElementType Type;
+    /// <summary>Bytes of one head's part of a block.</summary>
+    public long HeadBytes;
 
-    /// <summary>[thread, ScratchFloats].</summary>
-    public float* Scratch;
+    /// <summary>Computes one chunk.</summary>
+    public delegate*<AttentionChunk*, void> Attend;
 
-    /// <summary>Floats of scratch a thread has.</summary>
-    public long ScratchFloats;
+    /// <summary>[part, ScratchBytes].</summary>
+    public byte* Scratch;
+
+    /// <summary>Bytes of scratch a part has.</summary>
+    public long ScratchBytes;
+
+    /// <summary>[partial, head, <see cref="PartialFloats"/>] results of chunks that are items of their own.</summary>
+    public float* Partials;
 
     /// <summary>Most rows of a unit.</summary>
     public int MaxRows;
@@ -66,81 +64,110 @@ internal unsafe struct AttentionWork
     /// <summary>Multiplies each score.</summary>
     public float Scale;
 
-    /// <summary>Floats of scratch that a thread needs.</summary>
-    public static long FloatsFor(int rows, int headDim) => (long)rows * ((2 * headDim) + TilePositions + (2 * Slots));
+    /// <summary>Bytes of scratch that a part needs.</summary>
+    public static long BytesFor(int rows, int headDim) =>
+        AttentionChunk.ScratchBytes(rows) + (Padded(rows) * ((3 * headDim) + 4) * sizeof(float));
+
+    /// <summary>Floats of one head's result of a chunk for one token: its sums, greatest scores and totals.</summary>
+    public static int PartialFloats(int group, int headDim) => group * (headDim + 2);
 
     /// <summary>Computes one part of several of the <see cref="AttentionWork"/> at <paramref name="context"/>.</summary>
     public static void Run(void* context, int part, int parts)
     {
         var work = (AttentionWork*)context;
-        var first = parts == 1 ? 0 : work->Starts[part];
-        var last = parts == 1 ? work->Units : work->Starts[part + 1];
-        var scratch = work->Scratch + (part * work->ScratchFloats);
-        for (var unit = first; unit < last; unit++)
+        var scratch = work->Scratch + (part * work->ScratchBytes);
+        for (var unit = work->Starts[part]; unit < work->Starts[part + 1]; unit++)
         {
-            if (work->Type == ElementType.BFloat16)
-            {
-                Unit<CacheLanes.BFloat16>(work, work->Items + (unit / work->Heads), unit % work->Heads, scratch);
-            }
-            else
-            {
-                Unit<CacheLanes.Single32>(work, work->Items + (unit / work->Heads), unit % work->Heads, scratch);
-            }
+            Unit(work, work->Items + (unit / work->Heads), unit % work->Heads, scratch);
         }
     }
 
-    private static void Unit<TCache>(AttentionWork* work, AttentionItem* item, int head, float* scratch)
-        where TCache : struct, ICacheLanes
+    /// <summary>Puts the chunks of one token together, and writes its output.</summary>
+    public static void Combine(AttentionWork* work, in AttentionSplit split)
+    {
+        var floats = PartialFloats(work->Group, work->HeadDim);
+        for (var head = 0; head < work->Heads; head++)
+        {
+            var sums = work->Partials + (((long)split.FirstPartial * work->Heads) + head) * floats;
+            var greatest = sums + (work->Group * work->HeadDim);
+            for (var chunk = 1; chunk < split.Chunks; chunk++)
+            {
+                var other = sums + ((long)chunk * work->Heads * floats);
+                var otherGreatest = other + (work->Group * work->HeadDim);
+                for (var row = 0; row < work->Group; row++)
+                {
+                    Merge(
+                        sums + (row * work->HeadDim), greatest + row, greatest + work->Group + row,
+                        other + (row * work->HeadDim), otherGreatest[row], otherGreatest[work->Group + row], work->HeadDim);
+                }
+            }
+
+            StoreOutput(work, split.Token, work->Group, head, sums, greatest + work->Group);
+        }
+    }
+
+    private static long Padded(int rows) => (rows + 15L) / 16 * 16;
+
+    private static void Unit(AttentionWork* work, AttentionItem* item, int head, byte* scratch)
     {
         var dim = work->HeadDim;
         var rows = item->Count * work->Group;
-        var queries = scratch;
-        var sums = queries + ((long)work->MaxRows * dim);
-        var scores = sums + ((long)work->MaxRows * dim);
-        var greatest = scores + ((long)work->MaxRows * TilePositions);
-        var totals = greatest + work->MaxRows;
-        LoadQueries(work, item, head, queries);
-        new Span<float>(sums, rows * dim).Clear();
-        new Span<float>(greatest, rows).Fill(float.NegativeInfinity);
-        new Span<float>(totals, rows).Clear();
-
-        var keys = stackalloc byte*[TileBlocks];
-        var values = stackalloc byte*[TileBlocks];
-        var headBytes = (long)Slots * dim * TCache.Size;
         var low = work->Window == 0 ? 0 : Math.Max(0, item->FirstPosition - work->Window + 1);
         var end = item->FirstPosition + item->Count;
-        for (var tile = low / TilePositions * TilePositions; tile < end; tile += TilePositions)
+        var queries = (float*)(scratch + AttentionChunk.ScratchBytes(work->MaxRows));
+        var sums = queries + (Padded(work->MaxRows) * dim);
+        var others = sums + (Padded(work->MaxRows) * dim);
+        var greatest = others + (Padded(work->MaxRows) * dim);
+        LoadQueries(work, item, head, queries);
+
+        AttentionChunk chunk = default;
+        chunk.Queries = queries;
+        chunk.Scratch = scratch;
+        chunk.Cache = work->Cache + (head * work->HeadBytes);
+        chunk.BlockBytes = work->Heads * work->HeadBytes;
+        chunk.Blocks = work->BlockTables + item->BlockRow;
+        chunk.Rows = rows;
+        chunk.Group = work->Group;
+        chunk.HeadDim = dim;
+        chunk.FirstPosition = item->FirstPosition;
+        chunk.Window = work->Window;
+        if (item->Chunk >= 0)
         {
-            var begin = Math.Max(tile, low / Slots * Slots);
-            var stop = Math.Min(tile + TilePositions, end);
-            var blocks = (stop - begin + Slots - 1) / Slots;
-            var table = work->BlockTables + item->BlockRow + (begin / Slots);
-            for (var block = 0; block < blocks; block++)
-            {
-                keys[block] = work->Cache + (2 * headBytes * (((long)table[block] * work->Heads) + head));
-                values[block] = keys[block] + headBytes;
-            }
-
-            for (var block = 0; block < blocks; block += 2)
-            {
-                // An odd last block is paired with itself; nobody reads the second copy.
-                var second = block + 1 < blocks ? block + 1 : block;
-                ScoreRows<TCache>(queries, rows, dim, keys[block], keys[second], scores + (block * Slots));
-            }
-
-            for (var row = 0; row < rows; row++)
-            {
-                var position = item->FirstPosition + (row / work->Group);
-                var from = work->Window == 0 ? begin : Math.Max(begin, position - work->Window + 1);
-                Soften(
-                    scores + (row * TilePositions), blocks, from - begin, Math.Min(stop - 1, position) - begin,
-                    greatest + row, totals + row, sums + (row * dim), dim);
-            }
-
-            SumRows<TCache>(scores, rows, values, Math.Max(0, low - begin), stop - begin, dim, sums);
+            var floats = PartialFloats(work->Group, dim);
+            chunk.Sums = work->Partials + ((((long)item->Partial * work->Heads) + head) * floats);
+            chunk.Greatest = chunk.Sums + (rows * dim);
+            chunk.Totals = chunk.Greatest + rows;
+            AttendChunk(work, &chunk, item->Chunk, low, end);
+            return;
         }
 
-        StoreOutput(work, item, head, sums, totals);
+        chunk.Sums = sums;
+        chunk.Greatest = greatest;
+        chunk.Totals = greatest + rows;
+        var first = low / ChunkPositions;
+        AttendChunk(work, &chunk, first, low, end);
+        chunk.Sums = others;
+        chunk.Greatest = greatest + (2 * rows);
+        chunk.Totals = greatest + (3 * rows);
+        for (var number = first + 1; number * ChunkPositions < end; number++)
+        {
+            AttendChunk(work, &chunk, number, low, end);
+            for (var row = 0; row < rows; row++)
+            {
+                Merge(
+                    sums + (row * dim), greatest + row, greatest + rows + row,
+                    others + (row * dim), chunk.Greatest[row], chunk.Totals[row], dim);
+            }
+        }
+
+        StoreOutput(work, item->FirstToken, rows, head, sums, greatest + rows);
+    }
+
+    private static void AttendChunk(AttentionWork* work, AttentionChunk* chunk, int number, int low, int end)
+    {
+        chunk->Begin = Math.Max(number * ChunkPositions, low / AttentionTile.Slots * AttentionTile.Slots);
+        chunk->End = Math.Min((number + 1) * ChunkPositions, end);
+        work->Attend(chunk);
     }
 
     private static void LoadQueries(AttentionWork* work, AttentionItem* item, int head, float* queries)
@@ -159,117 +186,39 @@ internal unsafe struct AttentionWork
         }
     }
 
-    private static void StoreOutput(AttentionWork* work, AttentionItem* item, int head, float* sums, float* totals)
+    /// <summary>Adds a row of a later chunk to what the earlier ones gave.</summary>
+    private static void Merge(float* sums, float* greatest, float* total, float* others, float otherGreatest, float otherTotal, int dim)
+    {
+        if (otherTotal == 0)
+        {
+            // It sees none of those positions.
+            return;
+        }
+
+        var bound = MathF.Max(*greatest, otherGreatest);
+        var factor = Exponential.Of(*greatest - bound);
+        var otherFactor = Exponential.Of(otherGreatest - bound);
+        *greatest = bound;
+        *total = (*total * factor) + (otherTotal * otherFactor);
+        for (var i = 0; i < dim; i += 16)
+        {
+            ((Vector512.Load(sums + i) * factor) + (Vector512.Load(others + i) * otherFactor)).Store(sums + i);
+        }
+    }
+
+    private static void StoreOutput(AttentionWork* work, int firstToken, int rows, int head, float* sums, float* totals)
     {
         var dim = work->HeadDim;
         var columns = work->Group * work->Heads * dim;
-        for (var row = 0; row < item->Count * work->Group; row++)
+        for (var row = 0; row < rows; row++)
         {
-            var token = item->FirstToken + (row / work->Group);
+            var token = firstToken + (row / work->Group);
             var target = work->Output + ((long)token * columns) + ((long)((head * work->Group) + (row % work->Group)) * dim);
             var factor = Vector512.Create(1f / totals[row]);
             for (var i = 0; i < dim; i += 16)
             {
                 (Vector512.Load(sums + (row * dim) + i) * factor).Store(target + i);
             }
-        }
-    }
-
-    private static void ScoreRows<TCache>(float* queries, int rows, int dim, byte* keys0, byte* keys1, float* scores)
-        where TCache : struct, ICacheLanes
-    {
-        for (var row = 0; row < rows; row += 4, queries += 4 * dim, scores += 4 * TilePositions)
-        {
-            switch (rows - row)
-            {
-                case 1: AttentionTile.Scores<TCache, TileWidths.One>(queries, dim, keys0, keys1, scores, TilePositions); break;
-                case 2: AttentionTile.Scores<TCache, TileWidths.Two>(queries, dim, keys0, keys1, scores, TilePositions); break;
-                case 3: AttentionTile.Scores<TCache, TileWidths.Three>(queries, dim, keys0, keys1, scores, TilePositions); break;
-                default: AttentionTile.Scores<TCache, TileWidths.Four>(queries, dim, keys0, keys1, scores, TilePositions); break;
-            }
-        }
-    }
-
-    /// <summary>Turns a row's scores into weights relative to its greatest score so far, and rescales what it has summed to that.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Soften(float* scores, int blocks, int from, int to, float* greatest, float* total, float* sums, int dim)
-    {
-        if (from > to)
-        {
-            new Span<float>(scores, blocks * Slots).Clear();
-            return;
-        }
-
-        var hidden = Vector512.Create(float.NegativeInfinity);
-        var max = hidden;
-        for (var block = 0; block < blocks; block++)
-        {
-            var score = Vector512.Load(scores + (block * Slots));
-            if ((block * Slots) < from || (block * Slots) + Slots - 1 > to)
-            {
-                var position = Vector512.Create(block * Slots) + Vector512<int>.Indices;
-                var seen = Vector512.GreaterThanOrEqual(position, Vector512.Create(from)) &
-                    Vector512.LessThanOrEqual(position, Vector512.Create(to));
-                score = Vector512.ConditionalSelect(seen.AsSingle(), score, hidden);
-                score.Store(scores + (block * Slots));
-            }
-
-            max = Vector512.MaxNative(max, score);
-        }
-
-        var bound = MathF.Max(*greatest, Reduction.Max(max));
-        if (bound > *greatest)
-        {
-            var factor = Exponential.Of(*greatest - bound);
-            *greatest = bound;
-            *total *= factor;
-            for (var i = 0; i < dim; i += 16)
-            {
-                (Vector512.Load(sums + i) * factor).Store(sums + i);
-            }
-        }
-
-        var sum = Vector512<float>.Zero;
-        for (var block = 0; block < blocks; block++)
-        {
-            var weight = Exponential.Of(Vector512.Load(scores + (block * Slots)) - Vector512.Create(bound));
-            weight.Store(scores + (block * Slots));
-            sum += weight;
-        }
-
-        *total += Reduction.Sum(sum);
-    }
-
-    private static void SumRows<TCache>(float* weights, int rows, byte** values, int first, int end, int dim, float* sums)
-        where TCache : struct, ICacheLanes
-    {
-        for (var row = 0; row < rows; row += 4, weights += 4 * TilePositions, sums += 4 * dim)
-        {
-            switch (rows - row)
-            {
-                case 1: SumChunks<TCache, TileWidths.One>(weights, values, first, end, dim, sums); break;
-                case 2: SumChunks<TCache, TileWidths.Two>(weights, values, first, end, dim, sums); break;
-                case 3: SumChunks<TCache, TileWidths.Three>(weights, values, first, end, dim, sums); break;
-                default: SumChunks<TCache, TileWidths.Four>(weights, values, first, end, dim, sums); break;
-            }
-        }
-    }
-
-    private static void SumChunks<TCache, TRows>(float* weights, byte** values, int first, int end, int dim, float* sums)
-        where TCache : struct, ICacheLanes
-        where TRows : struct, ITileWidth
-    {
-        var i = 0;
-        for (; i + 32 <= dim; i += 32)
-        {
-            AttentionTile.Accumulate<TCache, TRows, TileWidths.Two>(
-                weights, TilePositions, values, first, end, dim, sums + i, (long)i * TCache.Size);
-        }
-
-        if (i < dim)
-        {
-            AttentionTile.Accumulate<TCache, TRows, TileWidths.One>(
-                weights, TilePositions, values, first, end, dim, sums + i, (long)i * TCache.Size);
         }
     }
 }

@@ -37,6 +37,8 @@ internal sealed unsafe class CpuOps : IOps
     private readonly AttentionPlan _attention;
     private readonly NativeBuffer _arranged;
     private readonly NativeBuffer _scratch;
+    private readonly NativeBuffer _partials;
+    private readonly NativeCpuFeatures _native;
     private readonly int _unitRows;
     private readonly bool _wide;
     private readonly PanelProduct? _panels;
@@ -54,12 +56,14 @@ internal sealed unsafe class CpuOps : IOps
     public CpuOps(OpsShape shape, int threads, NativeCpuFeatures native = NativeCpuFeatures.None, bool? wide = null, bool pin = false)
     {
         _shape = shape;
+        _native = native;
         _wide = wide ?? Vector512.IsHardwareAccelerated;
         _quantizedPath = QuantizedProduct.Best(native, wide);
         _pool = new ForkJoinPool(threads, pin);
         _pinsCaller = pin;
-        _attention = new AttentionPlan(shape.Attention, shape.MaxRows, threads);
-        _unitRows = _attention.TokensPerItem * (shape.Attention.QueryHeads / shape.Attention.KeyValueHeads);
+        _attention = new AttentionPlan(shape.Attention, shape.MaxRows, shape.MaxContext, threads);
+        var group = shape.Attention.QueryHeads / shape.Attention.KeyValueHeads;
+        _unitRows = _attention.TokensPerItem * group;
         var chunk = Math.Min(ChunkRows, Math.Max(shape.MaxRows, shape.MaxSequences));
         if (native.HasFlag(NativeCpuFeatures.Avx512BFloat16))
         {
@@ -67,7 +71,9 @@ internal sealed unsafe class CpuOps : IOps
         }
 
         _arranged = new NativeBuffer(SkinnyGemm.ArrangedFloats(chunk, MaxColumns) * sizeof(float));
-        _scratch = new NativeBuffer(AttentionWork.FloatsFor(_unitRows, shape.Attention.HeadDim) * threads * sizeof(float));
+        _scratch = new NativeBuffer(AttentionWork.BytesFor(_unitRows, shape.Attention.HeadDim) * _attention.MaxParts);
+        _partials = new NativeBuffer(Math.Max(
+            64, (long)_attention.MaxPartials * shape.Attention.KeyValueHeads * AttentionWork.PartialFloats(group, shape.Attention.HeadDim) * sizeof(float)));
     }
 
     private int MaxColumns => Math.Max(_shape.HiddenSize, Math.Max(_shape.IntermediateSize, _shape.Attention.QueryColumns));
@@ -213,6 +219,7 @@ internal sealed unsafe class CpuOps : IOps
             work.Sines = rotary.Sines;
             work.Cache = cache.Keys(layer, 0, 0);
             work.Type = cache.Type;
+            work.HeadBytes = cache.HeadBytes;
             work.BlockTokens = cache.BlockTokens;
             work.Epsilon = epsilon;
             work.Rows = batch.TokenCount;
@@ -236,21 +243,34 @@ internal sealed unsafe class CpuOps : IOps
             AttentionWork work;
             work.Items = _attention.Items;
             work.Starts = _attention.Starts;
-            work.Units = _attention.ItemCount * shape.KeyValueHeads;
             work.BlockTables = tables;
             work.Fused = fused.Data;
             work.Output = output.Data;
             work.Cache = cache.Keys(layer, 0, 0);
-            work.Type = cache.Type;
-            work.Scratch = (float*)_scratch.Pointer;
-            work.ScratchFloats = AttentionWork.FloatsFor(_unitRows, shape.HeadDim);
+            work.HeadBytes = cache.HeadBytes;
+            work.Attend = Attend(cache.Type);
+            work.Scratch = _scratch.Pointer;
+            work.ScratchBytes = AttentionWork.BytesFor(_unitRows, shape.HeadDim);
+            work.Partials = (float*)_partials.Pointer;
             work.MaxRows = _unitRows;
             work.Group = shape.QueryHeads / shape.KeyValueHeads;
             work.Heads = shape.KeyValueHeads;
             work.HeadDim = shape.HeadDim;
             work.Window = shape.Window;
             work.Scale = shape.Scale;
-            Run(&AttentionWork.Run, &work, _attention.Work >= ParallelProducts);
+            if (_attention.Parts == 1)
+            {
+                AttentionWork.Run(&work, 0, 1);
+            }
+            else
+            {
+                _pool.Run(&AttentionWork.Run, &work, _attention.Parts);
+            }
+
+            foreach (ref readonly var split in _attention.Splits)
+            {
+                AttentionWork.Combine(&work, split);
+            }
         }
     }
 
@@ -266,14 +286,20 @@ internal sealed unsafe class CpuOps : IOps
     }
 
     /// <inheritdoc />
-    public void GatherSampled(StepBatch batch, Activation residual, Activation delta, Activation output)
+    public void GatherSampled(StepBatch batch, Activation residual, Activation? pending, Activation output)
     {
         for (var i = 0; i < batch.SampledCount; i++)
         {
             var token = batch.SampledTokens[i];
+            if (pending is null)
+            {
+                residual.Row(token).CopyTo(output.Row(i));
+                continue;
+            }
+
             NormWork.Add(
                 residual.Data + ((long)token * residual.Columns),
-                delta.Data + ((long)token * delta.Columns),
+                pending.Data + ((long)token * pending.Columns),
                 output.Data + ((long)i * output.Columns),
                 output.Columns);
         }
@@ -289,12 +315,27 @@ internal sealed unsafe class CpuOps : IOps
         _attention.Dispose();
         _arranged.Dispose();
         _scratch.Dispose();
+        _partials.Dispose();
     }
+
+    private delegate*<AttentionChunk*, void> Attend(ElementType cache) => cache switch
+    {
+        ElementType.BFloat16 when (_native & NativeCpuFeatures.Avx512BFloat16) != 0 => &AttendNativePairs,
+        ElementType.BFloat16 => &AttentionKernel.Run<CacheLanes.BFloat16>,
+        ElementType.Int8 when (_native & NativeCpuFeatures.Avx512Vnni) != 0 => &AttendNativeBytes,
+        ElementType.Int8 => &AttentionKernel.Run<CacheLanes.Int8>,
+        ElementType.Float32 => &AttentionKernel.Run<CacheLanes.Single32>,
+        _ => throw new ArgumentOutOfRangeException(nameof(cache), cache, "key-value blocks: float32, bfloat16 or int8 on a CPU"),
+    };
 
     private bool FitsLibrary(WeightMatrix weight) =>
         weight.Type == ElementType.BFloat16 &&
         (long)weight.Rows * weight.Columns >= LibraryElements &&
         weight.Rows != _shape.VocabularySize;
+
+    private static void AttendNativePairs(AttentionChunk* chunk) => NativeAttentionMethods.ms_cpu_bf16_attend(chunk);
+
+    private static void AttendNativeBytes(AttentionChunk* chunk) => NativeAttentionMethods.ms_cpu_int8_attend(chunk);
 
     private static void ArrangeSingle(void* work, int part, int parts) =>
         SkinnyGemm.Arrange((GemmWork*)work, ElementType.Float32, part, parts);

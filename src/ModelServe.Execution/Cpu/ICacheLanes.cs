@@ -2,13 +2,21 @@ using System.Runtime.Intrinsics;
 
 namespace ModelServe.Execution.Cpu;
 
-/// <summary>How sixteen consecutive elements of the key-value cache come out of memory.</summary>
-/// <remarks>A type argument of the attention kernels.</remarks>
-internal unsafe interface ICacheLanes
+/// <summary>How elements of the key-value cache come out of memory, sixteen at a time.</summary>
+/// <remarks>
+/// A lane of 32 bits holds as many elements as fit, of rows that follow each other: a register of lanes is one element of each of
+/// sixteen columns, for each of those rows. A type argument of the attention kernels.
+/// </remarks>
+internal interface ICacheLanes
 {
-    /// <summary>Bytes of an element.</summary>
-    static abstract int Size { get; }
+    /// <summary>Rows whose elements share a lane.</summary>
+    static abstract int Pack { get; }
 
-    /// <summary>The sixteen elements from the given one, widened.</summary>
-    static abstract Vector512<float> Load(byte* start, int element);
+    /// <summary>Whether each slot's key and value have a scale.</summary>
+    static abstract bool HasScales { get; }
+
+    /// <summary>One row's elements of sixteen lanes, widened.</summary>
+    /// <param name="lanes">The lanes of rows <c>row / Pack * Pack</c> and following.</param>
+    /// <param name="row">The row.</param>
+    static abstract Vector512<float> Row(Vector512<uint> lanes, int row);
 }

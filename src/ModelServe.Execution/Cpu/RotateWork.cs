@@ -7,8 +7,6 @@ namespace ModelServe.Execution.Cpu;
 /// <summary>Normalises and rotates the queries and keys of tokens, and stores keys and values in the cache.</summary>
 internal unsafe struct RotateWork
 {
-    private const int LongestHead = 256;
-
     /// <summary>[token, queries | keys | values].</summary>
     public float* Fused;
 
@@ -30,11 +28,14 @@ internal unsafe struct RotateWork
     /// <summary>[position, HeadDim / 2].</summary>
     public float* Sines;
 
-    /// <summary>The layer's part of the cache: [block, head] pairs of keys [HeadDim, slot] and values [slot, HeadDim].</summary>
+    /// <summary>The layer's part of the cache.</summary>
     public byte* Cache;
 
     /// <summary>How the cache is stored.</summary>
     public ElementType Type;
+
+    /// <summary>Bytes of one head's part of a block.</summary>
+    public long HeadBytes;
 
     /// <summary>Slots of a block.</summary>
     public int BlockTokens;
@@ -78,19 +79,16 @@ internal unsafe struct RotateWork
         }
 
         var slot = work->CacheSlots[row] % work->BlockTokens;
-        var headBytes = (long)work->BlockTokens * dim * work->Type.Bytes();
-        var target = work->Cache + (2L * headBytes * work->KeyValueHeads * (work->CacheSlots[row] / work->BlockTokens));
+        var target = work->Cache + (work->HeadBytes * work->KeyValueHeads * (work->CacheSlots[row] / work->BlockTokens));
         var values = head + ((long)work->KeyValueHeads * dim);
-        for (var i = 0; i < work->KeyValueHeads; i++, head += dim, values += dim, target += 2 * headBytes)
+        for (var i = 0; i < work->KeyValueHeads; i++, head += dim, values += dim, target += work->HeadBytes)
         {
             Prepare(head, work->KeyGain, work->Epsilon, cosines, sines, half);
-            if (work->Type == ElementType.BFloat16)
+            switch (work->Type)
             {
-                StoreRounded(head, values, (ushort*)target, (ushort*)(target + headBytes), slot, work->BlockTokens, dim);
-            }
-            else
-            {
-                Store(head, values, (float*)target, (float*)(target + headBytes), slot, work->BlockTokens, dim);
+                case ElementType.BFloat16: CacheStore.Pairs(head, values, target, slot, work->BlockTokens, dim); break;
+                case ElementType.Int8: CacheStore.Bytes(head, values, target, slot, work->BlockTokens, dim); break;
+                default: CacheStore.Singles(head, values, target, slot, work->BlockTokens, dim); break;
             }
         }
     }
@@ -112,32 +110,6 @@ internal unsafe struct RotateWork
             var sine = Vector256.Load(sines + i);
             ((first * cosine) - (second * sine)).Store(head + i);
             ((second * cosine) + (first * sine)).Store(head + half + i);
-        }
-    }
-
-    private static void Store(float* key, float* value, float* keys, float* values, int slot, int slots, int dim)
-    {
-        for (var i = 0; i < dim; i++)
-        {
-            keys[(i * slots) + slot] = key[i];
-        }
-
-        Unsafe.CopyBlockUnaligned(values + (slot * dim), value, (uint)dim * sizeof(float));
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void StoreRounded(float* key, float* value, ushort* keys, ushort* values, int slot, int slots, int dim)
-    {
-        var rounded = stackalloc ushort[LongestHead];
-        for (var i = 0; i < dim; i += 16)
-        {
-            BFloatLanes.Store(Vector512.Load(key + i), rounded + i);
-            BFloatLanes.Store(Vector512.Load(value + i), values + (slot * dim) + i);
-        }
-
-        for (var i = 0; i < dim; i++)
-        {
-            keys[(i * slots) + slot] = rounded[i];
         }
     }
 }

@@ -26,7 +26,7 @@ internal static class CudaMemoryPlan
         var longest = options.MaxModelLength ?? config.MaxPositions;
         var cacheType = options.KeyValueFormat == KeyValueFormat.Float8 ? ElementType.Float8 : ElementType.BFloat16;
         var blockBytes = KvCache.BytesFor(cacheType, config.Layers, 1, MemoryPlan.BlockTokens, config.Attention);
-        var budget = Math.Min((long)(device.TotalBytes * options.GpuMemoryUtilization), device.FreeBytes);
+        var budget = BudgetOf(options, device);
         var plan = Parts(config, options, cacheType, blockBytes, budget, longest, 1, device.SmCount, name);
         var rest = budget - (plan.TotalBytes - plan.CacheBytes);
         var cacheBytes = options.KvMemoryBytes ?? Math.Max(0, rest);
@@ -35,7 +35,7 @@ internal static class CudaMemoryPlan
         {
             throw new MemoryPlanException(
                 $"device memory: at most {Mebibytes(budget)} of {name} ({options.GpuMemoryUtilization.ToString(CultureInfo.InvariantCulture)} of {Mebibytes(device.TotalBytes)}, " +
-                $"{Mebibytes(device.FreeBytes)} free); got weights {Mebibytes(plan.WeightBytes)} + activations {Mebibytes(plan.ActivationBytes)} + " +
+                $"{Mebibytes(device.FreeBytes)} free{Others(options)}); got weights {Mebibytes(plan.WeightBytes)} + activations {Mebibytes(plan.ActivationBytes)} + " +
                 $"workspace {Mebibytes(plan.WorkspaceBytes)} + graphs {Mebibytes(plan.GraphBytes)} + rotary tables {Mebibytes(plan.RotaryBytes)} + " +
                 $"key-value blocks {Mebibytes(options.KvMemoryBytes ?? needed * blockBytes)}");
         }
@@ -56,6 +56,23 @@ internal static class CudaMemoryPlan
         return Parts(config, options, cacheType, blockBytes, budget, longest, blocks, device.SmCount, name);
     }
 
+    /// <summary>Where the weights go: bfloat16, and the layers' matrices in fp8 where that was asked for.</summary>
+    public static WeightMap MapOf(ModelConfig config, ModelLoadOptions options) =>
+        new(config, ElementType.BFloat16, null, ElementType.BFloat16, options.Quantization is null ? null : ElementType.Float8);
+
+    private static int MaxColumns(ModelConfig config) =>
+        Math.Max(config.HiddenSize, Math.Max(config.IntermediateSize, config.Attention.QueryColumns));
+
+    /// <summary>Bytes of a device that a model may take: its share, less what other models hold, and never more than is free.</summary>
+    public static long BudgetOf(ModelLoadOptions options, DeviceInfo device)
+    {
+        var left = (long)(device.TotalBytes * options.GpuMemoryUtilization) - options.HeldByOthers.Sum(held => held.Bytes);
+        return Math.Max(0, Math.Min(Math.Min(left, device.FreeBytes), options.MemoryBytes ?? long.MaxValue));
+    }
+
+    private static string Others(ModelLoadOptions options) =>
+        string.Concat(options.HeldByOthers.Select(held => $", '{held.Model}' holds {Mebibytes(held.Bytes)}"));
+
     private static MemoryPlan Parts(
         ModelConfig config, ModelLoadOptions options, ElementType cacheType, long blockBytes, long budget, int longest, int blocks, int multiprocessors, string name)
     {
@@ -69,10 +86,12 @@ internal static class CudaMemoryPlan
             Type = ElementType.BFloat16,
             KeyValueType = cacheType,
             Device = name,
-            WeightBytes = new WeightMap(config, ElementType.BFloat16, null, ElementType.BFloat16).Bytes,
+            Quantization = options.Quantization is null ? "" : "fp8",
+            WeightBytes = MapOf(config, options).Bytes,
             RotaryBytes = RotaryMemory.BytesFor(config, longest),
             ActivationBytes = CausalDecoder.ArenaBytes(shape, ElementType.BFloat16),
-            WorkspaceBytes = ProductBytes + CudaOps.PartialBytes(items, config.Attention) + DeviceState.BytesFor(geometry) + DeviceSampler.BytesFor(geometry, shape),
+            WorkspaceBytes = ProductBytes + DeviceAttention.PartialBytes(items, config.Attention) + DeviceState.BytesFor(geometry) + DeviceSampler.BytesFor(geometry, shape)
+                + (options.Quantization is null ? 0 : DeviceProducts.QuantisedBytes(shape.MaxRows, MaxColumns(config))),
             GraphBytes = GraphBytes,
             BlockBytes = blockBytes,
             BudgetBytes = budget,

@@ -13,9 +13,6 @@ namespace ModelServe.Execution.Cuda;
 /// </remarks>
 internal sealed unsafe class CudaOps : IOps
 {
-    private const int BFloat16 = 1;
-    private const int Single = 2;
-    private readonly KernelDevice _device;
     private readonly KernelStream _stream;
     private readonly IDeviceMemory _memory;
     private readonly KernelLauncher _launcher;
@@ -23,14 +20,9 @@ internal sealed unsafe class CudaOps : IOps
     private readonly DeviceStep _step;
     private readonly PagedCacheView* _cache;
     private readonly float* _cosSin;
-    private readonly float* _partial;
-    private readonly int* _attentionTickets;
     private readonly byte* _gathered;
-    private readonly int _maxRows;
-    private byte* _workspace;
-    private long _workspaceBytes;
-    private int* _gemmTickets;
-    private int _maxFeatures;
+    private readonly DeviceProducts _products;
+    private readonly DeviceAttention _attention;
     private int* _count;
 
     /// <summary>Operations for at most the given sizes.</summary>
@@ -43,6 +35,7 @@ internal sealed unsafe class CudaOps : IOps
     /// <param name="rotary">The host's tables; copied.</param>
     /// <param name="state">What stays on the device.</param>
     /// <param name="step">The step worked on, which its owner changes.</param>
+    /// <param name="deterministic">Whether the bits of a row's products may not depend on how many others there are.</param>
     /// <exception cref="MemoryPlanException">The device has not enough left.</exception>
     public CudaOps(
         KernelDevice device,
@@ -53,56 +46,32 @@ internal sealed unsafe class CudaOps : IOps
         PagedCacheView cache,
         RotaryTable rotary,
         DeviceState state,
-        DeviceStep step)
+        DeviceStep step,
+        bool deterministic = false)
     {
-        (_device, _stream, _memory, _state, _step) = (device, stream, memory, state, step);
+        (_stream, _memory, _state, _step) = (stream, memory, state, step);
         _launcher = new KernelLauncher(device, stream);
-        _maxRows = shape.MaxRows;
-        var attention = shape.Attention;
-        var partialBytes = PartialBytes(workItems, attention);
-        _partial = (float*)memory.Take(partialBytes, "partial results of attention");
-        var tickets = (long)shape.MaxSequences * attention.KeyValueHeads * sizeof(int);
-        _attentionTickets = (int*)memory.Take(tickets, "tickets of attention");
-        stream.Fill(_attentionTickets, 0, tickets);
+        _products = new DeviceProducts(device, stream, memory, shape.MaxRows, deterministic);
         _gathered = memory.Take(2L * shape.MaxSequences * shape.HiddenSize * sizeof(ushort), "sampled rows");
         _cosSin = CopyTables(rotary);
         _count = step.TokenCount;
         _cache = (PagedCacheView*)NativeMemory.Alloc((nuint)sizeof(PagedCacheView));
         *_cache = cache;
+        _attention = new DeviceAttention(_launcher, stream, memory, shape, workItems, _cache, state, step);
     }
 
-    /// <summary>Bytes of the partial results of that many work items.</summary>
-    public static long PartialBytes(int workItems, AttentionShape attention) =>
-        (long)workItems * attention.QueryHeads * (attention.HeadDim + 2) * sizeof(float);
+    /// <summary>The products, for those who choose their kernels.</summary>
+    public DeviceProducts Products => _products;
 
     /// <inheritdoc />
-    public void Adopt(WeightMatrix weight)
-    {
-        if (weight.Type != ElementType.BFloat16 || weight.Quantized is not null)
-        {
-            throw new ArgumentException($"a weight must be bfloat16, is {weight.Quantized?.Format.ToString() ?? weight.Type.ToString()}", nameof(weight));
-        }
-
-        _maxFeatures = Math.Max(_maxFeatures, weight.Rows);
-        foreach (var rows in stackalloc[] { Math.Min(_maxRows, 64), _maxRows })
-        {
-            var arguments = Product(weight, rows, ElementType.BFloat16);
-            arguments.X = arguments.Y = weight.Data;
-            KernelException.ThrowIfFailed(NativeMethods.ms_gemm_workspace(_device.Handle, &arguments, out var bytes));
-            _workspaceBytes = Math.Max(_workspaceBytes, bytes);
-        }
-    }
+    public void Adopt(WeightMatrix weight) => _products.Adopt(weight);
 
     /// <summary>Takes the scratch that the adopted weights need; once, after the last of them.</summary>
     /// <exception cref="MemoryPlanException">The device has not enough left.</exception>
-    public void Prepare()
-    {
-        _workspaceBytes = Math.Max(_workspaceBytes, 256);
-        _workspace = _memory.Take(_workspaceBytes, "workspace of products");
-        var tickets = ((_maxFeatures / 8) + 1L) * sizeof(int);
-        _gemmTickets = (int*)_memory.Take(tickets, "tickets of products");
-        _stream.Fill(_gemmTickets, 0, tickets);
-    }
+    public void Prepare() => _products.Prepare();
+
+    /// <summary>Until the next step every operation works on all rows that it is told of.</summary>
+    public void CountAll() => _count = null;
 
     /// <inheritdoc />
     public void BeginStep(StepBatch batch)
@@ -120,7 +89,7 @@ internal sealed unsafe class CudaOps : IOps
         arguments.DeltaIndex = _step.At(layout.DeltaIndices);
         arguments.DeltaBlock = _step.At(layout.DeltaBlocks);
         arguments.Slot = _step.At(layout.Slots);
-        arguments.TokenStart = TokenStarts;
+        arguments.TokenStart = _state.TokenStarts(_step);
         arguments.FirstPosition = _step.At(layout.FirstPositions);
         arguments.InputIds = _step.At(layout.InputIds);
         arguments.LastToken = _state.LastTokens;
@@ -156,16 +125,47 @@ internal sealed unsafe class CudaOps : IOps
         Normalise(delta.Data, residual.Data, gain.Data, epsilon, output.Data, output.Columns, rows);
 
     /// <inheritdoc />
-    public void Linear(Activation x, WeightMatrix weight, Activation output, int rows)
+    public void Linear(Activation x, WeightMatrix weight, Activation output, int rows) =>
+        Multiply(x.Data, weight, output, rows, DeviceProducts.ShapeOf(weight, ProductRole.Plain, output.Type));
+
+    /// <inheritdoc />
+    public void NormLinear(
+        Activation residual, Activation? pending, WeightVector gain, float epsilon, Activation normed, WeightMatrix weight, Activation output, int rows)
     {
-        var arguments = Product(weight, rows, output.Type);
-        arguments.Count = _count;
-        arguments.X = x.Data;
-        arguments.Y = output.Data;
-        arguments.Workspace = _workspace;
-        arguments.WorkspaceBytes = _workspaceBytes;
-        arguments.Tickets = _gemmTickets;
-        _launcher.Gemm(arguments);
+        var shape = DeviceProducts.ShapeOf(weight, ProductRole.Normed, output.Type);
+        var choice = _products.Choose(shape, rows);
+        NormThenMultiply(residual, pending, gain, epsilon, normed, weight, output, rows, choice, isGated: false);
+    }
+
+    /// <inheritdoc />
+    public void NormGated(
+        Activation residual,
+        Activation? pending,
+        WeightVector gain,
+        float epsilon,
+        Activation normed,
+        WeightMatrix weight,
+        Activation gateUp,
+        Activation output,
+        int rows)
+    {
+        var choice = _products.Choose(DeviceProducts.ShapeOf(weight, ProductRole.Gated, output.Type), rows);
+        if (choice.Form != ProductForm.Wide)
+        {
+            NormThenMultiply(residual, pending, gain, epsilon, normed, weight, output, rows, choice, isGated: true);
+            return;
+        }
+
+        NormThenMultiply(residual, pending, gain, epsilon, normed, weight, gateUp, rows, choice, isGated: false);
+        GatedActivation(gateUp, output, rows);
+    }
+
+    /// <inheritdoc />
+    /// <remarks>Adds at once, whatever the kernel.</remarks>
+    public Activation? LinearInto(Activation x, WeightMatrix weight, Activation residual, Activation delta, int rows)
+    {
+        Multiply(x.Data, weight, residual, rows, DeviceProducts.ShapeOf(weight, ProductRole.Added, residual.Type));
+        return null;
     }
 
     /// <inheritdoc />
@@ -200,21 +200,6 @@ internal sealed unsafe class CudaOps : IOps
     }
 
     /// <inheritdoc />
-    /// <remarks>Rows that feed one token come first and go by work items; the rest by query tiles.</remarks>
-    public void Attention(StepBatch batch, Activation fused, AttentionShape shape, KvCache cache, int layer, Activation output)
-    {
-        if (_step.DecodeRows > 0)
-        {
-            AttendSingles(fused, shape, layer, output);
-        }
-
-        if (_step.Tiles > 0)
-        {
-            AttendChunks(fused, shape, layer, output);
-        }
-    }
-
-    /// <inheritdoc />
     public void GatedActivation(Activation gateUp, Activation output, int rows)
     {
         var arguments = ActMulArguments.Create();
@@ -227,39 +212,95 @@ internal sealed unsafe class CudaOps : IOps
     }
 
     /// <inheritdoc />
+    public void Attention(StepBatch batch, Activation fused, AttentionShape shape, KvCache cache, int layer, Activation output) =>
+        _attention.Attend(fused, shape, layer, output);
+
+    /// <inheritdoc />
     /// <remarks>From here to the end of the step the rows are the sampled ones.</remarks>
-    public void GatherSampled(StepBatch batch, Activation residual, Activation delta, Activation output)
+    public void GatherSampled(StepBatch batch, Activation residual, Activation? pending, Activation output)
     {
         _count = _step.SampledCount;
         var columns = output.Columns;
-        var unused = _gathered + ((long)output.Rows * columns * sizeof(ushort));
         Gather(residual.Data, output.Data, columns);
-        Gather(delta.Data, _gathered, columns);
-
-        // The sum is a by-product of the norm, whose own result nobody reads: any gain will do.
-        Normalise(_gathered, output.Data, _gathered, 1, unused, columns, _step.Sampled);
+        if (pending is not null)
+        {
+            // The sum is a by-product of the norm, whose own result nobody reads: any gain will do.
+            var unused = _gathered + ((long)output.Rows * columns * sizeof(ushort));
+            Gather(pending.Data, _gathered, columns);
+            Normalise(_gathered, output.Data, _gathered, 1, unused, columns, _step.Sampled);
+        }
     }
 
     /// <inheritdoc />
     public void Dispose() => NativeMemory.Free(_cache);
 
-    private int* TokenStarts => _step.Layout.Tiles > 0 ? _step.At(_step.Layout.TokenStarts) : _state.Numbers;
-
-    private static GemmArguments Product(WeightMatrix weight, int rows, ElementType result)
+    private void Multiply(void* x, WeightMatrix weight, Activation output, int rows, ProductShape shape)
     {
-        var arguments = GemmArguments.Create();
-        arguments.M = rows;
-        arguments.N = weight.Rows;
-        arguments.K = weight.Columns;
-        arguments.XDtype = BFloat16;
-        arguments.WDtype = BFloat16;
-        arguments.YDtype = result == ElementType.Float32 ? Single : BFloat16;
-        arguments.W = weight.Data;
-        arguments.Bias = weight.Bias is null ? null : weight.Bias.Data;
-        return arguments;
+        var choice = _products.Choose(shape, rows);
+        if (DeviceProducts.TakesQuantised(weight, choice))
+        {
+            _products.Quantise(x, weight.Columns, rows, _count);
+        }
+
+        _products.Multiply(
+            new ProductOperands
+            {
+                Input = x,
+                Output = output.Data,
+                Result = output.Type,
+                Rows = rows,
+                Count = _count,
+                IsAdded = shape.Role == ProductRole.Added,
+            },
+            weight,
+            choice);
     }
 
-    private void Normalise(void* x, void* residual, void* gain, float epsilon, void* output, int columns, int rows)
+    private void NormThenMultiply(
+        Activation residual,
+        Activation? pending,
+        WeightVector gain,
+        float epsilon,
+        Activation normed,
+        WeightMatrix weight,
+        Activation output,
+        int rows,
+        ProductChoice choice,
+        bool isGated)
+    {
+        // What is pending is added by the norm's own kernel; the product's could not write the sum back.
+        var isFused = choice.Form == ProductForm.Fused && pending is null;
+        if (!isFused)
+        {
+            var isQuantised = DeviceProducts.TakesQuantised(weight, choice);
+            Normalise(
+                pending is null ? residual.Data : pending.Data,
+                pending is null ? null : residual.Data,
+                gain.Data,
+                epsilon,
+                isQuantised ? _products.Quantised : normed.Data,
+                normed.Columns,
+                rows,
+                isQuantised ? _products.Scales : null);
+        }
+
+        _products.Multiply(
+            new ProductOperands
+            {
+                Input = isFused ? residual.Data : normed.Data,
+                Output = output.Data,
+                Result = output.Type,
+                Rows = rows,
+                Count = _count,
+                NormGain = isFused ? gain.Data : null,
+                Epsilon = epsilon,
+                IsGated = isGated,
+            },
+            weight,
+            choice);
+    }
+
+    private void Normalise(void* x, void* residual, void* gain, float epsilon, void* output, int columns, int rows, float* scales = null)
     {
         var arguments = AddRmsNormArguments.Create();
         arguments.NTokens = rows;
@@ -270,6 +311,7 @@ internal sealed unsafe class CudaOps : IOps
         arguments.Residual = residual;
         arguments.Weight = gain;
         arguments.Out = output;
+        arguments.OutScale = scales;
         _launcher.AddRmsNorm(arguments);
     }
 
@@ -283,58 +325,6 @@ internal sealed unsafe class CudaOps : IOps
         arguments.X = x;
         arguments.Out = output;
         _launcher.GatherRows(arguments);
-    }
-
-    private void AttendSingles(Activation fused, AttentionShape shape, int layer, Activation output)
-    {
-        var layout = _step.Layout;
-        var arguments = AttentionDecodeArguments.Create();
-        arguments.NRows = _step.DecodeRows;
-        arguments.NWork = _step.Items;
-        arguments.NQHeads = shape.QueryHeads;
-        arguments.Layer = layer;
-        arguments.MaxBlocks = _state.MaxBlocks;
-        arguments.Window = shape.Window;
-        arguments.SoftmaxScale = shape.Scale;
-        arguments.QStride = fused.Columns;
-        arguments.WorkCount = _step.WorkCount;
-        arguments.WorkRow = _step.At(layout.WorkRows);
-        arguments.WorkChunk = _step.At(layout.WorkChunks);
-        arguments.WorkIndptr = _step.At(layout.WorkStarts);
-        arguments.Slot = _step.At(layout.Slots);
-        arguments.ContextLen = _state.ContextLengths;
-        arguments.BlockTable = _state.BlockTable;
-        arguments.Q = fused.Data;
-        arguments.Out = output.Data;
-        arguments.Partial = _partial;
-        arguments.Tickets = _attentionTickets;
-        arguments.KvH = _cache;
-        _launcher.AttentionDecode(arguments);
-    }
-
-    private void AttendChunks(Activation fused, AttentionShape shape, int layer, Activation output)
-    {
-        var layout = _step.Layout;
-        var arguments = AttentionPrefillArguments.Create();
-        arguments.NRows = _step.Rows;
-        arguments.NTiles = _step.Tiles;
-        arguments.NQHeads = shape.QueryHeads;
-        arguments.Layer = layer;
-        arguments.MaxBlocks = _state.MaxBlocks;
-        arguments.Window = shape.Window;
-        arguments.SoftmaxScale = shape.Scale;
-        arguments.QStride = fused.Columns;
-        arguments.TileCount = _step.TileCount;
-        arguments.TileRow = _step.At(layout.TileRows);
-        arguments.TileStart = _step.At(layout.TileStarts);
-        arguments.Slot = _step.At(layout.Slots);
-        arguments.TokenStart = TokenStarts;
-        arguments.ContextLen = _state.ContextLengths;
-        arguments.BlockTable = _state.BlockTable;
-        arguments.Q = fused.Data;
-        arguments.Out = output.Data;
-        arguments.KvH = _cache;
-        _launcher.AttentionPrefill(arguments);
     }
 
     /// <summary>[position]: the cosines of its pairs, then their sines.</summary>

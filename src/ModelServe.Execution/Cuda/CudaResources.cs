@@ -18,6 +18,9 @@ internal sealed unsafe class CudaResources : IDisposable
     private readonly RotaryMemory _rotary;
     private readonly int _multiprocessors;
     private readonly bool _deterministic;
+    private readonly DecoderWeights _weights;
+    private readonly byte* _arena;
+    private readonly long _arenaBytes;
 
     /// <summary>Takes all memory of a plan.</summary>
     /// <param name="config">The model.</param>
@@ -47,16 +50,18 @@ internal sealed unsafe class CudaResources : IDisposable
         Image = memory.Take(ImageBytes, "step image");
         State = new DeviceState(Geometry, memory, Stream);
         Step = new DeviceStep { Image = Image, Layout = MixedLayout };
-        Slots = [.. Enumerable.Range(0, Geometry.MaxSequences).Select(_ => new SlotSampling())];
+        Slots = [.. Enumerable.Range(0, Geometry.MaxSequences).Select(_ => new SlotSampling(Masks))];
         _rotary = new RotaryMemory(config, Geometry.MaxModelLength);
         var items = GraphBuckets.UpTo(Geometry.MaxSequences).Max(rows => PlanWork(rows).MaxItems);
-        Ops = new CudaOps(device, Stream, memory, _shape, items, View(cache), _rotary.Table, State, Step);
+        Ops = new CudaOps(device, Stream, memory, _shape, items, View(cache), _rotary.Table, State, Step, deterministic);
         Sampler = new DeviceSampler(device, Stream, memory, Geometry, _shape, State, Step, Slots);
         var bytes = CausalDecoder.ArenaBytes(_shape, ElementType.BFloat16);
-        var arena = new ActivationArena(memory.Take(bytes, "activations"), bytes, ElementType.BFloat16);
-        var weights = map.Bind(Weights);
-        Model = new CausalDecoder(config, _shape, Ops, weights, cache, _rotary.Table, arena);
-        foreach (var matrix in weights.Matrices)
+        _arenaBytes = bytes;
+        _arena = memory.Take(bytes, "activations");
+        var arena = new ActivationArena(_arena, bytes, ElementType.BFloat16);
+        _weights = map.Bind(Weights);
+        Model = new CausalDecoder(config, _shape, Ops, _weights, cache, _rotary.Table, arena);
+        foreach (var matrix in _weights.Matrices)
         {
             Ops.Adopt(matrix);
         }
@@ -98,6 +103,9 @@ internal sealed unsafe class CudaResources : IDisposable
     /// <summary>The step that the operations work on.</summary>
     public DeviceStep Step { get; }
 
+    /// <summary>Who makes the masks of constrained sequences.</summary>
+    public MaskWorkers Masks { get; } = MaskWorkers.ForThisMachine();
+
     /// <summary>[slot] how its tokens are chosen.</summary>
     public SlotSampling[] Slots { get; }
 
@@ -121,9 +129,19 @@ internal sealed unsafe class CudaResources : IDisposable
     public DecodeWorkPlanner PlanWork(int rows) =>
         new(rows, Geometry.MaxModelLength, _shape.Attention.KeyValueHeads, _multiprocessors, _deterministic);
 
+    /// <summary>Chooses the kernels of the products by measuring them; the weights are there, and no step has run.</summary>
+    /// <returns>What was done, in a sentence.</returns>
+    /// <exception cref="KernelException">A product runs in no form.</exception>
+    public string Tune(TuningCache? cache)
+    {
+        using var tuner = new ProductTuner(Ops, Device, Stream, _shape, _arena, _arenaBytes, cache);
+        return tuner.Tune(_weights);
+    }
+
     /// <inheritdoc />
     public void Dispose()
     {
+        Masks.Dispose();
         Sampler.Dispose();
         Model.Dispose();
         Ops.Dispose();

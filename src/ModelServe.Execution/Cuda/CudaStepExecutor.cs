@@ -31,7 +31,9 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
     private readonly SlotSampling[] _slots;
     private readonly long[] _tenancies;
     private readonly StepFlight[] _flights;
+    private readonly KernelEvent _forward;
     private readonly StepResult _result;
+    private const long Nobody = -1;
     private long _departed;
     private long _arrived;
 
@@ -58,6 +60,7 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         _mixedWork = resources.PlanWork(Geometry.MaxSequences);
         _mixedLayout = resources.MixedLayout;
         _graphs = new DecodeGraph?[GraphBuckets.For(Geometry.MaxSequences) + 1];
+        _forward = new KernelEvent(resources.Device);
         _flights = new StepFlight[depth + 1];
         for (var i = 0; i < _flights.Length; i++)
         {
@@ -84,6 +87,9 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
 
     /// <summary>Steps that ran as graphs.</summary>
     public long GraphSteps { get; private set; }
+
+    /// <summary>Batch sizes whose graphs have been captured so far, ascending.</summary>
+    public IEnumerable<int> CapturedRows => Enumerable.Range(0, _graphs.Length).Where(rows => _graphs[rows]?.Forward is not null);
 
     /// <summary>Bytes that the last step brought to the device.</summary>
     public int LastUploadBytes { get; private set; }
@@ -141,6 +147,8 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         {
             flight.Dispose();
         }
+
+        _forward.Dispose();
     }
 
     private void Run(StepPlan plan)
@@ -157,6 +165,7 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         _order.Arrange(plan);
         var flight = _flights[_departed % _flights.Length];
         flight.Arrive();
+        Array.Clear(flight.IsPostponed);
         var deltas = _writer.Deltas(plan, _order);
         if (_order.IsDecode && deltas <= Graph(GraphBuckets.For(_order.Rows)).Layout.Deltas)
         {
@@ -175,7 +184,7 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         {
             flight.Sequences[row] = _order.SampledSequence(row);
             flight.Slots[row] = plan.Slots[_order.SampledSequence(row)];
-            flight.Tenancies[row] = _tenancies[flight.Slots[row]];
+            flight.Tenancies[row] = flight.IsPostponed[row] ? Nobody : _tenancies[flight.Slots[row]];
         }
 
         _sampler.Download(flight);
@@ -254,15 +263,32 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         if (_sampler.IsConstrained(plan, _order))
         {
             // The forward pass runs meanwhile: a mask needs the tokens of the step before, not of this one.
+            _forward.Record(_stream);
             for (var step = _arrived; step < _departed; step++)
             {
                 var earlier = _flights[step % _flights.Length];
                 earlier.Arrive();
                 Record(earlier);
             }
+
+            AwaitMasks(plan, flight);
         }
 
         _sampler.SampleSpecial(plan, _order, logits, flight);
+    }
+
+    /// <summary>Waits for the masks of the rows while the device works; marks those that a later step has to choose, and those planned on such a one.</summary>
+    private void AwaitMasks(StepPlan plan, StepFlight flight)
+    {
+        var wait = default(MaskWait);
+        for (var row = 0; row < _order.Sampled; row++)
+        {
+            var sequence = _order.SampledSequence(row);
+            var slot = _slots[plan.Slots[sequence]];
+            var isVoid = slot.IsPostponed && plan.TokenIds[plan.TokenStarts[sequence + 1] - 1] == StepPlan.LastSampledToken;
+            slot.IsPostponed = isVoid || !wait.IsOver(slot, _forward);
+            flight.IsPostponed[row] = slot.IsPostponed;
+        }
     }
 
     /// <summary>Tells the slots which tokens they got, unless another sequence has taken the slot since.</summary>

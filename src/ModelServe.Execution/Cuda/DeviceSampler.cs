@@ -106,10 +106,10 @@ internal sealed unsafe class DeviceSampler : IDisposable
     /// <param name="plan">The plan.</param>
     /// <param name="order">Its order.</param>
     /// <param name="logits">The logits; changed.</param>
-    /// <param name="flight">Told whether log probabilities come back.</param>
+    /// <param name="flight">Knows which rows are postponed; told whether log probabilities come back.</param>
     public void SampleSpecial(StepPlan plan, StepOrder order, Activation logits, StepFlight flight)
     {
-        _rules.Write(plan, order, _slots, flight.Wanted);
+        _rules.Write(plan, order, _slots, flight);
         _rules.Upload(_stream);
         flight.HasLogprobs = _rules.WantsLogprobs;
         if (flight.HasLogprobs)
@@ -168,8 +168,15 @@ internal sealed unsafe class DeviceSampler : IDisposable
         {
             var sequence = flight.Sequences[row];
 
+            if (flight.IsPostponed[row])
+            {
+                result.TokenIds[sequence] = StepResult.Postponed;
+                continue;
+            }
+
             // The kernel says −1 when no logit of the row was a finite number.
             result.TokenIds[sequence] = tokens[row] < 0 ? StepResult.Failed : tokens[row];
+            result.Failures[sequence] = tokens[row] < 0 ? flight.Failures[row] : null;
             if (flight.HasLogprobs && tokens[row] >= 0)
             {
                 ReadLogprobs(flight, row, result, sequence);

@@ -75,6 +75,9 @@ internal sealed unsafe class DeviceState
     /// <summary>[sampled row] the token of this step; −1 if no logit was finite.</summary>
     public int* SampledIds { get; }
 
+    /// <summary>[row + 1] the first token of each row of a step.</summary>
+    public int* TokenStarts(DeviceStep step) => step.Layout.Tiles > 0 ? step.At(step.Layout.TokenStarts) : Numbers;
+
     /// <summary>Bytes of all of it.</summary>
     public static long BytesFor(ExecutorGeometry geometry)
     {

@@ -91,9 +91,9 @@ internal sealed unsafe class LogitRules : IDisposable
     /// <param name="plan">The plan.</param>
     /// <param name="order">Its order.</param>
     /// <param name="slots">[slot] options.</param>
-    /// <param name="wanted">[row] receives the alternatives wanted, or −1.</param>
+    /// <param name="flight">Says which rows are postponed, whose rules are left out; receives the alternatives wanted and the constraints' failures.</param>
     /// <exception cref="InvalidOperationException">There are more biases than fit.</exception>
-    public void Write(StepPlan plan, StepOrder order, SlotSampling[] slots, int[] wanted)
+    public void Write(StepPlan plan, StepOrder order, SlotSampling[] slots, StepFlight flight)
     {
         if (_copying)
         {
@@ -110,10 +110,10 @@ internal sealed unsafe class LogitRules : IDisposable
             var sequence = order.SampledSequence(row);
             var slot = plan.Slots[sequence];
             var position = plan.FirstPositions[sequence] + plan.TokenStarts[sequence + 1] - plan.TokenStarts[sequence];
-            WriteRow(row, slot, slots[slot], position);
-            wanted[row] = slots[slot].Options.TopLogprobs ?? -1;
-            Place(_host, 3)[row] = wanted[row];
-            WantsLogprobs |= wanted[row] >= 0;
+            WriteRow(row, slot, slots[slot], position, flight);
+            flight.Wanted[row] = flight.IsPostponed[row] ? -1 : slots[slot].Options.TopLogprobs ?? -1;
+            Place(_host, 3)[row] = flight.Wanted[row];
+            WantsLogprobs |= flight.Wanted[row] >= 0;
             starts[row + 1] = _biasCount;
         }
     }
@@ -140,11 +140,23 @@ internal sealed unsafe class LogitRules : IDisposable
         _copied.Dispose();
     }
 
-    private void WriteRow(int row, int slot, SlotSampling sampling, int position)
+    private void WriteRow(int row, int slot, SlotSampling sampling, int position, StepFlight flight)
     {
         var options = sampling.Options;
+        flight.Failures[row] = null;
+        if (flight.IsPostponed[row])
+        {
+            ((int*)_host)[row] = 0;
+            Place(_host, 1)[row] = slot;
+            Place(_host, 2)[row] = -1;
+            ((float*)Place(_host, 4))[3 * row] = 1f;
+            ((float*)Place(_host, 4))[(3 * row) + 1] = ((float*)Place(_host, 4))[(3 * row) + 2] = 0f;
+            return;
+        }
+
         var masked = sampling.TryFillMask(new Span<uint>(_hostMasks + ((long)row * _maskWords), _maskWords));
         HasMasks |= masked;
+        flight.Failures[row] = masked ? sampling.Failure : null;
         ((int*)_host)[row] = (options.HasPenalties ? Penalised : 0) | (masked ? Masked : 0);
         Place(_host, 1)[row] = slot;
         Place(_host, 2)[row] = options.HasPenalties ? slot : -1;

@@ -26,6 +26,8 @@ internal sealed unsafe class StepFlight : IDisposable
         Wanted = new int[geometry.MaxSequences];
         Slots = new int[geometry.MaxSequences];
         Tenancies = new long[geometry.MaxSequences];
+        IsPostponed = new bool[geometry.MaxSequences];
+        Failures = new string?[geometry.MaxSequences];
     }
 
     /// <summary>The image, on the host.</summary>
@@ -45,6 +47,12 @@ internal sealed unsafe class StepFlight : IDisposable
 
     /// <summary>[sampled row] which assignment of the slot it belongs to.</summary>
     public long[] Tenancies { get; }
+
+    /// <summary>[sampled row] whether its token is left to a later step: what comes back of it means nothing.</summary>
+    public bool[] IsPostponed { get; }
+
+    /// <summary>[sampled row] why its constraint allows nothing; null where it does or there is none.</summary>
+    public string?[] Failures { get; }
 
     /// <summary>Whether its tokens have been recorded with their slots.</summary>
     public bool IsRecorded { get; set; }

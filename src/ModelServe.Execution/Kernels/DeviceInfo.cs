@@ -17,6 +17,18 @@ internal unsafe struct DeviceInfo
     public long FreeBytes;
     public int HasCublaslt;
     public int IsEmulated;
+    public int DriverVersion;
+    public int CublasltVersion;
+    public fixed byte Name[64];
+
+    /// <summary>The device's name as its maker writes it.</summary>
+    public readonly string NameText()
+    {
+        fixed (byte* name = Name)
+        {
+            return Marshal.PtrToStringUTF8((nint)name) ?? "";
+        }
+    }
 
     /// <summary>Empty arguments that carry their own size, as the library demands.</summary>
     public static DeviceInfo Create() => new() { StructSize = (uint)sizeof(DeviceInfo) };

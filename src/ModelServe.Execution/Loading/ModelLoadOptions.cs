@@ -1,3 +1,4 @@
+using ModelServe.Execution.Memory;
 using ModelServe.Execution.Quantization;
 
 namespace ModelServe.Execution.Loading;
@@ -32,6 +33,15 @@ public sealed record ModelLoadOptions
     /// <summary>Whether a sequence's arithmetic on a GPU must not depend on its batch.</summary>
     public bool Deterministic { get; init; }
 
+    /// <summary>Whether the kernels of a GPU's products are chosen by measuring them while the model loads; null measures on a real one.</summary>
+    public bool? TuneProducts { get; init; }
+
+    /// <summary>
+    /// Where what was measured is kept for the next start; null takes <c>modelserve</c> in the user's cache folder, and
+    /// <see cref="WeightQuantization.NoCache"/> keeps nothing.
+    /// </summary>
+    public string? CacheDirectory { get; init; }
+
     /// <summary>Longest sequence in tokens; null takes the model's own, shortened if the memory needs it.</summary>
     public int? MaxModelLength { get; init; }
 
@@ -56,6 +66,9 @@ public sealed record ModelLoadOptions
     /// <summary>Whether each computing thread keeps to one processor.</summary>
     public bool PinThreads { get; init; }
 
-    /// <summary>Bytes that the process may use; null takes what the system or its container allows.</summary>
+    /// <summary>Bytes that the process may use; null takes what the system or its container allows, on a GPU what <see cref="GpuMemoryUtilization"/> says.</summary>
     public long? MemoryBytes { get; init; }
+
+    /// <summary>What other models of this process hold of the same GPU: this one is planned into what they leave.</summary>
+    public IReadOnlyList<HeldMemory> HeldByOthers { get; init; } = [];
 }

@@ -4,6 +4,7 @@ using ModelServe.Execution.Cuda;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Models;
 using ModelServe.Execution.Operations;
+using ModelServe.Execution.Quantization;
 
 namespace ModelServe.Execution.Loading;
 
@@ -23,9 +24,11 @@ public static class ModelLoader
         using var checkpoint = Checkpoint.Open(directory);
         if (IsCuda(options.Device))
         {
+            RequireCuda(options);
             return (config, CudaModelLoader.Plan(config, checkpoint, options));
         }
 
+        RequireCpu(options);
         return (config, new WeightLoader(directory, config, checkpoint, options, null).Plan());
     }
 
@@ -40,7 +43,8 @@ public static class ModelLoader
         using var checkpoint = Checkpoint.Open(directory);
         if (IsCuda(options.Device))
         {
-            return CudaModelLoader.Load(config, checkpoint, options, progress);
+            RequireCuda(options);
+            return CudaModelLoader.Load(directory, config, checkpoint, options, progress);
         }
 
         RequireCpu(options);
@@ -114,6 +118,14 @@ public static class ModelLoader
 
     private static bool IsCuda(string device) => device == "cuda" || device.StartsWith("cuda:", StringComparison.Ordinal);
 
+    private static void RequireCuda(ModelLoadOptions options)
+    {
+        if (options.KeyValueFormat == KeyValueFormat.Int8)
+        {
+            throw new ModelLoadException("kv-dtype: int8 needs device cpu; got " + options.Device);
+        }
+    }
+
     private static void RequireCpu(ModelLoadOptions options)
     {
         if (options.Device is not ("auto" or "cpu"))
@@ -134,6 +146,11 @@ public static class ModelLoader
 
     private static void RequireQuantizable(ModelLoadOptions options)
     {
+        if (options.Quantization?.Format == QuantizedFormat.Float8 && !IsCuda(options.Device))
+        {
+            throw new ModelLoadException($"quantize: fp8 needs device cuda, and int8 is as narrow on cpu; got device {options.Device}");
+        }
+
         if (options.Quantization is not null && options.Ops == OpsKind.Torch)
         {
             throw new ModelLoadException("quantize: needs the operations cpu; got torch, which multiply by the checkpoint's own weights");

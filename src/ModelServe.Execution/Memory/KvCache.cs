@@ -4,11 +4,13 @@ namespace ModelServe.Execution.Memory;
 
 /// <summary>Keys and values of every live token, in fixed blocks, one pool for all sequences.</summary>
 /// <remarks>
-/// Layout [layer, block, kvHead] of pairs: keys as [headDim, slot], then values as [slot, headDim], in <see cref="Type"/>.
-/// What one head reads of one block is thus one run of memory. Keys are transposed because a block has 16 slots, as many as a
-/// 512-bit register has floats: 16 scores grow side by side, <c>score[slot] += q[d] * key[d, slot]</c>, with no sum across a
-/// register. Values keep their rows because the output grows along headDim. A store of one key is a scatter, but it happens
-/// once a token while reads happen once a later token.
+/// Layout [layer, block, kvHead] of keys, then values, in <see cref="Type"/>; what one head reads of one block is one run of memory.
+/// Both are lanes of 32 bits that hold as many elements as fit, <c>p</c>: keys [headDim / p, slot, p], values [slot / p, headDim, p].
+/// With 16 slots a 512-bit register of keys makes 16 scores grow side by side, <c>score[slot] += q[d] * key[d, slot]</c>, with no sum
+/// across a register, and the p elements of a lane are those that dot products of bfloat16 pairs or of four bytes sum up
+/// themselves. Values lie the same way around because the output grows along headDim. A store of one token is a scatter, but it
+/// happens once while reads happen once a later token.
+/// Bytes have a scale for each slot's key, then one for each slot's value, float32, after the values.
 /// Slots that no token has filled hold anything, not-a-number included: mask scores by assignment and skip their values.
 /// Engine thread, and the threads of one operation.
 /// </remarks>
@@ -63,14 +65,26 @@ internal sealed unsafe class KvCache
     /// <summary>Elements of one head's keys (or values) in one block.</summary>
     public int HeadElements => BlockTokens * HeadDim;
 
+    /// <summary>Elements of a lane of 32 bits.</summary>
+    public int Pack => sizeof(float) / Type.Bytes();
+
+    /// <summary>Bytes of one head's part of one block.</summary>
+    public long HeadBytes => HeadBytesFor(Type, BlockTokens, HeadDim);
+
     /// <summary>Bytes of a pool.</summary>
     public static long BytesFor(ElementType type, int layers, int blocks, int blockTokens, AttentionShape shape) =>
-        2L * layers * blocks * blockTokens * shape.KeyValueColumns * type.Bytes();
+        (long)layers * blocks * shape.KeyValueHeads * HeadBytesFor(type, blockTokens, shape.HeadDim);
 
-    /// <summary>Keys [headDim, slot] of one head in one block.</summary>
+    /// <summary>Keys of one head in one block.</summary>
     public byte* Keys(int layer, int block, int head) =>
-        Data + (2L * HeadElements * Type.Bytes() * (((((long)layer * Blocks) + block) * KeyValueHeads) + head));
+        Data + (HeadBytes * (((((long)layer * Blocks) + block) * KeyValueHeads) + head));
 
-    /// <summary>Values [slot, headDim] of one head in one block.</summary>
+    /// <summary>Values of one head in one block.</summary>
     public byte* Values(int layer, int block, int head) => Keys(layer, block, head) + ((long)HeadElements * Type.Bytes());
+
+    /// <summary>Scales of the keys, then of the values, of one head in one block; for bytes only.</summary>
+    public float* Scales(int layer, int block, int head) => (float*)(Keys(layer, block, head) + (2L * HeadElements * Type.Bytes()));
+
+    private static long HeadBytesFor(ElementType type, int blockTokens, int headDim) =>
+        2L * blockTokens * ((headDim * type.Bytes()) + (type == ElementType.Int8 ? sizeof(float) : 0));
 }

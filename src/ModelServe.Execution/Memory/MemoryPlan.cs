@@ -81,7 +81,13 @@ public sealed record MemoryPlan
         var longest = options.MaxModelLength ?? config.MaxPositions;
         var weights = new WeightMap(config, type, choice).Bytes;
         var activations = CausalDecoder.ArenaBytes(Shape(config, options.MaxSequences, options.MaxBatchedTokens, longest));
-        var blockBytes = KvCache.BytesFor(type, config.Layers, 1, BlockTokens, config.Attention);
+        ElementType? cacheType = options.KeyValueFormat switch
+        {
+            KeyValueFormat.BFloat16 => ElementType.BFloat16,
+            KeyValueFormat.Int8 => ElementType.Int8,
+            _ => null,
+        };
+        var blockBytes = KvCache.BytesFor(cacheType ?? type, config.Layers, 1, BlockTokens, config.Attention);
         var free = budgetBytes - weights - activations - RotaryMemory.BytesFor(config, longest);
         var cacheBytes = options.KvMemoryBytes ?? (long)(free * DefaultCacheShare);
         if (free <= 0 || cacheBytes > free)
@@ -110,6 +116,7 @@ public sealed record MemoryPlan
         return new MemoryPlan
         {
             Type = type,
+            KeyValueType = cacheType,
             Quantization = choice.Description,
             LoadingBytes = WeightReader.ChunkBytes + (choice.IsNone ? 0 : LoadingThreads(options) * QuantizingReader.ScratchBytes(MaxColumns(config))),
             WeightBytes = weights,
@@ -136,7 +143,12 @@ public sealed record MemoryPlan
             Line("graphs", GraphBytes, "captured steps, kernels, driver");
         }
 
-        var blocks = CacheType == ElementType.Float8 ? " in fp8" : "";
+        var blocks = CacheType switch
+        {
+            ElementType.Float8 => " in fp8",
+            ElementType.Int8 => " in int8",
+            _ => "",
+        };
         Line("key-value blocks", CacheBytes, $"{Geometry.BlockCount} blocks of {BlockTokens} tokens{blocks}, {BlockBytes} bytes each");
         Line("total", TotalBytes, Device.Length > 0 ? $"of {Mebibytes(BudgetBytes)} on {Device}" : $"of {Mebibytes(BudgetBytes)}");
         if (Device.Length > 0)

@@ -11,7 +11,7 @@ internal sealed class ModelMemory : IDisposable
         Weights = new NativeBuffer(plan.WeightBytes);
         Rotary = new RotaryMemory(config, plan.Geometry.MaxModelLength);
         Blocks = new NativeBuffer(plan.CacheBytes);
-        Cache = new KvCache(Blocks, plan.Type, config.Layers, plan.Geometry.BlockCount, MemoryPlan.BlockTokens, config.Attention);
+        Cache = new KvCache(Blocks, plan.CacheType, config.Layers, plan.Geometry.BlockCount, MemoryPlan.BlockTokens, config.Attention);
     }
 
     /// <summary>The weights, as <see cref="WeightMap"/> lays them out.</summary>

@@ -74,33 +74,22 @@ internal sealed class CausalDecoder : IDisposable
         var rows = batch.TokenCount;
         _ops.BeginStep(batch);
         _ops.Embed(batch, _weights.Embedding, _residual);
+        Activation? pending = null;
         for (var i = 0; i < _weights.Layers.Count; i++)
         {
             var layer = _weights.Layers[i];
-            if (i == 0)
-            {
-                _ops.Norm(_residual, layer.InputNorm, _epsilon, _hidden, rows);
-            }
-            else
-            {
-                _ops.AddNorm(_residual, _delta, layer.InputNorm, _epsilon, _hidden, rows);
-            }
-
-            _ops.Linear(_hidden, layer.Qkv, _fused, rows);
+            _ops.NormLinear(_residual, pending, layer.InputNorm, _epsilon, _hidden, layer.Qkv, _fused, rows);
             _ops.RotateAndStore(batch, _fused, _attention, layer.QueryNorm, layer.KeyNorm, _epsilon, _rotary, _cache, i);
             _ops.Attention(batch, _fused, _attention, _cache, i, _attended);
-            _ops.Linear(_attended, layer.Output, _delta, rows);
-            _ops.AddNorm(_residual, _delta, layer.PostNorm, _epsilon, _hidden, rows);
-            _ops.Linear(_hidden, layer.GateUp, _gateUp, rows);
-            _ops.GatedActivation(_gateUp, _gated, rows);
-            _ops.Linear(_gated, layer.Down, _delta, rows);
+            pending = _ops.LinearInto(_attended, layer.Output, _residual, _delta, rows);
+            _ops.NormGated(_residual, pending, layer.PostNorm, _epsilon, _hidden, layer.GateUp, _gateUp, _gated, rows);
+            pending = _ops.LinearInto(_gated, layer.Down, _residual, _delta, rows);
         }
 
         if (batch.SampledCount > 0)
         {
-            _ops.GatherSampled(batch, _residual, _delta, _sampled);
-            _ops.Norm(_sampled, _weights.FinalNorm, _epsilon, _sampledHidden, batch.SampledCount);
-            _ops.Linear(_sampledHidden, _weights.Head, _logits, batch.SampledCount);
+            _ops.GatherSampled(batch, _residual, pending, _sampled);
+            _ops.NormLinear(_sampled, null, _weights.FinalNorm, _epsilon, _sampledHidden, _weights.Head, _logits, batch.SampledCount);
         }
 
         return _logits;

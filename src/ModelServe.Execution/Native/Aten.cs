@@ -13,7 +13,37 @@ internal static unsafe partial class Aten
 {
     /// <summary>A contiguous CPU tensor over memory that it does not own and that must outlive it.</summary>
     /// <exception cref="InvalidOperationException">libtorch refused the call.</exception>
-    public static torch.Tensor FromMemory(void* data, ElementType type, params ReadOnlySpan<long> sizes)
+    public static torch.Tensor FromMemory(void* data, ElementType type, params ReadOnlySpan<long> sizes) =>
+        FromMemory(data, type, TorchPlace.Host, sizes);
+
+    /// <summary>A contiguous tensor over memory of a place, which it does not own and which must outlive it.</summary>
+    /// <exception cref="InvalidOperationException">libtorch refused the call.</exception>
+    public static torch.Tensor FromMemory(void* data, ElementType type, TorchPlace place, params ReadOnlySpan<long> sizes) =>
+        FromMemory(
+            data,
+            type switch
+            {
+                ElementType.Float32 => torch.ScalarType.Float32,
+                ElementType.BFloat16 => torch.ScalarType.BFloat16,
+                ElementType.Int8 => torch.ScalarType.Int8,
+                _ => throw new ArgumentOutOfRangeException(nameof(type), type, "no tensor has this type"),
+            },
+            place,
+            sizes);
+
+    /// <summary>So many bytes of a place.</summary>
+    /// <exception cref="InvalidOperationException">libtorch refused the call.</exception>
+    public static torch.Tensor Bytes(byte* data, long count, TorchPlace place) => FromMemory(data, torch.ScalarType.Byte, place, count);
+
+    /// <summary>The address of a tensor's first element, on its own device.</summary>
+    /// <exception cref="InvalidOperationException">libtorch refused the call.</exception>
+    public static nint Data(torch.Tensor tensor)
+    {
+        Check(aoti_torch_get_data_ptr(tensor.Handle, out var data));
+        return data;
+    }
+
+    private static torch.Tensor FromMemory(void* data, torch.ScalarType type, TorchPlace place, params ReadOnlySpan<long> sizes)
     {
         var strides = stackalloc long[sizes.Length];
         var stride = 1L;
@@ -23,11 +53,10 @@ internal static unsafe partial class Aten
             stride *= sizes[i];
         }
 
-        var scalarType = type == ElementType.Float32 ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16;
         fixed (long* size = sizes)
         {
             Check(aoti_torch_create_tensor_from_blob(
-                (nint)data, sizes.Length, size, strides, 0, (int)scalarType, (int)DeviceType.CPU, 0, out var handle));
+                (nint)data, sizes.Length, size, strides, 0, (int)type, (int)place.Type, place.Index, out var handle));
             return torch.Tensor.UnsafeCreateTensor(handle);
         }
     }
@@ -39,6 +68,10 @@ internal static unsafe partial class Aten
             throw new InvalidOperationException("libtorch refused a call; the reason is on the standard error stream");
         }
     }
+
+    [LibraryImport("torch_cpu")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int aoti_torch_get_data_ptr(nint tensor, out nint data);
 
     [LibraryImport("torch_cpu")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

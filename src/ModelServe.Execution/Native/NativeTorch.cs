@@ -22,6 +22,11 @@ internal static partial class NativeTorch
     /// <exception cref="NativeTorchException">A library is missing or does not load.</exception>
     public static string EnsureLoaded() => Loading.Value;
 
+    /// <summary>Whether this libtorch was built for CUDA and finds a GPU; loads it. Any thread.</summary>
+    /// <exception cref="NativeTorchException">A library is missing or does not load.</exception>
+    public static bool HasCuda() =>
+        File.Exists(Path.Combine(EnsureLoaded(), "libtorch_cuda.so")) && torch.cuda.is_available();
+
     /// <summary>The folder that holds libtorch, of the one that the environment names or else the candidates beside the program.</summary>
     /// <exception cref="NativeTorchException">None of them holds it.</exception>
     internal static string FindFolder(string? named, string baseFolder)

@@ -12,8 +12,12 @@ public enum ElementType
     /// <summary>The upper half of a single, 2 bytes.</summary>
     BFloat16,
 
-    /// <summary>Four bits of exponent and three of mantissa (e4m3), 1 byte; key-value blocks on a GPU only.</summary>
+    /// <summary>Four bits of exponent and three of mantissa (e4m3), 1 byte; key-value blocks and quantised weights on a GPU only.</summary>
     Float8,
+
+    /// <summary>Signed bytes with a scale for each token and head; key-value blocks on a CPU only.</summary>
+    [SuppressMessage("Naming", "CA1720", Justification = "The name of a number format is what this enumeration is about.")]
+    Int8,
 }
 
 /// <summary>Sizes of <see cref="ElementType"/>.</summary>

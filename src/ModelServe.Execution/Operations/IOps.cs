@@ -33,6 +33,48 @@ internal interface IOps : IDisposable
     /// <summary><c>output[r] = weight · x[r] (+ bias)</c>; x has weight.Columns columns, output weight.Rows.</summary>
     void Linear(Activation x, WeightMatrix weight, Activation output, int rows);
 
+    /// <summary><c>residual[r] += pending[r]</c> where there is something pending, then <c>output[r] = weight · norm(residual[r]) (+ bias)</c>.</summary>
+    /// <remarks>
+    /// <paramref name="normed"/> is scratch of the residual's shape for an implementation that does it in parts; what is left in it is
+    /// undefined. <paramref name="pending"/> is what <see cref="LinearInto"/> returned.
+    /// </remarks>
+    void NormLinear(
+        Activation residual, Activation? pending, WeightVector gain, float epsilon, Activation normed, WeightMatrix weight, Activation output, int rows)
+    {
+        NormPending(residual, pending, gain, epsilon, normed, rows);
+        Linear(normed, weight, output, rows);
+    }
+
+    /// <summary><see cref="NormLinear"/> by a matrix of gate rows, then up rows, and <see cref="GatedActivation"/> of what it gives.</summary>
+    /// <remarks><paramref name="gateUp"/> is scratch, like <paramref name="normed"/>: [row, 2 · output.Columns].</remarks>
+    void NormGated(
+        Activation residual,
+        Activation? pending,
+        WeightVector gain,
+        float epsilon,
+        Activation normed,
+        WeightMatrix weight,
+        Activation gateUp,
+        Activation output,
+        int rows)
+    {
+        NormLinear(residual, pending, gain, epsilon, normed, weight, gateUp, rows);
+        GatedActivation(gateUp, output, rows);
+    }
+
+    /// <summary><c>residual[r] += weight · x[r] (+ bias)</c>, now or with the next operation that reads the residual.</summary>
+    /// <param name="x">What is multiplied; weight.Columns columns.</param>
+    /// <param name="weight">The matrix.</param>
+    /// <param name="residual">What is added to; weight.Rows columns.</param>
+    /// <param name="delta">Where an implementation that does not add now leaves the product.</param>
+    /// <param name="rows">Rows in use.</param>
+    /// <returns>What is still to be added, <paramref name="delta"/>; null when nothing is.</returns>
+    Activation? LinearInto(Activation x, WeightMatrix weight, Activation residual, Activation delta, int rows)
+    {
+        Linear(x, weight, delta, rows);
+        return delta;
+    }
+
     /// <summary>Prepares a layer's queries and stores its keys and values, for every token of the batch.</summary>
     /// <remarks>
     /// <paramref name="fused"/> is [token, queries | keys | values] (<see cref="AttentionShape.FusedColumns"/>). Each query and key head is first
@@ -62,6 +104,19 @@ internal interface IOps : IDisposable
     /// <summary><c>output[r, i] = silu(gateUp[r, i]) * gateUp[r, n + i]</c>, with n = output.Columns and silu(g) = g / (1 + exp(−g)).</summary>
     void GatedActivation(Activation gateUp, Activation output, int rows);
 
-    /// <summary><c>output[i] = residual[t] + delta[t]</c> with t = batch.SampledTokens[i], for every sampled row.</summary>
-    void GatherSampled(StepBatch batch, Activation residual, Activation delta, Activation output);
+    /// <summary><c>output[i] = residual[t] (+ pending[t])</c> with t = batch.SampledTokens[i], for every sampled row.</summary>
+    void GatherSampled(StepBatch batch, Activation residual, Activation? pending, Activation output);
+
+    /// <summary><see cref="AddNorm"/> where there is something pending, else <see cref="Norm"/>.</summary>
+    sealed void NormPending(Activation residual, Activation? pending, WeightVector gain, float epsilon, Activation normed, int rows)
+    {
+        if (pending is null)
+        {
+            Norm(residual, gain, epsilon, normed, rows);
+        }
+        else
+        {
+            AddNorm(residual, pending, gain, epsilon, normed, rows);
+        }
+    }
 }

@@ -12,11 +12,20 @@ namespace ModelServe.Execution.Operations;
 internal sealed unsafe class TorchOps : IOps
 {
     private readonly List<Tensor> _weights = [];
+    private readonly TorchPlace _place;
 
-    /// <summary>Loads libtorch.</summary>
+    /// <summary>Loads libtorch, to compute on the host.</summary>
     /// <exception cref="NativeTorchException">It does not load.</exception>
     public TorchOps(int threads)
+        : this(threads, TorchPlace.Host)
     {
+    }
+
+    /// <summary>Loads libtorch, to compute in a place; weights, activations and cache lie there.</summary>
+    /// <exception cref="NativeTorchException">It does not load.</exception>
+    public TorchOps(int threads, TorchPlace place)
+    {
+        _place = place;
         NativeTorch.EnsureLoaded();
         set_num_threads(threads);
     }
@@ -24,7 +33,7 @@ internal sealed unsafe class TorchOps : IOps
     /// <inheritdoc />
     public void Adopt(WeightMatrix weight)
     {
-        var view = Aten.FromMemory(weight.Data, weight.Type, weight.Rows, weight.Columns);
+        var view = Aten.FromMemory(weight.Data, weight.Type, _place, weight.Rows, weight.Columns);
         weight.Companion = view;
         _weights.Add(view);
     }
@@ -97,9 +106,19 @@ internal sealed unsafe class TorchOps : IOps
         var blocks = slots.div(cache.BlockTokens, RoundingMode.floor);
         var offsets = slots.remainder(cache.BlockTokens);
 
-        // Seen as [block, slot, head, element] whatever the layout, so that one indexed store takes all tokens.
-        Keys(cache, layer).permute(0, 3, 1, 2).index_put_(Stored(rotatedKeys, cache), blocks, offsets);
-        Values(cache, layer).permute(0, 2, 1, 3).index_put_(Stored(values, cache), blocks, offsets);
+        // Seen as [block, slot, head, ...] whatever the layout, so that one indexed store takes all tokens.
+        var (storedKeys, keyScales) = Stored(rotatedKeys, cache);
+        var (storedValues, valueScales) = Stored(values, cache);
+        var lanes = cache.HeadDim / cache.Pack;
+        Keys(cache, layer).permute(0, 3, 1, 2, 4)
+            .index_put_(storedKeys.reshape(tokens, cache.KeyValueHeads, lanes, cache.Pack), blocks, offsets);
+        var packs = offsets.div(cache.Pack, RoundingMode.floor);
+        Values(cache, layer).permute(0, 2, 4, 1, 3).index_put_(storedValues, blocks, packs, offsets.remainder(cache.Pack));
+        if (cache.Type == ElementType.Int8)
+        {
+            Scales(cache, layer, 0).permute(0, 2, 1).index_put_(keyScales, blocks, offsets);
+            Scales(cache, layer, 1).permute(0, 2, 1).index_put_(valueScales, blocks, offsets);
+        }
     }
 
     /// <inheritdoc />
@@ -121,12 +140,13 @@ internal sealed unsafe class TorchOps : IOps
     }
 
     /// <inheritdoc />
-    public void GatherSampled(StepBatch batch, Activation residual, Activation delta, Activation output)
+    public void GatherSampled(StepBatch batch, Activation residual, Activation? pending, Activation output)
     {
         using var scope = NewDisposeScope();
         var tokens = Indices(batch.SampledTokens, 0, batch.SampledCount);
         var rows = View(residual, batch.TokenCount).index_select(0, tokens);
-        View(output, batch.SampledCount).copy_(rows.add_(View(delta, batch.TokenCount).index_select(0, tokens)));
+        View(output, batch.SampledCount).copy_(
+            pending is null ? rows : rows.add_(View(pending, batch.TokenCount).index_select(0, tokens)));
     }
 
     /// <inheritdoc />
@@ -140,7 +160,7 @@ internal sealed unsafe class TorchOps : IOps
         _weights.Clear();
     }
 
-    private static void AttendSequence(
+    private void AttendSequence(
         StepBatch batch, int sequence, Activation fused, AttentionShape shape, KvCache cache, int layer, Activation output)
     {
         using var scope = NewDisposeScope();
@@ -157,16 +177,12 @@ internal sealed unsafe class TorchOps : IOps
 
         // [head, position, element]; the slots after the context are cut off before anything is computed with them.
         var group = shape.QueryHeads / shape.KeyValueHeads;
-        var keys = Keys(cache, layer).index_select(0, blocks).permute(1, 0, 3, 2)
-            .reshape(shape.KeyValueHeads, blockCount * cache.BlockTokens, shape.HeadDim)
-            .narrow(1, 0, context).to(ScalarType.Float32).repeat_interleave(group, 0);
-        var values = Values(cache, layer).index_select(0, blocks).permute(1, 0, 2, 3)
-            .reshape(shape.KeyValueHeads, blockCount * cache.BlockTokens, shape.HeadDim)
-            .narrow(1, 0, context).to(ScalarType.Float32).repeat_interleave(group, 0);
+        var keys = Gathered(Keys(cache, layer).index_select(0, blocks).permute(1, 0, 3, 2, 4), 0).repeat_interleave(group, 0);
+        var values = Gathered(Values(cache, layer).index_select(0, blocks).permute(1, 0, 2, 4, 3), 1).repeat_interleave(group, 0);
 
         var scores = queries.bmm(keys.transpose(1, 2)).mul_(tensor(shape.Scale));
-        var queryPositions = arange(batch.FirstPositions[sequence], context, ScalarType.Int64).unsqueeze(1);
-        var keyPositions = arange(0, context, ScalarType.Int64).unsqueeze(0);
+        var queryPositions = arange(batch.FirstPositions[sequence], context, ScalarType.Int64, _place.Device()).unsqueeze(1);
+        var keyPositions = arange(0, context, ScalarType.Int64, _place.Device()).unsqueeze(0);
         var hidden = keyPositions.greater(queryPositions);
         if (shape.Window > 0)
         {
@@ -176,9 +192,19 @@ internal sealed unsafe class TorchOps : IOps
         var weights = scores.masked_fill_(hidden, float.NegativeInfinity).softmax(-1);
         View(output, batch.TokenCount).narrow(0, start, count)
             .copy_(weights.bmm(values).transpose(0, 1).reshape(count, shape.QueryColumns));
+
+        Tensor Gathered(Tensor elements, int which)
+        {
+            var wide = elements.reshape(shape.KeyValueHeads, blockCount * cache.BlockTokens, shape.HeadDim)
+                .narrow(1, 0, context).to(ScalarType.Float32);
+            return cache.Type != ElementType.Int8
+                ? wide
+                : wide.mul_(Scales(cache, layer, which).index_select(0, blocks).permute(1, 0, 2)
+                    .reshape(shape.KeyValueHeads, blockCount * cache.BlockTokens, 1).narrow(1, 0, context));
+        }
     }
 
-    private static Tensor Normalised(Tensor x, WeightVector gain, float epsilon)
+    private Tensor Normalised(Tensor x, WeightVector gain, float epsilon)
     {
         var meanSquare = x.mul(x).mean([-1], keepdim: true);
         return x.mul(meanSquare.add_(tensor(epsilon)).rsqrt_()).mul_(View(gain));
@@ -197,29 +223,48 @@ internal sealed unsafe class TorchOps : IOps
             2);
     }
 
-    private static Tensor Stored(Tensor x, KvCache cache) =>
-        cache.Type == ElementType.BFloat16 ? x.to(ScalarType.BFloat16) : x;
+    /// <summary>[token, head, element] as the cache holds them, with [token, head] scales of bytes.</summary>
+    private static (Tensor Elements, Tensor Scales) Stored(Tensor x, KvCache cache)
+    {
+        if (cache.Type != ElementType.Int8)
+        {
+            return (cache.Type == ElementType.BFloat16 ? x.to(ScalarType.BFloat16) : x, x);
+        }
 
-    private static Tensor View(Activation activation, int rows) =>
-        Aten.FromMemory(activation.Data, ElementType.Float32, rows, activation.Columns);
+        var scales = x.abs().amax([-1], keepdim: true).div_(tensor(127f));
+        var whole = x.div(scales.masked_fill(scales.eq(tensor(0f)), 1f)).round_().clamp_(-127, 127).to(ScalarType.Int8);
+        return (whole, scales.squeeze(-1));
+    }
 
-    private static Tensor View(WeightVector vector) => Aten.FromMemory(vector.Data, ElementType.Float32, vector.Length);
+    private Tensor View(Activation activation, int rows) =>
+        Aten.FromMemory(activation.Data, ElementType.Float32, _place, rows, activation.Columns);
 
-    private static Tensor Table(float* values, RotaryTable rotary) =>
-        Aten.FromMemory(values, ElementType.Float32, rotary.Positions, rotary.Half);
+    private Tensor View(WeightVector vector) => Aten.FromMemory(vector.Data, ElementType.Float32, _place, vector.Length);
 
-    /// <summary>Keys of a layer, [block, head, element, slot].</summary>
-    private static Tensor Keys(KvCache cache, int layer) =>
-        Pairs(cache, layer).select(2, 0).view(cache.Blocks, cache.KeyValueHeads, cache.HeadDim, cache.BlockTokens);
+    private Tensor Table(float* values, RotaryTable rotary) =>
+        Aten.FromMemory(values, ElementType.Float32, _place, rotary.Positions, rotary.Half);
 
-    /// <summary>Values of a layer, [block, head, slot, element].</summary>
-    private static Tensor Values(KvCache cache, int layer) =>
-        Pairs(cache, layer).select(2, 1).view(cache.Blocks, cache.KeyValueHeads, cache.BlockTokens, cache.HeadDim);
+    /// <summary>Keys of a layer, [block, head, lane, slot, element of the lane].</summary>
+    private Tensor Keys(KvCache cache, int layer) => Elements(cache, layer, 0)
+        .view(cache.Blocks, cache.KeyValueHeads, cache.HeadDim / cache.Pack, cache.BlockTokens, cache.Pack);
 
-    private static Tensor Pairs(KvCache cache, int layer) =>
-        Aten.FromMemory(cache.Keys(layer, 0, 0), cache.Type, cache.Blocks, cache.KeyValueHeads, 2, cache.HeadElements);
+    /// <summary>Values of a layer, [block, head, lane, element, slot of the lane].</summary>
+    private Tensor Values(KvCache cache, int layer) => Elements(cache, layer, 1)
+        .view(cache.Blocks, cache.KeyValueHeads, cache.BlockTokens / cache.Pack, cache.HeadDim, cache.Pack);
 
-    private static Tensor Indices(int[] values, int start, int count)
+    /// <summary>Scales of a layer's keys (0) or values (1), [block, head, slot].</summary>
+    private Tensor Scales(KvCache cache, int layer, int which)
+    {
+        var floats = cache.HeadBytes / sizeof(float);
+        return Aten.FromMemory(cache.Keys(layer, 0, 0), ElementType.Float32, _place, cache.Blocks, cache.KeyValueHeads, floats)
+            .narrow(2, floats - ((2 - which) * cache.BlockTokens), cache.BlockTokens);
+    }
+
+    private Tensor Elements(KvCache cache, int layer, int which) =>
+        Aten.FromMemory(cache.Keys(layer, 0, 0), cache.Type, _place, cache.Blocks, cache.KeyValueHeads, cache.HeadBytes / cache.Type.Bytes())
+            .narrow(2, which * cache.HeadElements, cache.HeadElements);
+
+    private Tensor Indices(int[] values, int start, int count)
     {
         var wide = new long[count];
         for (var i = 0; i < count; i++)
@@ -227,6 +272,7 @@ internal sealed unsafe class TorchOps : IOps
             wide[i] = values[start + i];
         }
 
-        return tensor(wide);
+        var indices = tensor(wide);
+        return _place.IsHost ? indices : indices.to(_place.Device());
     }
 }

@@ -27,6 +27,13 @@ internal sealed unsafe class WeightMatrix
         Layout = WeightLayout.Quantized;
     }
 
+    /// <summary>A view of the matrix of <see cref="ElementType.Float8"/> at <paramref name="data"/>, whose row r stands for its elements times <paramref name="scales"/>[r].</summary>
+    public WeightMatrix(void* data, float* scales, int rows, int columns, WeightVector? bias = null)
+        : this(data, ElementType.Float8, rows, columns, bias)
+    {
+        Scales = scales;
+    }
+
     /// <summary>The first element, of <see cref="Type"/>; where <see cref="Layout"/> is row-major, row r starts <c>r * Columns</c> elements later.</summary>
     public void* Data { get; }
 
@@ -35,6 +42,9 @@ internal sealed unsafe class WeightMatrix
 
     /// <summary>How the numbers of a quantised matrix lie; null for any other.</summary>
     public QuantizedShape? Quantized { get; }
+
+    /// <summary>[Rows] what the elements of each row are multiplied by, where they are of <see cref="ElementType.Float8"/>; else null.</summary>
+    public float* Scales { get; }
 
     /// <summary>Output features (for an embedding: the vocabulary).</summary>
     public int Rows { get; }

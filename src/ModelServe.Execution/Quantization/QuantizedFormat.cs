@@ -12,6 +12,9 @@ public enum QuantizedFormat
     /// <summary>4 bits, -8 to 7.</summary>
     [SuppressMessage("Naming", "CA1720", Justification = "The name of a number format is what this enumeration is about.")]
     Int4,
+
+    /// <summary>8 bits with an exponent (e4m3) and one scale for each row; the products of a GPU take it.</summary>
+    Float8,
 }
 
 /// <summary>Numbers of <see cref="QuantizedFormat"/>.</summary>
@@ -24,5 +27,10 @@ internal static class QuantizedFormats
     public static int Offset(this QuantizedFormat format) => format == QuantizedFormat.Int8 ? 128 : 8;
 
     /// <summary>As people and options write it.</summary>
-    public static string Name(this QuantizedFormat format) => format == QuantizedFormat.Int8 ? "int8" : "int4";
+    public static string Name(this QuantizedFormat format) => format switch
+    {
+        QuantizedFormat.Int8 => "int8",
+        QuantizedFormat.Int4 => "int4",
+        _ => "fp8",
+    };
 }

@@ -4,11 +4,12 @@ using ModelServe.Engine.Running;
 
 namespace ModelServe.Execution.Sampling;
 
-/// <summary>What sampling remembers of the sequence in one slot: its options, and how often each token came, where that matters.</summary>
-internal sealed class SlotSampling
+/// <summary>What sampling remembers of the sequence in one slot: its options, how often each token came, and its mask, where that matters.</summary>
+/// <param name="masks">Who makes the masks of constrained sequences; null for the calling thread.</param>
+internal sealed class SlotSampling(MaskWorkers? masks = null)
 {
     private readonly Dictionary<int, int> _outputCounts = [];
-    private ITokenConstraintFollower? _follower;
+    private MaskOrder? _mask;
     private uint[] _allowed = [];
 
     /// <summary>How tokens are chosen.</summary>
@@ -20,6 +21,18 @@ internal sealed class SlotSampling
     /// <summary>Whether the logits are changed before a token is chosen.</summary>
     public bool ChangesLogits { get; private set; }
 
+    /// <summary>Whether the next token can be chosen: there is no constraint, or its mask is ready.</summary>
+    public bool IsMaskReady => _mask is null or { IsReady: true };
+
+    /// <summary>Whether a step has gone on without the mask that is being made.</summary>
+    public bool IsMaskLate => _mask is { WasLate: true };
+
+    /// <summary>Whether the token of the sequence's last row was left to a later step, so that rows planned on it are void.</summary>
+    public bool IsPostponed { get; set; }
+
+    /// <summary>Why the last mask allowed nothing; null if it allowed something.</summary>
+    public string? Failure { get; private set; }
+
     /// <summary>A sequence enters the slot, or comes back to it after preemption.</summary>
     /// <param name="assignment">Its options and tokens so far.</param>
     /// <param name="capacity">Most distinct tokens that it can have, so that a step need not grow the table.</param>
@@ -30,14 +43,10 @@ internal sealed class SlotSampling
         ChangesLogits = Options.HasPenalties || Options.LogitBias.Count > 0 || (Options.MinTokens > 0 && Options.StopTokenIds.Count > 0)
             || Options.Constraint is not null;
         _outputCounts.Clear();
-        _follower = Options.Constraint?.Follow();
-        if (_follower is not null)
-        {
-            foreach (var id in assignment.TokenIds.Span[assignment.PromptLength..])
-            {
-                _follower.Advance(id);
-            }
-        }
+        IsPostponed = false;
+        Failure = null;
+        _mask = Options.Constraint is { } constraint ? new MaskOrder(constraint.Follow()) : null;
+        _mask?.Begin(assignment.TokenIds[assignment.PromptLength..], masks);
 
         if (!Options.HasPenalties)
         {
@@ -60,22 +69,27 @@ internal sealed class SlotSampling
     /// <summary>A token joined the output.</summary>
     public void Record(int id)
     {
-        _follower?.Advance(id);
+        _mask?.Advance(id, masks);
         Count(id);
     }
 
-    /// <summary>Writes which tokens may come next, a bit each; none where the constraint has come to its end.</summary>
+    /// <summary>A step goes on without the mask.</summary>
+    public void PassOverMask() => _mask?.PassOver();
+
+    /// <summary>Writes which tokens may come next, a bit each; none where the constraint has come to its end. Only while the mask is ready.</summary>
     /// <returns>Whether the output is constrained; the bits are untouched if not.</returns>
     public bool TryFillMask(Span<uint> allowed)
     {
-        if (_follower is null)
+        if (_mask is not { } mask)
         {
             return false;
         }
 
-        if (!_follower.FillMask(allowed))
+        Failure = null;
+        if (mask.Failure is not null || !mask.Follower.FillMask(allowed))
         {
             allowed.Clear();
+            Failure = mask.Failure ?? mask.Follower.Failure ?? "the constraint of the output allows no token here";
         }
 
         return true;
@@ -114,26 +128,21 @@ internal sealed class SlotSampling
             logits[id] = count == 0 ? logit : logit - (count * Options.FrequencyPenalty) - Options.PresencePenalty;
         }
 
-        if (_follower is not null)
+        if (_mask is not null)
         {
-            Mask(_follower, logits);
+            Mask(logits);
         }
     }
 
     // Where nothing is allowed every logit becomes minus infinity, which fails this sequence alone.
-    private void Mask(ITokenConstraintFollower follower, Span<float> logits)
+    private void Mask(Span<float> logits)
     {
         if (_allowed.Length * 32 < logits.Length)
         {
             _allowed = new uint[(logits.Length + 31) / 32];
         }
 
-        if (!follower.FillMask(_allowed))
-        {
-            logits.Fill(float.NegativeInfinity);
-            return;
-        }
-
+        TryFillMask(_allowed);
         for (var word = 0; word * 32 < logits.Length; word++)
         {
             var bits = _allowed[word];

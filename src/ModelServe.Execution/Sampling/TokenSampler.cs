@@ -28,7 +28,7 @@ internal sealed class TokenSampler
 
     /// <summary>Chooses a token and writes it, with its log probabilities if asked for, to entry <paramref name="index"/> of the result.</summary>
     /// <param name="row">The logits, one vocabulary; unchanged.</param>
-    /// <param name="slot">The sequence's options and counts; the token is recorded there.</param>
+    /// <param name="slot">The sequence's options, counts and mask, which is ready; the token is recorded there.</param>
     /// <param name="position">The position that the token will have.</param>
     /// <param name="result">Where it goes. A row that is not finite becomes <see cref="StepResult.Failed"/>.</param>
     /// <param name="index">The entry.</param>
@@ -38,6 +38,7 @@ internal sealed class TokenSampler
         var rawMax = LogitRow.FiniteMax(row);
         var token = float.IsNaN(rawMax) ? StepResult.Failed : Choose(row, rawMax, slot, position);
         result.TokenIds[index] = token;
+        result.Failures[index] = token == StepResult.Failed ? slot.Failure : null;
         if (token < 0)
         {
             return;

@@ -14,7 +14,7 @@ internal sealed class EvalCommand : Command
     private readonly Option<int?> _maxTokens = new("--max-tokens") { Description = "most new tokens an answer (default 96)" };
     private readonly Option<double?> _minAccuracy = new("--min-accuracy") { Description = "exit with 1 below this share in [0, 1]" };
     private readonly Option<bool> _showWrong = new("--show-wrong") { Description = "print each wrong answer to standard error" };
-    private readonly ModelOptionSet _modelOptions = new();
+    private readonly ModelOptionSet _modelOptions = new(severalDevices: true);
 
     /// <summary>Declares arguments, options and action.</summary>
     public EvalCommand()

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using ModelServe.Host.Options;
 
 namespace ModelServe.Host.Commands;
@@ -7,14 +8,16 @@ namespace ModelServe.Host.Commands;
 /// <summary>The options about loading and scheduling that several commands share.</summary>
 internal sealed class ModelOptionSet
 {
+    private const int MostDevices = 32;
+    private readonly bool _severalDevices;
     private readonly Option<string> _device = new("--device") { Description = "auto, cpu, cuda or cuda:N", DefaultValueFactory = _ => "auto" };
     private readonly Option<string> _dtype = new("--dtype") { Description = "auto (the checkpoint's own), float32 or bfloat16", DefaultValueFactory = _ => "auto" };
-    private readonly Option<string> _kvDType = new("--kv-dtype") { Description = "auto (as the weights), bf16 or fp8: how keys and values are stored on a GPU", DefaultValueFactory = _ => "auto" };
+    private readonly Option<string> _kvDType = new("--kv-dtype") { Description = "auto (as the weights), bf16, fp8 (GPU) or int8 (CPU): how keys and values are stored", DefaultValueFactory = _ => "auto" };
     private readonly Option<double?> _gpuMemory = new("--gpu-memory-utilization") { Description = "share of the GPU's memory that may be held (default 0.9)" };
     private readonly Option<string?> _kernelLibrary = new("--kernel-library") { Description = "the GPU kernels' library (default: libmodelserve.so beside the program)" };
-    private readonly Option<string> _quantize = new("--quantize") { Description = "none, int8 or int4: weights are rounded to so many bits while they load (CPU)", DefaultValueFactory = _ => "none" };
+    private readonly Option<string> _quantize = new("--quantize") { Description = "none, int8 or int4 (CPU), fp8 (GPU): weights are rounded to so many bits while they load", DefaultValueFactory = _ => "none" };
     private readonly Option<string> _quantizeHead = new("--quantize-head") { Description = "auto (int8), int8, int4 or none: embeddings and output head, with --quantize", DefaultValueFactory = _ => "auto" };
-    private readonly Option<string?> _cacheDirectory = new("--cache-dir") { Description = "where quantised weights are kept for the next start (default: modelserve in the user's cache folder; none keeps nothing)" };
+    private readonly Option<string?> _cacheDirectory = new("--cache-dir") { Description = "where quantised weights (CPU) and measured products (GPU) are kept for the next start (default: modelserve in the user's cache folder; none keeps nothing)" };
     private readonly Option<int?> _maxModelLength = new("--max-model-len") { Description = "longest sequence in tokens (default: the checkpoint's limit)" };
     private readonly Option<long?> _kvMemory = new("--kv-memory") { Description = "memory for keys and values, such as 2GiB (default: derived)", CustomParser = ParseBytes };
     private readonly Option<int?> _maxRunning = new("--max-running") { Description = "sequences that run at once (default 64, on a GPU 256)" };
@@ -25,15 +28,27 @@ internal sealed class ModelOptionSet
     private readonly Option<string> _cpuKernels = new("--cpu-kernels") { Description = "auto, native (the C library's) or managed (C# alone)", DefaultValueFactory = _ => "auto" };
     private readonly Option<bool> _pinThreads = new("--pin-threads") { Description = "keep each computing thread on one processor; only where nothing else runs" };
 
+    /// <summary>Declares the options.</summary>
+    /// <param name="severalDevices">Whether the command can use several GPUs at once.</param>
+    public ModelOptionSet(bool severalDevices = false)
+    {
+        _severalDevices = severalDevices;
+        if (severalDevices)
+        {
+            _device.Description = "auto, cpu, cuda, cuda:N, or several GPUs such as cuda:0,cuda:1: each gets every model, and requests are spread over them";
+        }
+    }
+
     /// <summary>Adds the options to a command; to one that loads no weights, all but the cache's.</summary>
     public void AddTo(Command command, bool loadsWeights = true)
     {
-        _device.Validators.Add(result => Require(result, _device, IsDevice, "auto, cpu, cuda or cuda:N"));
+        _device.Validators.Add(result => Require(
+            result, _device, IsDevice, _severalDevices ? "auto, cpu, cuda, cuda:N or several different ones such as cuda:0,cuda:1" : "auto, cpu, cuda or cuda:N"));
         _dtype.Validators.Add(result => Require(result, _dtype, value => value is "auto" or "float32" or "bfloat16", "auto, float32 or bfloat16"));
-        _quantize.Validators.Add(result => Require(result, _quantize, value => value is "none" or "int8" or "int4", "none, int8 or int4"));
+        _quantize.Validators.Add(result => Require(result, _quantize, value => value is "none" or "int8" or "int4" or "fp8", "none, int8, int4 or fp8"));
         _quantizeHead.Validators.Add(result => Require(result, _quantizeHead, value => value is "auto" or "int8" or "int4" or "none", "auto, int8, int4 or none"));
         _cacheDirectory.Validators.Add(result => Require(result, _cacheDirectory, value => value.Trim().Length > 0, "a folder or none"));
-        _kvDType.Validators.Add(result => Require(result, _kvDType, value => value is "auto" or "bf16" or "fp8", "auto, bf16 or fp8"));
+        _kvDType.Validators.Add(result => Require(result, _kvDType, value => value is "auto" or "bf16" or "fp8" or "int8", "auto, bf16, fp8 or int8"));
         _kernelLibrary.Validators.Add(result => Require(result, _kernelLibrary, value => value.Trim().Length > 0, "a path"));
         AddRange(_gpuMemory, 0.01, 1.0);
         command.Validators.Add(RequireQuantization);
@@ -112,10 +127,20 @@ internal sealed class ModelOptionSet
     {
         if (IsGpu(result.GetValue(_device)))
         {
+            if (result.GetValue(_kvDType) == "int8")
+            {
+                result.AddError($"{_kvDType.Name}: int8 is for the CPU only; got --device {result.GetValue(_device)}");
+            }
+
             return;
         }
 
-        foreach (Option option in new Option[] { _kvDType, _gpuMemory, _kernelLibrary })
+        if (result.GetValue(_kvDType) == "fp8")
+        {
+            result.AddError($"{_kvDType.Name}: only --device cuda can use fp8");
+        }
+
+        foreach (Option option in new Option[] { _gpuMemory, _kernelLibrary })
         {
             if (result.GetResult(option) is { Implicit: false })
             {
@@ -127,22 +152,25 @@ internal sealed class ModelOptionSet
     // An option without effect is a mistake that nobody would notice.
     private void RequireQuantization(CommandResult result)
     {
-        if (result.GetValue(_quantize) is "int8" or "int4")
+        var device = result.GetValue(_device) ?? "auto";
+        var quantize = result.GetValue(_quantize);
+        if (quantize is "int8" or "int4" && IsGpu(device))
         {
-            if (result.GetValue(_device) is { } device && device.StartsWith("cuda", StringComparison.Ordinal))
-            {
-                result.AddError($"--quantize: weights are quantised for the CPU only; got --device {device}");
-            }
-
-            return;
+            result.AddError($"--quantize: {quantize} is for the CPU, fp8 for a GPU; got --device {device}");
+        }
+        else if (quantize is "fp8" && !IsGpu(device))
+        {
+            result.AddError($"--quantize: fp8 is for a GPU, int8 and int4 for the CPU; got --device {device}");
         }
 
-        foreach (Option option in new Option[] { _quantizeHead, _cacheDirectory })
+        if (quantize is not ("int8" or "int4") && result.GetResult(_quantizeHead) is { Implicit: false })
         {
-            if (result.GetResult(option) is { Implicit: false })
-            {
-                result.AddError($"{option.Name}: only --quantize int8 or int4 can use it");
-            }
+            result.AddError($"{_quantizeHead.Name}: only --quantize int8 or int4 can use it");
+        }
+
+        if (quantize is not ("int8" or "int4") && !IsGpu(device) && result.GetResult(_cacheDirectory) is { Implicit: false })
+        {
+            result.AddError($"{_cacheDirectory.Name}: only --quantize int8 or int4, or --device cuda, can use it");
         }
     }
 
@@ -154,8 +182,17 @@ internal sealed class ModelOptionSet
         }
     }
 
-    private static bool IsDevice(string device) =>
-        device is "auto" or "cpu" or "cuda" || (device.StartsWith("cuda:", StringComparison.Ordinal) && byte.TryParse(device.AsSpan(5), out _));
+    private bool IsDevice(string text)
+    {
+        string[] devices = text.Split(',');
+        return devices.Length == 1
+            ? text is "auto" or "cpu" or "cuda" || IsNumberedGpu(text)
+            : _severalDevices && devices.Length <= MostDevices && devices.All(IsNumberedGpu) && devices.Distinct().Count() == devices.Length;
+    }
+
+    private static bool IsNumberedGpu(string device) => device.StartsWith("cuda:", StringComparison.Ordinal)
+        && byte.TryParse(device.AsSpan(5), NumberStyles.None, CultureInfo.InvariantCulture, out byte number)
+        && device.Length == 5 + number.ToString(CultureInfo.InvariantCulture).Length;
 
     private static long? ParseBytes(ArgumentResult result)
     {

@@ -37,7 +37,7 @@ internal sealed class ServeCommand : Command
         CustomParser = ParseFacades,
     };
 
-    private readonly ModelOptionSet _modelOptions = new();
+    private readonly ModelOptionSet _modelOptions = new(severalDevices: true);
 
     /// <summary>Declares options and action.</summary>
     public ServeCommand()

@@ -42,7 +42,7 @@ internal sealed class EvalRunner(HostedModel model, int maxTokens)
         await foreach (GeneratedToken token in new LocalGeneration(model).StreamAsync(request, cancellationToken))
         {
             answer.Append(token.Text);
-            if (token.FinishReason is FinishReason.Error or FinishReason.Cancelled)
+            if (token.FinishReason is FinishReason.Error or FinishReason.Exhausted or FinishReason.Cancelled)
             {
                 throw new InvalidOperationException($"question {number + 1}: the answer ended with {token.FinishReason}: {token.Error}");
             }

@@ -1,25 +1,29 @@
+using ModelServe.Api.Models;
 using ModelServe.Codec;
 using ModelServe.Engine.Admission;
 using ModelServe.Engine.Running;
 using ModelServe.Execution.Loading;
+using ModelServe.Execution.Memory;
 using ModelServe.Host.Options;
 
 namespace ModelServe.Host.Models;
 
-/// <summary>One model of this process: its weights, its engine and its text side, loaded and disposed together.</summary>
+/// <summary>One model of this process: its text side, and on each of its devices its weights and an engine; loaded and disposed together.</summary>
 internal sealed class HostedModel : IDisposable
 {
-    private readonly LoadedModel _loaded;
+    private readonly LoadedModel[] _loaded;
+    private readonly EngineLoop[] _engines;
     private readonly TextModel? _text;
     private int _disposed;
 
-    private HostedModel(ModelReference reference, LoadedModel loaded, TextModel? text, EngineLoop engine)
+    private HostedModel(ModelReference reference, LoadedModel[] loaded, TextModel? text, EngineLoop[] engines, TimeProvider time)
     {
         Name = reference.Name;
         Directory = reference.Directory;
         _loaded = loaded;
+        _engines = engines;
         _text = text;
-        Engine = engine;
+        Engine = new ReplicaSet(engines, time);
         DefaultSampling = SamplingDefaults.From(text?.Defaults ?? GenerationDefaults.Load(reference.Directory));
     }
 
@@ -29,8 +33,8 @@ internal sealed class HostedModel : IDisposable
     /// <summary>The checkpoint's folder.</summary>
     public string Directory { get; }
 
-    /// <summary>The scheduler, running.</summary>
-    public EngineLoop Engine { get; }
+    /// <summary>The engines, running: one a device.</summary>
+    public ReplicaSet Engine { get; }
 
     /// <summary>What the checkpoint's generation_config asks for where a request says nothing.</summary>
     public SamplingOptions DefaultSampling { get; }
@@ -45,36 +49,60 @@ internal sealed class HostedModel : IDisposable
     /// <summary>The ids that end an answer.</summary>
     public IReadOnlyList<int> StopTokenIds => _text?.StopTokenIds ?? GenerationDefaults.Load(Directory).EosTokenIds;
 
-    /// <summary>Memory that was planned for it.</summary>
-    public long PlannedBytes => _loaded.Plan.TotalBytes;
+    /// <summary>Where its memory goes, a plan a device.</summary>
+    public IEnumerable<MemoryPlan> Plans => _loaded.Select(loaded => loaded.Plan);
 
-    /// <summary>Where its memory goes, as a table.</summary>
-    public string MemoryTable => $"{_loaded.Plan.ToTable()}{"kernels",-18}{_loaded.Kernels}\n";
+    /// <summary>Where its memory goes, as a table a device.</summary>
+    public string MemoryTable => string.Concat(_loaded.Select(loaded => $"{loaded.Plan.ToTable()}{"kernels",-18}{loaded.Kernels}\n"));
 
-    /// <summary>Loads a checkpoint and starts its engine.</summary>
+    /// <summary>Loads a checkpoint and starts its engines.</summary>
     /// <remarks>
     /// A folder without a tokenizer is refused if <paramref name="requireText"/>. Without <paramref name="progress"/> it goes to
-    /// standard error while a large checkpoint loads.
+    /// standard error while a large checkpoint loads. Without <paramref name="rooms"/> the model has the devices of the settings to itself.
     /// </remarks>
     public static HostedModel Load(
-        ModelReference reference, EngineSettings settings, bool requireText, TimeProvider time, IProgress<LoadProgress>? progress = null)
+        ModelReference reference,
+        EngineSettings settings,
+        bool requireText,
+        TimeProvider time,
+        IProgress<LoadProgress>? progress = null,
+        IReadOnlyList<DeviceRoom>? rooms = null)
     {
+        rooms ??= [.. settings.Devices.Select(device => new DeviceRoom(device, settings.MemoryBytes, []))];
+        ModelLoadOptions common = settings.ToLoadOptions();
+        ModelLoadOptions[] options =
+        [
+            .. rooms.Select(room => common with
+            {
+                Device = room.Device, MemoryBytes = room.MemoryBytes ?? common.MemoryBytes, HeldByOthers = room.HeldByOthers,
+            }),
+        ];
         TextModel? text = requireText || File.Exists(Path.Combine(reference.Directory, "tokenizer.json")) ? TextModel.Load(reference.Directory) : null;
-        LoadedModel loaded = ModelLoader.Load(reference.Directory, settings.ToLoadOptions(), progress ?? new LoadProgressLine(reference.Name, Console.Error));
-        foreach (string note in loaded.Notes)
+        LoadedModel[] loaded = ReplicaLoader.Load(reference.Directory, options, progress ?? new LoadProgressLine(reference.Name, Console.Error));
+        for (int i = 0; i < loaded.Length; i++)
         {
-            Console.Error.WriteLine($"{reference.Name}: {note}");
+            foreach (string note in loaded[i].Notes)
+            {
+                Console.Error.WriteLine(loaded.Length == 1 ? $"{reference.Name}: {note}" : $"{reference.Name} on {options[i].Device}: {note}");
+            }
         }
 
+        List<EngineLoop> engines = [];
         try
         {
-            EngineLoop engine = new(loaded.Executor, settings.ToEngineOptions(loaded), time);
-            engine.Start();
-            return new HostedModel(reference, loaded, text, engine);
+            foreach (LoadedModel replica in loaded)
+            {
+                EngineLoop engine = new(replica.Executor, settings.ToEngineOptions(replica), time);
+                engines.Add(engine);
+                engine.Start();
+            }
+
+            return new HostedModel(reference, loaded, text, [.. engines], time);
         }
         catch
         {
-            loaded.Dispose();
+            engines.ForEach(engine => engine.Dispose());
+            Array.ForEach(loaded, replica => replica.Dispose());
             throw;
         }
     }
@@ -87,12 +115,15 @@ internal sealed class HostedModel : IDisposable
             return;
         }
 
-        // The engine's thread runs the executor: it must have ended before the weights go.
-        Engine.Dispose();
-        if (!Engine.HasLostStep)
+        for (int i = 0; i < _engines.Length; i++)
         {
-            // A lost step may still be reading them; the process is on its way out.
-            _loaded.Dispose();
+            // The engine's thread runs the executor: it must have ended before the weights go.
+            _engines[i].Dispose();
+            if (!_engines[i].HasLostStep)
+            {
+                // A lost step may still be reading them; the process is on its way out.
+                _loaded[i].Dispose();
+            }
         }
     }
 }

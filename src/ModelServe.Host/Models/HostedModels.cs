@@ -2,13 +2,15 @@ using ModelServe.Api.Models;
 using ModelServe.Codec;
 using ModelServe.Codec.ToolCalls;
 using ModelServe.Execution.Loading;
+using ModelServe.Execution.Memory;
 using ModelServe.Host.Options;
 
 namespace ModelServe.Host.Models;
 
 /// <summary>Every model of this process: those of the command line and those loaded by request; disposed together at the end.</summary>
 /// <remarks>
-/// Thread-safe. A model loaded by request is planned into the memory that the others' plans leave; hence one loads at a time.
+/// Thread-safe. Those of the command line are planned together. A model loaded by request is planned into the memory that the
+/// others' plans leave, on every device; hence one loads at a time.
 /// </remarks>
 internal sealed class HostedModels(EngineSettings settings, TimeProvider time) : IModelLoader, IDisposable
 {
@@ -16,13 +18,20 @@ internal sealed class HostedModels(EngineSettings settings, TimeProvider time) :
     private readonly List<HostedModel> _models = [];
     private readonly SemaphoreSlim _loading = new(1);
 
-    /// <summary>Loads a model of the command line.</summary>
-    /// <param name="reference">Name and folder.</param>
-    /// <param name="sharing">How many models share this machine's memory.</param>
-    public HostedModel Load(ModelReference reference, int sharing)
+    /// <summary>Loads the models of the command line, one after the other.</summary>
+    /// <exception cref="ModelLoadException">One cannot be served, or they do not fit together.</exception>
+    public IEnumerable<HostedModel> LoadAll(IReadOnlyList<ModelReference> references)
     {
-        HostedModel model = HostedModel.Load(reference, settings with { ModelsSharingMemory = sharing }, requireText: true, time);
-        return Keep(model);
+        bool share = references.Count > 1;
+        long[]?[] shares = [.. settings.Devices.Select(device => share && settings.IsGpu ? GpuMemoryShares.Divide(device, references, settings) : null)];
+        EngineSettings each = settings with { ModelsSharingMemory = settings.IsGpu ? 1 : references.Count };
+        for (int i = 0; i < references.Count; i++)
+        {
+            ModelReference reference = references[i];
+            DeviceRoom[] rooms = [.. each.Devices.Select((device, d) => new DeviceRoom(device, shares[d]?[i], settings.IsGpu ? HeldOn(device) : []))];
+            HostedModel Load() => HostedModel.Load(reference, each, requireText: true, time, rooms: rooms);
+            yield return Keep(share ? NamedFailure.Of(reference.Name, Load) : Load());
+        }
     }
 
     /// <inheritdoc />
@@ -37,7 +46,8 @@ internal sealed class HostedModels(EngineSettings settings, TimeProvider time) :
                 SettingsFor(order),
                 requireText: true,
                 time,
-                new LoadSteps(progress, cancellationToken)));
+                new LoadSteps(progress, cancellationToken),
+                settings.IsGpu ? [.. settings.Devices.Select(device => new DeviceRoom(device, null, HeldOn(device)))] : null));
             progress.Report(new ModelLoadStep(ModelLoadStage.Starting));
             return Serve(model);
         }
@@ -79,15 +89,20 @@ internal sealed class HostedModels(EngineSettings settings, TimeProvider time) :
             throw new ModelRefusedException($"dtype: {string.Join(", ", EngineSettings.DTypes)}; got '{given}'");
         }
 
-        long planned = Snapshot().Sum(model => model.PlannedBytes);
+        long planned = Snapshot().Sum(model => model.Plans.Sum(plan => plan.TotalBytes));
         return settings with
         {
             MaxModelLength = order.ContextTokens ?? settings.MaxModelLength,
             KvMemoryBytes = order.CacheBytes ?? settings.KvMemoryBytes,
             DType = order.DType ?? settings.DType,
-            MemoryBytes = Math.Max(1, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes - planned),
+            MemoryBytes = settings.IsGpu ? null : Math.Max(1, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes - planned),
         };
     }
+
+    private HeldMemory[] HeldOn(string device) =>
+    [
+        .. Snapshot().SelectMany(model => model.Plans.Where(plan => plan.Device == device).Select(plan => new HeldMemory(model.Name, plan.TotalBytes))),
+    ];
 
     private HostedModel Keep(HostedModel model)
     {

@@ -6,8 +6,14 @@ internal sealed record EngineSettings
     /// <summary>The words that <see cref="DType"/> may be.</summary>
     public static IReadOnlyList<string> DTypes { get; } = ["auto", "float32", "bfloat16"];
 
-    /// <summary>auto, cpu, cuda or cuda:N.</summary>
+    /// <summary>auto, cpu, cuda, cuda:N, or several GPUs such as cuda:0,cuda:1, each of which gets every model.</summary>
     public string Device { get; init; } = "auto";
+
+    /// <summary>The devices of <see cref="Device"/>, one at least.</summary>
+    public IReadOnlyList<string> Devices => Device.Split(',');
+
+    /// <summary>Whether the devices are GPUs.</summary>
+    public bool IsGpu => Device.StartsWith("cuda", StringComparison.Ordinal);
 
     /// <summary>auto (the checkpoint's own), float32 or bfloat16.</summary>
     public string DType { get; init; } = "auto";
@@ -39,7 +45,7 @@ internal sealed record EngineSettings
     /// <summary>Memory that one model may take; null derives it from the machine and <see cref="ModelsSharingMemory"/>.</summary>
     public long? MemoryBytes { get; init; }
 
-    /// <summary>How many models share this machine's memory; each is planned into an equal part.</summary>
+    /// <summary>How many models share this machine's memory; each is planned into an equal part. GPUs are divided by need instead.</summary>
     public int ModelsSharingMemory { get; init; } = 1;
 
     /// <summary>Sequences that run at once.</summary>

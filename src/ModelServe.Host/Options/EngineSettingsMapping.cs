@@ -23,10 +23,15 @@ internal static class EngineSettingsMapping
             "bfloat16" => WeightFormat.BFloat16,
             _ => WeightFormat.Auto,
         },
-        Quantization = settings.Quantize is "int8" or "int4"
+        Quantization = settings.Quantize is "int8" or "int4" or "fp8"
             ? new WeightQuantization
             {
-                Format = settings.Quantize == "int8" ? QuantizedFormat.Int8 : QuantizedFormat.Int4,
+                Format = settings.Quantize switch
+                {
+                    "int8" => QuantizedFormat.Int8,
+                    "int4" => QuantizedFormat.Int4,
+                    _ => QuantizedFormat.Float8,
+                },
                 Head = settings.QuantizeHead switch
                 {
                     "int8" => HeadQuantization.Int8,
@@ -41,9 +46,11 @@ internal static class EngineSettingsMapping
         {
             "bf16" => KeyValueFormat.BFloat16,
             "fp8" => KeyValueFormat.Float8,
+            "int8" => KeyValueFormat.Int8,
             _ => KeyValueFormat.Auto,
         },
-        GpuMemoryUtilization = settings.GpuMemoryUtilization / settings.ModelsSharingMemory,
+        GpuMemoryUtilization = settings.GpuMemoryUtilization,
+        CacheDirectory = settings.CacheDirectory,
         KernelLibraryPath = settings.KernelLibrary,
         MaxModelLength = settings.MaxModelLength,
         KvMemoryBytes = settings.KvMemoryBytes,

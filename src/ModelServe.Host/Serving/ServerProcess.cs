@@ -22,9 +22,8 @@ internal static class ServerProcess
     {
         using HostedModels hosted = new(options.Engine, time);
         List<ServedModel> models = [];
-        foreach (ModelReference reference in options.Models)
+        foreach (HostedModel model in hosted.LoadAll(options.Models))
         {
-            HostedModel model = hosted.Load(reference, options.Models.Count);
             models.Add(hosted.Serve(model));
             await Console.Error.WriteLineAsync($"{model.Name}: memory\n{model.MemoryTable}");
         }

@@ -45,6 +45,7 @@ public sealed class EngineFaults(SyntheticCheckpoint checkpoint) : FaultTest(che
         }
 
         await QuietAsync(server);
+        Tally.Fault(8, $"a reader away until {millisecondsBeyond:+0;-0} ms of its limit", 1, end.Tokens == 1500 ? 1 : 0, end.Status is null ? 0 : 1);
     }
 
     [Fact]
@@ -61,6 +62,7 @@ public sealed class EngineFaults(SyntheticCheckpoint checkpoint) : FaultTest(che
         await QuietAsync(server);
         string page = await server.Http.GetStringAsync(new Uri("/metrics", UriKind.Relative), Token);
         Assert.Equal(5, Sum(page, "vllm:corrupted_requests_total"));
+        Report(19, "logits that are not finite", [.. failed, await neighbour], end => end.Error == ErrorCode.Internal);
     }
 
     [Fact]
@@ -78,9 +80,11 @@ public sealed class EngineFaults(SyntheticCheckpoint checkpoint) : FaultTest(che
         // Either it has no text or it is an error of that request; the engine and the next request do not notice.
         Assert.All(odd, end => Assert.True(end.Reason == FinishReason.Length || end.Error == ErrorCode.Internal, end.ToString()));
         fake.ForcedToken = null;
-        Assert.Equal(FinishReason.Length, (await OneAsync(server, Prompt(20))).Reason);
+        StreamEnd next = await OneAsync(server, Prompt(20));
+        Assert.Equal(FinishReason.Length, next.Reason);
         Assert.Null(server.Status.Failure);
         await QuietAsync(server);
+        Report(20, "tokens that the decoder cannot read", [.. odd, next], end => end.Error == ErrorCode.Internal);
     }
 
     [Fact]
@@ -93,13 +97,15 @@ public sealed class EngineFaults(SyntheticCheckpoint checkpoint) : FaultTest(che
         Task<StreamEnd> running = OneAsync(server, Prompt(200));
         await WireServer.EventuallyAsync(() => server.Status.GeneratedTokens > 3, "it runs");
         wall.Offset = TimeSpan.FromHours(1);
-        Assert.Equal(FinishReason.Length, (await OneAsync(server, Prompt(20, text: "later"), EndingTests.In(30))).Reason);
+        StreamEnd later = await OneAsync(server, Prompt(20, text: "later"), EndingTests.In(30));
         wall.Offset = TimeSpan.FromHours(-1);
-        Assert.Equal(FinishReason.Length, (await OneAsync(server, Prompt(20, text: "earlier"), EndingTests.In(30))).Reason);
-        Assert.Equal(FinishReason.Length, (await running).Reason);
+        StreamEnd earlier = await OneAsync(server, Prompt(20, text: "earlier"), EndingTests.In(30));
+        StreamEnd[] ends = [later, earlier, await running];
+        Assert.All(ends, end => Assert.Equal(FinishReason.Length, end.Reason));
         string page = await server.Http.GetStringAsync(new Uri("/metrics", UriKind.Relative), Token);
         Assert.InRange(Sum(page, "vllm:e2e_request_latency_seconds_sum"), 0, 60);
         await QuietAsync(server);
+        Report(22, "the system clock jumps by an hour", ends, _ => false);
     }
 
     [Fact]
@@ -123,7 +129,8 @@ public sealed class EngineFaults(SyntheticCheckpoint checkpoint) : FaultTest(che
         await Task.WhenAll(pollers);
         Assert.All(ends, end => Assert.Equal((FinishReason.Length, 100), (end.Reason, end.Tokens)));
         await QuietAsync(server);
-        Report($"24, {polls} polls", ends.Select(end => end.ToString()));
+        Report(24, "polling as fast as it goes: streams", ends, _ => false);
+        Tally.Fault(24, "polling as fast as it goes: polls", polls, polls, 0);
     }
 
     [Fact]
@@ -144,7 +151,7 @@ public sealed class EngineFaults(SyntheticCheckpoint checkpoint) : FaultTest(che
         Assert.All(ends, end => Assert.Equal(FinishReason.Length, end.Reason));
         blocked.Release();
         await QuietAsync(server);
-        Report("26, blocked log", ends.Select(end => end.ToString()));
+        Report(26, "a log that blocks", ends, _ => false);
     }
 
     private async Task MalformedAsync(int count)
@@ -165,6 +172,8 @@ public sealed class EngineFaults(SyntheticCheckpoint checkpoint) : FaultTest(che
         var random = new Random(3);
         byte[] request = Prompt().ToByteArray();
         using var client = new HttpClient();
+        int answered = 0;
+        int refused = 0;
         for (int i = 0; i < count; i++)
         {
             byte[] frame = new byte[5 + request.Length];
@@ -178,27 +187,48 @@ public sealed class EngineFaults(SyntheticCheckpoint checkpoint) : FaultTest(che
             if (i % 7 == 0)
             {
                 await RawAsync(server, frame);
-                continue;
+                refused++;
             }
-
-            await SendAsync(client, server, frame[..random.Next(1, frame.Length + 1)]);
+            else if (await SendAsync(client, server, frame[..random.Next(1, frame.Length + 1)]) == "0")
+            {
+                answered++;
+            }
+            else
+            {
+                refused++;
+            }
         }
 
         await stop.CancelAsync();
         await Task.WhenAll(good);
         await QuietAsync(server);
-        Report($"25, malformed frames ({count})", Enumerable.Repeat("whole good stream", whole));
+        Tally.Fault(25, "malformed frames: good streams beside them", whole, whole, 0);
+        Tally.Fault(25, "malformed frames", count, answered, refused);
     }
 
-    /// <summary>Bytes that are no HTTP/2 at all, and then nothing.</summary>
+    /// <summary>Bytes that are no HTTP/2 at all, and then nothing; the server closes the connection.</summary>
     private static async Task RawAsync(WireServer server, byte[] bytes)
     {
         using var socket = new TcpClient();
         await socket.ConnectAsync(IPAddress.Loopback, server.GrpcAddress.Port, Token);
-        await socket.GetStream().WriteAsync(bytes, Token);
+        NetworkStream stream = socket.GetStream();
+        byte[] answer = new byte[256];
+        try
+        {
+            await stream.WriteAsync(bytes, Token);
+            socket.Client.Shutdown(SocketShutdown.Send);
+            while (await stream.ReadAsync(answer, Token) > 0)
+            {
+            }
+        }
+        catch (Exception exception) when (exception is IOException or SocketException)
+        {
+            // Closed by a reset: there were bytes that it did not read.
+        }
     }
 
-    private static async Task SendAsync(HttpClient client, WireServer server, byte[] body)
+    /// <summary>Sends a body; the status of the answer, which may be a good one where a flipped bit left a good request.</summary>
+    private static async Task<string> SendAsync(HttpClient client, WireServer server, byte[] body)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(server.GrpcAddress, "/modelserve.v1.Inference/Generate"))
         {
@@ -209,10 +239,9 @@ public sealed class EngineFaults(SyntheticCheckpoint checkpoint) : FaultTest(che
         request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/grpc");
         request.Headers.TE.ParseAdd("trailers");
         using HttpResponseMessage response = await client.SendAsync(request, Token);
-        // A flipped bit may leave a good request: its answer is read like any other's.
         _ = await response.Content.ReadAsByteArrayAsync(Token);
         HttpHeaders status = response.TrailingHeaders.Contains("grpc-status") ? response.TrailingHeaders : response.Headers;
-        Assert.Single(status.GetValues("grpc-status"));
+        return Assert.Single(status.GetValues("grpc-status"));
     }
 
     /// <summary>A wall clock that is set while the monotonic one goes on.</summary>

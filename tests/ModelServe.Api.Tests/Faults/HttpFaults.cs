@@ -25,7 +25,7 @@ public sealed class HttpFaults(SyntheticCheckpoint checkpoint) : FaultTest(check
         }
 
         await QuietAsync(server);
-        Report("11, several outputs left", Enumerable.Repeat("three freed", 10));
+        Tally.Fault(11, "requests of three outputs left by their client", 10, 0, 10);
     }
 
     [Fact]
@@ -45,6 +45,7 @@ public sealed class HttpFaults(SyntheticCheckpoint checkpoint) : FaultTest(check
         Assert.DoesNotContain("[DONE]", text, StringComparison.Ordinal);
         Assert.DoesNotContain("bus", text, StringComparison.Ordinal);
         await WireServer.EventuallyAsync(() => server.Drain.LiveRequestCount == 0, "nothing is live");
+        Tally.Fault(18, "an engine that fails under a stream over HTTP", 1, 0, 1);
     }
 
     private static async Task<HttpResponseMessage> SendAsync(WireServer server, string json)

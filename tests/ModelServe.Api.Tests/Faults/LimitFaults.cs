@@ -19,17 +19,36 @@ public sealed class LimitFaults(SyntheticCheckpoint checkpoint) : FaultTest(chec
     [InlineData(PipelinePoint.Ended)]
     public async Task A_deadline_that_passes_at_a_named_point_ends_the_call_once(PipelinePoint point)
     {
+        // A busy machine may not get there in time; then the deadline was passed elsewhere, and a longer one is tried.
+        int tries = 1;
+        for (double seconds = 0.4; !await DeadlineAtAsync(point, seconds); seconds *= 2)
+        {
+            Assert.True(seconds < Patience.TotalSeconds, $"{point} was not reached within {seconds} s");
+            tries++;
+        }
+
+        Tally.Fault(5, $"deadline at the point {point}", tries, 0, tries);
+    }
+
+    /// <summary>Holds a call at a point until its deadline has passed.</summary>
+    /// <returns>Whether the point was reached before the deadline.</returns>
+    private async Task<bool> DeadlineAtAsync(PipelinePoint point, double seconds)
+    {
         GenerateRequest request = Prompt(8, options => options.RequestId = "held");
         var points = new HeldPoints(point, "held");
         using var fake = new FakeModel { StepTime = TimeSpan.FromMilliseconds(2) };
         await using WireServer server = await StartHeldAsync(points, fake);
-        Task<StreamEnd> reading = OneAsync(server, request, EndingTests.In(0.4));
-        await points.Reached.WaitAsync(Patience, Token);
-        StreamEnd end = await reading;
+        StreamEnd end = await OneAsync(server, request, EndingTests.In(seconds));
+        bool reached = points.Reached.IsCompleted;
         points.LetGo();
-        Assert.Equal(StatusCode.DeadlineExceeded, end.Status);
         await QuietAsync(server);
-        Assert.Equal(1, points.Count(PipelinePoint.Released, "held"));
+        if (reached)
+        {
+            Assert.Equal(StatusCode.DeadlineExceeded, end.Status);
+            await WireServer.EventuallyAsync(() => points.Count(PipelinePoint.Released, "held") == 1, "it was released once");
+        }
+
+        return reached;
     }
 
     [Fact]
@@ -63,7 +82,7 @@ public sealed class LimitFaults(SyntheticCheckpoint checkpoint) : FaultTest(chec
             call.Dispose();
         }
 
-        Report("7, half of the readers stall", [.. whole.Select(end => end.ToString()), .. stalled.Select(_ => "ended as slow")]);
+        Tally.Fault(7, "half of the readers stall", 16, whole.Length, stalled.Length);
     }
 
     [Fact]
@@ -80,13 +99,16 @@ public sealed class LimitFaults(SyntheticCheckpoint checkpoint) : FaultTest(chec
         // Three blocks of 16 hold 48 positions, and the last token of an output needs none.
         GenerateRequest fits = Prompt(29, text: new string('p', 19));
         Assert.Equal(Alone(fits), (await server.Client.GenerateOnceAsync(fits, cancellationToken: Token)).Output.TokenIds);
+        int refusals = 0;
         foreach (GenerateRequest never in new[] { Prompt(30, text: new string('p', 19)), Prompt(1, text: new string('p', 64)), Prompt(1, text: new string('p', 63)) })
         {
             RpcException refused = await Assert.ThrowsAnyAsync<RpcException>(() => server.Client.GenerateOnceAsync(never, cancellationToken: Token));
             Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
+            refusals++;
         }
 
         await QuietAsync(server);
+        Tally.Fault(10, "prompts that just fit, and one token more", 4, 1, refusals);
     }
 
     [Fact]
@@ -121,7 +143,7 @@ public sealed class LimitFaults(SyntheticCheckpoint checkpoint) : FaultTest(chec
         });
         Assert.True(server.Status.Preemptions > 0, "nothing was preempted");
         await QuietAsync(server);
-        Report($"9, preemption ({server.Status.Preemptions} preemptions)", ends);
+        Tally.Fault(9, $"requests that are preempted ({server.Status.Preemptions} times)", count, ends.Count(end => end == "whole"), 0);
     }
 
     private async Task FullQueueAsync(int count)
@@ -147,7 +169,7 @@ public sealed class LimitFaults(SyntheticCheckpoint checkpoint) : FaultTest(chec
         Assert.All(ends, end => Assert.True(end is "Length" or "ResourceExhausted", end));
         Assert.True(ends.Count(end => end == "Length") >= Queue);
         await QuietAsync(server);
-        Report("12, full queue", ends);
+        Tally.Fault(12, "a full queue", count, ends.Count(end => end == "Length"), ends.Count(end => end == "ResourceExhausted"));
     }
 
     private async Task ReconnectAsync(int count)
@@ -170,6 +192,6 @@ public sealed class LimitFaults(SyntheticCheckpoint checkpoint) : FaultTest(chec
             ends[i] = "six whole";
         });
         await QuietAsync(server);
-        Report("21, reconnects", ends);
+        Tally.Fault(21, "six calls on each of many connections", count * 6, 6 * ends.Count(end => end == "six whole"), 0);
     }
 }

@@ -49,6 +49,7 @@ public sealed class WatchdogTests(SyntheticCheckpoint checkpoint) : WireTest(che
         Assert.Equal(16, (await server.Client.GenerateOnceAsync(Named("other"), cancellationToken: Token)).Output.TokenIds.Count);
         Assert.Equal(ServingStatus.NotServing, await HealthAsync(server, WireServer.Model));
         await server.QuiesceAsync();
+        Tally.Fault(18, "a step that never returns", 7, 1, 6);
     }
 
     [Fact]

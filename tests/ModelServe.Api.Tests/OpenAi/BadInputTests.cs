@@ -33,6 +33,8 @@ public sealed partial class BadInputTests(SyntheticCheckpoint checkpoint) : Open
         Assert.Equal(400, (await good).GetProperty("usage").GetProperty("completion_tokens").GetInt32());
         Assert.True(BadInputs.All.Count >= 120, $"only {BadInputs.All.Count} cases");
         await server.QuiesceAsync();
+        Tally.Report("HTTP", "bad inputs, each refused by field and status", BadInputs.All.Count, 0, BadInputs.All.Count - wrong.Count);
+        Tally.Report("HTTP", "good stream beside them", 1, 1, 0);
     }
 
     [Fact]
@@ -46,6 +48,7 @@ public sealed partial class BadInputTests(SyntheticCheckpoint checkpoint) : Open
         Assert.Equal(HttpStatusCode.BadRequest, await StatusAsync(server, [(byte)'{', (byte)'"', 0xff, (byte)'"', (byte)':', (byte)'1', (byte)'}'], "application/json"));
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, await StatusAsync(server, new byte[70_000], "application/json"));
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, await StatusAsync(server, new byte[70_000], "application/json", chunked: true));
+        Tally.Report("HTTP", "bodies that are no JSON text", 6, 0, 6);
     }
 
     private static async Task<HttpStatusCode> StatusAsync(

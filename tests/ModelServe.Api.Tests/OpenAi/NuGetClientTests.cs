@@ -85,32 +85,6 @@ public sealed class NuGetClientTests(SyntheticCheckpoint checkpoint) : OpenAiTes
         });
     }
 
-    [Fact]
-    public async Task It_cancels_and_frees_the_request()
-    {
-        using var fake = new FakeModel { StepTime = TimeSpan.FromMilliseconds(5) };
-        await using WireServer server = await StartAsync(null, fake);
-        await foreach (StreamingChatCompletionUpdate update in ClientOf(server).CompleteChatStreamingAsync(Hello, Options(400), Token))
-        {
-            if (update.ContentUpdate.Count > 0)
-            {
-                break;
-            }
-        }
-
-        await server.QuiesceAsync();
-    }
-
-    [Fact]
-    public async Task It_gives_up_after_its_timeout_and_frees_the_request()
-    {
-        using var fake = new FakeModel { StepTime = TimeSpan.FromMilliseconds(20) };
-        await using WireServer server = await StartAsync(null, fake);
-        await Assert.ThrowsAnyAsync<Exception>(
-            () => ClientOf(server, timeout: TimeSpan.FromMilliseconds(200)).CompleteChatAsync(Hello, Options(400), Token));
-        await server.QuiesceAsync();
-    }
-
     private static ChatCompletionOptions Options(int maxTokens) => new() { MaxOutputTokenCount = maxTokens };
 
     private static ChatClient ClientOf(WireServer server, int retries = 0, TimeSpan? timeout = null)

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using Xunit;
 
@@ -104,30 +103,8 @@ public sealed class BufTests(SyntheticCheckpoint checkpoint) : WireTest(checkpoi
         return [.. messages];
     }
 
-    private static string Buf()
-    {
-        string buf = Path.Combine(Oracle, "node_modules", ".bin", "buf");
-        if (!File.Exists(buf))
-        {
-            Assert.Skip("buf is not installed: npm install in tests/oracles/buf");
-        }
+    private static string Buf() => Path.Combine(ForeignProcess.Folder("buf", "@bufbuild/buf"), "node_modules", ".bin", "buf");
 
-        return buf;
-    }
-
-    private static async Task<(int Code, string Output)> RunAsync(string program, params string[] arguments)
-    {
-        _ = Buf();
-        var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Oracle };
-        foreach (string argument in arguments)
-        {
-            start.ArgumentList.Add(argument);
-        }
-
-        using Process process = Process.Start(start)!;
-        Task<string> errors = process.StandardError.ReadToEndAsync(Token);
-        string output = await process.StandardOutput.ReadToEndAsync(Token);
-        await process.WaitForExitAsync(Token);
-        return (process.ExitCode, output + await errors);
-    }
+    private static Task<(int Code, string Output)> RunAsync(string program, params string[] arguments) =>
+        ForeignProcess.RunAsync(program, ForeignProcess.Folder("buf", "@bufbuild/buf"), arguments);
 }

@@ -57,18 +57,38 @@ public sealed class WireServer : IAsyncDisposable
 
     public ServerDrain Drain => _application.Services.GetRequiredService<ServerDrain>();
 
+    /// <summary>Requests that named a model and were refused so far.</summary>
+    public async Task<double> RejectedAsync()
+    {
+        string page = await Http.GetStringAsync(new Uri("/metrics", UriKind.Relative), TestContext.Current.CancellationToken);
+        return page.Split('\n').Where(line => line.StartsWith("modelserve:requests_rejected_total{", StringComparison.Ordinal))
+            .Sum(line => double.Parse(line[(line.LastIndexOf(' ') + 1)..], System.Globalization.CultureInfo.InvariantCulture));
+    }
+
     /// <summary>Starts a server; the first model is named "fake", a second one "other".</summary>
     public static Task<WireServer> StartAsync(SyntheticCheckpoint checkpoint, ApiOptions? options = null, params FakeModel[] models) =>
         StartAsync(checkpoint, options, null, models);
 
     /// <summary>The same, with services of the test's own.</summary>
-    public static async Task<WireServer> StartAsync(
+    public static Task<WireServer> StartAsync(
         SyntheticCheckpoint checkpoint, ApiOptions? options, Action<IServiceCollection>? configure, params FakeModel[] models)
     {
-        options ??= new ApiOptions();
         FakeModel[] fakes = models.Length == 0 ? [Default()] : models;
         string[] names = [Model, "other"];
         var catalog = new ModelCatalog(fakes.Select((fake, i) => new ServedModel(names[i], checkpoint.Text, fake.Engine) { Directory = checkpoint.Folder, Resources = fake, Answers = fake.Answers }));
+        return StartAsync(catalog, options ?? new ApiOptions(), configure, fakes);
+    }
+
+    /// <summary>Starts a server of one model, "fake", with several engines.</summary>
+    public static Task<WireServer> StartReplicasAsync(SyntheticCheckpoint checkpoint, ApiOptions? options, params FakeModel[] replicas)
+    {
+        var model = new ServedModel(Model, checkpoint.Text, new ReplicaSet([.. replicas.Select(replica => replica.Engine)])) { Directory = checkpoint.Folder };
+        return StartAsync(new ModelCatalog([model]), options ?? new ApiOptions(), null, replicas);
+    }
+
+    private static async Task<WireServer> StartAsync(
+        ModelCatalog catalog, ApiOptions options, Action<IServiceCollection>? configure, FakeModel[] fakes)
+    {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenModelServe(
@@ -86,14 +106,20 @@ public sealed class WireServer : IAsyncDisposable
     private static FakeModel Default() => new();
 
     /// <summary>Waits until a condition of the server holds; fails after a time no healthy server needs.</summary>
-    public static async Task EventuallyAsync(Func<bool> condition, string what)
+    public static Task EventuallyAsync(Func<bool> condition, string what) => EventuallyAsync(() => Task.FromResult(condition()), what);
+
+    /// <summary>The same, of a condition that asks the server.</summary>
+    public static Task EventuallyAsync(Func<Task<bool>> condition, string what) => EventuallyAsync(condition, () => what);
+
+    /// <summary>The same, with a text that is made when it fails.</summary>
+    public static async Task EventuallyAsync(Func<Task<bool>> condition, Func<string> what)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         limit.CancelAfter(TimeSpan.FromSeconds(60));
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(2));
-        while (!condition())
+        while (!await condition())
         {
-            Assert.False(limit.IsCancellationRequested, $"not reached: {what}");
+            Assert.False(limit.IsCancellationRequested, $"not reached: {what()}");
             await timer.WaitForNextTickAsync(TestContext.Current.CancellationToken);
         }
     }

@@ -35,6 +35,22 @@ public sealed class SimulatedExecutorTests
     }
 
     [Fact]
+    public async Task A_clock_that_moves_while_the_wait_begins_is_noticed()
+    {
+        for (var round = 0; round < 2_000; round++)
+        {
+            var time = new FakeTimeProvider();
+            using var executor = new SimulatedExecutor(EngineScenario.Small, Cost, time);
+            executor.Submit(Plan(1, first: 0, count: 4));
+            var collected = Task.Run(() => executor.Collect().StepId, TestContext.Current.CancellationToken);
+            Thread.SpinWait(round % 200);
+            time.Advance(TimeSpan.FromMilliseconds(4));
+            time.Advance(TimeSpan.FromMilliseconds(5));
+            Assert.Equal(1, await collected.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+        }
+    }
+
+    [Fact]
     public void Equal_requests_get_equal_tokens_whatever_runs_beside_them()
     {
         var alone = RunWith([[5, 6, 7]]);

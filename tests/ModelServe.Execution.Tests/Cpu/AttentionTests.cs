@@ -13,13 +13,13 @@ public sealed unsafe class AttentionTests
     private static readonly Gen<(AttentionShape Shape, ElementType Type, (int Before, int New)[] Sequences, int Threads, int Seed)> Cases =
         Gen.Select(
             Gen.Select(Gen.Int[1, 3], Gen.Int[1, 9], Gen.Int[1, 6], Gen.OneOf(Gen.Const(0), Gen.Int[1, 60])),
-            Gen.Bool,
+            Gen.Int[0, 2],
             Sequence.Array[1, 4],
             Gen.Int[1, 3],
             Gen.Int[0, 1 << 20],
-            (sizes, rounded, sequences, threads, seed) => (
+            (sizes, type, sequences, threads, seed) => (
                 new AttentionShape(sizes.Item1 * sizes.Item2, sizes.Item1, 16 * sizes.Item3, 0.3f, sizes.Item4),
-                rounded ? ElementType.BFloat16 : ElementType.Float32,
+                OpsKinds.CacheTypes[type],
                 sequences,
                 threads,
                 seed));
@@ -34,24 +34,31 @@ public sealed unsafe class AttentionTests
     [InlineData(6, 6, 80, 100)]
     [InlineData(71, 1, 64, 0)]
     [InlineData(4, 2, 64, 1)]
+    [InlineData(3, 1, 144, 0)]
     public void Real_head_shapes_agree(int queryHeads, int heads, int headDim, int window)
     {
         var shape = new AttentionShape(queryHeads, heads, headDim, 1f / MathF.Sqrt(headDim), window);
         Agrees(shape, ElementType.BFloat16, 2, 1, (300, 1), (0, 17), (127, 2), (128, 1), (0, 1));
+        Agrees(shape, ElementType.Int8, 2, 1, (300, 1), (0, 17), (127, 2), (128, 1), (0, 1));
         Agrees(shape, ElementType.Float32, 2, 2, (250, 20), (15, 1), (16, 16));
     }
 
     [Theory]
-    [InlineData(ElementType.Float32, 0)]
-    [InlineData(ElementType.BFloat16, 0)]
-    [InlineData(ElementType.Float32, 37)]
-    public void A_token_s_result_is_the_same_bits_alone_in_chunks_and_among_others(ElementType type, int window)
+    [InlineData(ElementType.Float32, 0, true)]
+    [InlineData(ElementType.BFloat16, 0, true)]
+    [InlineData(ElementType.BFloat16, 0, false)]
+    [InlineData(ElementType.BFloat16, 37, false)]
+    [InlineData(ElementType.Int8, 0, true)]
+    [InlineData(ElementType.Int8, 0, false)]
+    [InlineData(ElementType.Int8, 37, false)]
+    [InlineData(ElementType.Float32, 37, true)]
+    public void A_token_s_result_is_the_same_bits_alone_in_chunks_and_among_others(ElementType type, int window, bool managed)
     {
         const int Length = 300;
         var shape = new AttentionShape(6, 2, 48, 0.2f, window);
         using var memory = new NativeFloats();
-        var whole = Compute(memory, new PagedBatch(shape, type, 1, [77], (0, Length)), shape, threads: 1);
-        var amongOthers = Compute(memory, new PagedBatch(shape, type, 9, [5, 77, 6], (40, 9), (100, Length - 100), (0, 33)), shape, threads: 3);
+        var whole = Compute(memory, new PagedBatch(shape, type, 1, [77], (0, Length)), shape, threads: 1, managed);
+        var amongOthers = Compute(memory, new PagedBatch(shape, type, 9, [5, 77, 6], (40, 9), (100, Length - 100), (0, 33)), shape, threads: 3, managed);
         for (var position = 100; position < Length; position++)
         {
             Assert.True(whole.Row(position).SequenceEqual(amongOthers.Row(9 + position - 100)), $"position {position}");
@@ -59,22 +66,46 @@ public sealed unsafe class AttentionTests
 
         foreach (var position in new[] { 0, 1, 15, 16, 36, 37, 127, 128, 129, 255, 256, 299 })
         {
-            var alone = Compute(memory, new PagedBatch(shape, type, position, [77], (position, 1)), shape, threads: 2);
+            var alone = Compute(memory, new PagedBatch(shape, type, position, [77], (position, 1)), shape, threads: 2, managed);
             Assert.True(whole.Row(position).SequenceEqual(alone.Row(0)), $"position {position} alone");
         }
     }
 
-    [Fact]
-    public void A_sequence_that_is_not_finite_spoils_no_other()
+    [Theory]
+    [InlineData(ElementType.Float32, 0, true)]
+    [InlineData(ElementType.BFloat16, 0, false)]
+    [InlineData(ElementType.BFloat16, 1100, false)]
+    [InlineData(ElementType.Int8, 0, true)]
+    [InlineData(ElementType.Int8, 1100, false)]
+    public void A_long_context_gives_the_same_bits_on_one_thread_and_divided_among_many(ElementType type, int window, bool managed)
+    {
+        const int Length = 2600;
+        var shape = new AttentionShape(3, 1, 32, 0.2f, window);
+        using var memory = new NativeFloats();
+        var inChunk = Compute(memory, new PagedBatch(shape, type, 1, [7], (Length - 40, 40)), shape, threads: 2, managed);
+        var alone = new PagedBatch(shape, type, 2, [7], (Length - 1, 1));
+        var one = Compute(memory, alone, shape, threads: 1, managed);
+        var divided = Compute(memory, alone, shape, threads: 4, managed);
+        Compare(alone, shape, type, one, sequence: 0, managed ? 1e-5 : Tolerance(type));
+        Assert.True(one.Row(0).SequenceEqual(divided.Row(0)));
+        Assert.True(one.Row(0).SequenceEqual(inChunk.Row(39)));
+    }
+
+    [Theory]
+    [InlineData(ElementType.Float32, true)]
+    [InlineData(ElementType.BFloat16, false)]
+    [InlineData(ElementType.Int8, true)]
+    [InlineData(ElementType.Int8, false)]
+    public void A_sequence_that_is_not_finite_spoils_no_other(ElementType type, bool managed)
     {
         var shape = new AttentionShape(4, 2, 32, 0.2f, 0);
         using var memory = new NativeFloats();
-        var paged = new PagedBatch(shape, ElementType.Float32, 3, (50, 1), (20, 5));
+        var paged = new PagedBatch(shape, type, 3, (50, 1), (20, 5));
         Array.Fill(paged.Sequences[0].Keys, float.NaN);
         Array.Fill(paged.Sequences[0].Values, float.PositiveInfinity);
-        var y = Compute(memory, paged, shape, threads: 1);
+        var y = Compute(memory, paged, shape, threads: 1, managed);
         Assert.All(y.Row(0).ToArray(), value => Assert.False(float.IsFinite(value)));
-        Compare(paged, shape, ElementType.Float32, y, sequence: 1);
+        Compare(paged, shape, type, y, sequence: 1, managed ? 1e-5 : Tolerance(type));
     }
 
     [Fact]
@@ -91,9 +122,17 @@ public sealed unsafe class AttentionTests
         Assert.StartsWith("block tokens: 16; got 32", thrown.Message, StringComparison.Ordinal);
     }
 
-    private static Activation Compute(NativeFloats memory, PagedBatch paged, AttentionShape shape, int threads)
+    // Native kernels round queries and weights to what their units take.
+    private static double Tolerance(ElementType type) => type switch
     {
-        using var ops = new CpuOps(paged.OpsShape, threads);
+        ElementType.BFloat16 => 0.02,
+        ElementType.Int8 => 1e-3,
+        _ => 1e-5,
+    };
+
+    private static Activation Compute(NativeFloats memory, PagedBatch paged, AttentionShape shape, int threads, bool managed)
+    {
+        using var ops = new CpuOps(paged.OpsShape, threads, managed ? NativeCpuFeatures.None : NativeCpu.Load());
         var y = memory.Empty(paged.Batch.TokenCount, shape.QueryColumns);
         ops.BeginStep(paged.Batch);
         ops.Attention(paged.Batch, paged.Fused(memory), shape, paged.Cache(memory), 0, y);
@@ -104,16 +143,21 @@ public sealed unsafe class AttentionTests
     {
         using var memory = new NativeFloats();
         var paged = new PagedBatch(shape, type, seed, sequences);
-        var y = Compute(memory, paged, shape, threads);
-        for (var sequence = 0; sequence < sequences.Length; sequence++)
+        foreach (var managed in new[] { true, false })
         {
-            Compare(paged, shape, type, y, sequence);
+            var y = Compute(memory, paged, shape, threads, managed);
+            for (var sequence = 0; sequence < sequences.Length; sequence++)
+            {
+                Compare(paged, shape, type, y, sequence, managed ? 1e-5 : Tolerance(type));
+            }
         }
     }
 
-    private static void Compare(PagedBatch paged, AttentionShape shape, ElementType type, Activation y, int sequence)
+    private static void Compare(PagedBatch paged, AttentionShape shape, ElementType type, Activation y, int sequence, double tolerance)
     {
         var (queries, keys, values) = paged.Sequences[sequence];
+        keys = Stored(keys, shape, type);
+        values = Stored(values, shape, type);
         var group = shape.QueryHeads / shape.KeyValueHeads;
         var dim = shape.HeadDim;
         for (var token = paged.Batch.TokenStarts[sequence]; token < paged.Batch.TokenStarts[sequence + 1]; token++)
@@ -128,7 +172,7 @@ public sealed unsafe class AttentionTests
                     for (var d = 0; d < dim; d++)
                     {
                         weights[j - first] += (double)queries[(position * shape.QueryColumns) + (head * dim) + d] *
-                            NativeFloats.Stored(keys[(j * shape.KeyValueColumns) + (head / group * dim) + d], type) * shape.Scale;
+                            keys[(j * shape.KeyValueColumns) + (head / group * dim) + d] * shape.Scale;
                     }
                 }
 
@@ -140,13 +184,16 @@ public sealed unsafe class AttentionTests
                     for (var j = first; j <= position; j++)
                     {
                         expected += Math.Exp(weights[j - first] - max) / total *
-                            NativeFloats.Stored(values[(j * shape.KeyValueColumns) + (head / group * dim) + d], type);
+                            values[(j * shape.KeyValueColumns) + (head / group * dim) + d];
                     }
 
                     // Scores of up to dim products each err by parts of 1e-6, and values are at most 1.
-                    Assert.Equal(expected, y.Row(token)[(head * dim) + d], 1e-5);
+                    Assert.Equal(expected, y.Row(token)[(head * dim) + d], tolerance);
                 }
             }
         }
     }
+
+    private static float[] Stored(float[] elements, AttentionShape shape, ElementType type) =>
+        [.. elements.Chunk(shape.HeadDim).SelectMany(head => CacheElements.Stored(head, type))];
 }

@@ -98,33 +98,14 @@ internal sealed unsafe class PagedBatch
     public float Read(KvCache cache, int sequence, int position, int head, int element, bool key)
     {
         var block = _plan.BlockTable(sequence)[position / 16];
-        var start = key ? cache.Keys(0, block, head) : cache.Values(0, block, head);
-        var index = key ? (element * 16) + (position % 16) : (position % 16 * _shape.HeadDim) + element;
-        return _type == ElementType.Float32 ? ((float*)start)[index] : BFloat.ToSingle(((ushort*)start)[index]);
+        return CacheElements.Read(cache, 0, block, head, position % 16, element, key);
     }
 
     private void Write(KvCache cache, int sequence, int position, int head)
     {
         var block = _plan.BlockTable(sequence)[position / 16];
-        var keys = cache.Keys(0, block, head);
-        var values = cache.Values(0, block, head);
-        for (var element = 0; element < _shape.HeadDim; element++)
-        {
-            var source = (((position * _shape.KeyValueHeads) + head) * _shape.HeadDim) + element;
-            Set(keys, (element * 16) + (position % 16), Sequences[sequence].Keys[source]);
-            Set(values, (position % 16 * _shape.HeadDim) + element, Sequences[sequence].Values[source]);
-        }
-    }
-
-    private void Set(byte* start, int index, float value)
-    {
-        if (_type == ElementType.Float32)
-        {
-            ((float*)start)[index] = value;
-        }
-        else
-        {
-            ((ushort*)start)[index] = BFloat.FromSingle(value);
-        }
+        var source = ((position * _shape.KeyValueHeads) + head) * _shape.HeadDim;
+        CacheElements.Write(cache, 0, block, head, position % 16, Sequences[sequence].Keys.AsSpan(source, _shape.HeadDim), key: true);
+        CacheElements.Write(cache, 0, block, head, position % 16, Sequences[sequence].Values.AsSpan(source, _shape.HeadDim), key: false);
     }
 }

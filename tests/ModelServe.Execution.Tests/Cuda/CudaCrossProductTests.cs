@@ -101,6 +101,7 @@ public sealed class CudaCrossProductTests(StubLibrary stub)
             MaxModelLength = 80,
             Depth = depth,
             UseGraphs = graphs,
+            Deterministic = true,
         };
         var blockBytes = ModelLoader.Inspect(checkpoint.Folder, options).Plan.BlockBytes;
         return ModelLoader.Load(checkpoint.Folder, options with { KvMemoryBytes = blockBytes * blocks }, null);

@@ -1,7 +1,10 @@
+using ModelServe.Engine.Admission;
+using ModelServe.Engine.Running;
 using ModelServe.Execution.Checkpoints;
 using ModelServe.Execution.Cuda;
 using ModelServe.Execution.Kernels;
 using ModelServe.Execution.Loading;
+using ModelServe.Execution.Memory;
 using ModelServe.Execution.Operations;
 using ModelServe.Execution.Quantization;
 using ModelServe.Execution.Tests.Kernels;
@@ -13,6 +16,8 @@ namespace ModelServe.Execution.Tests.Cuda;
 /// <summary>Weights on their way to a device, and what keeps a model from being served there.</summary>
 public sealed class CudaLoadingTests(StubLibrary stub)
 {
+    private static readonly int[] Prompt = [1, 2, 3];
+
     [Theory]
     [InlineData("BF16", 1, 1)]
     [InlineData("BF16", 3, 4)]
@@ -41,7 +46,52 @@ public sealed class CudaLoadingTests(StubLibrary stub)
         }
 
         Assert.Equal(progress[^1].BytesTotal, progress[^1].BytesRead);
-        Assert.Contains("GB/s", Assert.Single(notes), StringComparison.Ordinal);
+        Assert.Matches(
+            @"^weights on the device: [0-9.]+ GB in [0-9.]+ s, [0-9.]+ GB/s; reading and converting [0-9.]+ GB/s a thread, [0-9]+ threads; copying (not timed|[0-9.]+ GB/s); waited [0-9.]+ s for files, [0-9.]+ s for copies$",
+            Assert.Single(notes));
+    }
+
+    [Fact]
+    public async Task A_model_is_ready_with_its_small_graphs_and_captures_a_larger_one_when_it_is_first_needed()
+    {
+        stub.SkipIfMissing();
+        using var checkpoint = new RandomCheckpoint(CudaModels.All["llama"], type: "BF16");
+        using var loaded = ModelLoader.Load(checkpoint.Folder, CudaModels.Options(stub) with { MaxSequences = 40 }, null);
+        var executor = (CudaStepExecutor)loaded.Executor;
+        Assert.Equal(CudaStepExecutor.GraphsAtStart, executor.CapturedRows.Max());
+        using var engine = new EngineLoop(executor, new EngineOptions(), TimeProvider.System);
+        var streams = Enumerable.Range(0, 20).Select(i => engine.Admit(
+            new GenerationRequest { RequestId = $"r{i}", PromptTokenIds = Prompt, MaxTokens = 3 }).Stream!).ToList();
+        while (engine.RunStep())
+        {
+            engine.CheckInvariants();
+        }
+
+        Assert.Equal(GraphBuckets.For(20), executor.CapturedRows.Max());
+        var delta = new TokenDelta();
+        foreach (var stream in streams)
+        {
+            Assert.True(await stream.ReadAsync(delta, TestContext.Current.CancellationToken));
+            Assert.Equal(FinishReason.Length, delta.FinishReason);
+            stream.Dispose();
+        }
+    }
+
+    [Fact]
+    public void A_model_is_planned_into_what_others_leave_and_a_refusal_names_them()
+    {
+        stub.SkipIfMissing();
+        using var checkpoint = new RandomCheckpoint(CudaModels.All["llama"], type: "BF16");
+        var options = CudaModels.Options(stub) with { KvMemoryBytes = null, MaxModelLength = 64 };
+        var alone = ModelLoader.Inspect(checkpoint.Folder, options).Plan;
+        var beside = ModelLoader.Inspect(checkpoint.Folder, options with { HeldByOthers = [new HeldMemory("chat", 4L << 30)] }).Plan;
+        Assert.Equal(alone.BudgetBytes - (4L << 30), beside.BudgetBytes);
+        Assert.InRange(beside.TotalBytes, beside.BudgetBytes - beside.BlockBytes, beside.BudgetBytes);
+        var granted = ModelLoader.Inspect(checkpoint.Folder, options with { MemoryBytes = 1L << 30 }).Plan;
+        Assert.Equal(1L << 30, granted.BudgetBytes);
+        var refusal = Assert.Throws<MemoryPlanException>(() => ModelLoader.Inspect(
+            checkpoint.Folder, options with { HeldByOthers = [new HeldMemory("chat", 8L << 30), new HeldMemory("code", 6L << 30)] }));
+        Assert.Contains("'chat' holds 8,192.0 MiB, 'code' holds 6,144.0 MiB); got weights", refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -71,10 +121,9 @@ public sealed class CudaLoadingTests(StubLibrary stub)
         { "library", "needs the library of the GPU kernels; there is no /nowhere/libmodelserve.so" },
         { "not a library", "does not load as a shared library" },
         { "device 7", "device must be 0 on the CPU stub, is 7" },
-        { "head size", "head_dim must be 32, 64, 80, 96, 128, 192, 256; is 16" },
         { "float32", "dtype: auto or bfloat16 on device cuda; got float32" },
-        { "quantised", "quantize: has no kernels on device cuda, only on cpu" },
-        { "torch", "ops: auto or cuda on device cuda; got Torch" },
+        { "quantised", "quantize: fp8 on device cuda; got int8, which has kernels on cpu only" },
+        { "cpu's operations", "ops: auto, cuda or torch on device cuda; got Cpu" },
         { "utilization", "gpu-memory-utilization: more than 0, at most 1; got 1.5" },
         { "blocks", "kv-memory: at least" },
         { "memory", "device memory: at most" },
@@ -85,7 +134,7 @@ public sealed class CudaLoadingTests(StubLibrary stub)
     public void What_cannot_be_served_on_a_device_is_refused_by_name(string what, string message)
     {
         stub.SkipIfMissing();
-        using var checkpoint = new RandomCheckpoint(what == "head size" ? TinyModel.Llama : CudaModels.All["llama"], type: "BF16");
+        using var checkpoint = new RandomCheckpoint(CudaModels.All["llama"], type: "BF16");
         var options = CudaModels.Options(stub);
         options = what switch
         {
@@ -94,7 +143,7 @@ public sealed class CudaLoadingTests(StubLibrary stub)
             "device 7" => options with { Device = "cuda:7" },
             "float32" => options with { Format = WeightFormat.Float32 },
             "quantised" => options with { Quantization = new WeightQuantization { Format = QuantizedFormat.Int8 } },
-            "torch" => options with { Ops = OpsKind.Torch },
+            "cpu's operations" => options with { Ops = OpsKind.Cpu },
             "utilization" => options with { GpuMemoryUtilization = 1.5 },
             "blocks" => options with { KvMemoryBytes = 1, MaxModelLength = 64 },
             "memory" => options with { GpuMemoryUtilization = 0.01 },

@@ -176,6 +176,8 @@ public sealed class CudaStepTests(StubLibrary stub)
         {
             private int _next = 10;
 
+            public string? Failure => null;
+
             public bool FillMask(Span<uint> allowed)
             {
                 allowed.Clear();
@@ -183,7 +185,15 @@ public sealed class CudaStepTests(StubLibrary stub)
                 return true;
             }
 
-            public void Advance(int tokenId) => _next = tokenId == _next ? _next + 1 : 0;
+            public void Follow(ReadOnlySpan<int> tokenIds)
+            {
+                foreach (var id in tokenIds)
+                {
+                    _next = id == _next ? _next + 1 : 0;
+                }
+            }
+
+            public bool TryFollow(int tokenId) => false;
         }
     }
 

@@ -10,6 +10,7 @@ namespace ModelServe.Execution.Tests.Kernels;
 /// <summary>The CPU stub of the native library, built by g++ once for all tests that call it.</summary>
 public sealed class StubLibrary : IDisposable
 {
+    private static readonly string[] SharedSources = ["error.cpp", "checks.cpp", "gemm_rules.cpp"];
     private readonly TemporaryFolder _folder = new();
 
     public StubLibrary()
@@ -17,8 +18,7 @@ public sealed class StubLibrary : IDisposable
         var native = NativeSources();
         var path = System.IO.Path.Combine(_folder.Path, "libmodelserve.so");
         var sources = Directory.GetFiles(System.IO.Path.Combine(native, "stub"), "*.cpp")
-            .Append(System.IO.Path.Combine(native, "launch", "error.cpp"))
-            .Append(System.IO.Path.Combine(native, "launch", "checks.cpp"));
+            .Concat(SharedSources.Select(name => System.IO.Path.Combine(native, "launch", name)));
         string[] flags =
         [
             "-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibility=hidden", "-shared",

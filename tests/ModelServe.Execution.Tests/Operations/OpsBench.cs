@@ -2,6 +2,7 @@ using ModelServe.Engine.Admission;
 using ModelServe.Engine.Running;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Operations;
+using ModelServe.Execution.Tests.Cpu;
 
 namespace ModelServe.Execution.Tests.Operations;
 
@@ -96,15 +97,15 @@ internal sealed unsafe class OpsBench : IDisposable
     }
 
     public static float Key(KvCache cache, int layer, int slot, int head, int d) =>
-        Read(cache, cache.Keys(layer, slot / 16, head), (d * 16) + (slot % 16));
+        CacheElements.Read(cache, layer, slot / 16, head, slot % 16, d, key: true);
 
     public static float Value(KvCache cache, int layer, int slot, int head, int d) =>
-        Read(cache, cache.Values(layer, slot / 16, head), (slot % 16 * cache.HeadDim) + d);
+        CacheElements.Read(cache, layer, slot / 16, head, slot % 16, d, key: false);
 
-    public static void Store(KvCache cache, int layer, int slot, int head, int d, float key, float value)
+    public static void Store(KvCache cache, int layer, int slot, int head, ReadOnlySpan<float> key, ReadOnlySpan<float> value)
     {
-        Write(cache, cache.Keys(layer, slot / 16, head), (d * 16) + (slot % 16), key);
-        Write(cache, cache.Values(layer, slot / 16, head), (slot % 16 * cache.HeadDim) + d, value);
+        CacheElements.Write(cache, layer, slot / 16, head, slot % 16, key, key: true);
+        CacheElements.Write(cache, layer, slot / 16, head, slot % 16, value, key: false);
     }
 
     /// <summary>A step in which sequence i feeds <c>count</c> tokens after <c>first</c>; blocks are interleaved between sequences.</summary>
@@ -144,21 +145,6 @@ internal sealed unsafe class OpsBench : IDisposable
     {
         Ops.Dispose();
         _memory.ForEach(memory => memory.Dispose());
-    }
-
-    private static float Read(KvCache cache, byte* data, int i) =>
-        cache.Type == ElementType.Float32 ? ((float*)data)[i] : BFloat.ToSingle(((ushort*)data)[i]);
-
-    private static void Write(KvCache cache, byte* data, int i, float value)
-    {
-        if (cache.Type == ElementType.Float32)
-        {
-            ((float*)data)[i] = value;
-        }
-        else
-        {
-            ((ushort*)data)[i] = BFloat.FromSingle(value);
-        }
     }
 
     private byte* Take(long bytes)

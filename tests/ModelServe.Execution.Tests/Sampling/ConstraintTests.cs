@@ -75,6 +75,8 @@ public sealed class ConstraintTests
 
         private sealed class Follower(int divisor, List<int> heard) : ITokenConstraintFollower
         {
+            public string? Failure => divisor == 0 ? "no multiples of 0" : null;
+
             public bool FillMask(Span<uint> allowed)
             {
                 allowed.Clear();
@@ -86,7 +88,9 @@ public sealed class ConstraintTests
                 return divisor > 0;
             }
 
-            public void Advance(int tokenId) => heard.Add(tokenId);
+            public void Follow(ReadOnlySpan<int> tokenIds) => heard.AddRange(tokenIds);
+
+            public bool TryFollow(int tokenId) => false;
         }
     }
 }

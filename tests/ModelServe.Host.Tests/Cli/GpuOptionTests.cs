@@ -29,13 +29,14 @@ public sealed class GpuOptionTests
     }
 
     [Theory]
-    [InlineData("--kv-dtype: only --device cuda can use it", "--kv-dtype", "fp8")]
+    [InlineData("--kv-dtype: only --device cuda can use fp8", "--kv-dtype", "fp8")]
     [InlineData("--gpu-memory-utilization: only --device cuda can use it", "--gpu-memory-utilization", "0.5")]
     [InlineData("--kernel-library: only --device cuda can use it", "--kernel-library", "x.so")]
-    [InlineData("--kv-dtype: expected auto, bf16 or fp8; got 'int4'", "--kv-dtype", "int4", "--device", "cuda")]
+    [InlineData("--kv-dtype: int8 is for the CPU only; got --device cuda", "--kv-dtype", "int8", "--device", "cuda")]
+    [InlineData("--kv-dtype: expected auto, bf16, fp8 or int8; got 'int4'", "--kv-dtype", "int4", "--device", "cuda")]
     [InlineData("--gpu-memory-utilization: expected 0.01..1; got 1.2", "--gpu-memory-utilization", "1.2", "--device", "cuda")]
     [InlineData("--device: expected auto, cpu, cuda or cuda:N; got 'cuda:0,cuda:1'", "--device", "cuda:0,cuda:1")]
-    [InlineData("--quantize: weights are quantised for the CPU only; got --device cuda", "--quantize", "int8", "--device", "cuda")]
+    [InlineData("--quantize: int8 is for the CPU, fp8 for a GPU; got --device cuda", "--quantize", "int8", "--device", "cuda")]
     public async Task An_option_that_a_device_cannot_use_is_refused(string message, params string[] options)
     {
         (int code, string output, string errors) = await ModelServeProcess.RunAsync(Cancellation, ["run", .. options, "hello"]);

@@ -31,7 +31,10 @@ internal sealed partial class ModelServeProcess : IDisposable
     }
 
     /// <summary>Starts the program.</summary>
-    public static ModelServeProcess Start(params string[] arguments)
+    public static ModelServeProcess Start(params string[] arguments) => Start(new Dictionary<string, string>(), arguments);
+
+    /// <summary>Starts the program with these variables in its environment beside the test's own.</summary>
+    public static ModelServeProcess Start(IReadOnlyDictionary<string, string> environment, params string[] arguments)
     {
         ProcessStartInfo start = new("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
         start.ArgumentList.Add("exec");
@@ -39,6 +42,11 @@ internal sealed partial class ModelServeProcess : IDisposable
         foreach (string argument in arguments)
         {
             start.ArgumentList.Add(argument);
+        }
+
+        foreach ((string name, string value) in environment)
+        {
+            start.Environment[name] = value;
         }
 
         return new ModelServeProcess(Process.Start(start)!);

@@ -37,12 +37,15 @@ public sealed class QuantizeCommandTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--quantize: expected none, int8 or int4; got 'int2'", "--quantize", "int2")]
+    [InlineData("--quantize: expected none, int8, int4 or fp8; got 'int2'", "--quantize", "int2")]
     [InlineData("--quantize-head: expected auto, int8, int4 or none; got 'fp8'", "--quantize", "int8", "--quantize-head", "fp8")]
     [InlineData("--quantize-head: only --quantize", "--quantize-head", "int8")]
     [InlineData("--cache-dir: only --quantize", "--cache-dir", "x")]
     [InlineData("--cache-dir: expected a folder or none; got ' '", "--quantize", "int8", "--cache-dir", " ")]
-    [InlineData("--quantize: weights are quantised for the CPU only; got --device cuda:1", "--quantize", "int8", "--device", "cuda:1")]
+    [InlineData("--quantize: fp8 is for a GPU, int8 and int4 for the CPU; got --device auto", "--quantize", "fp8")]
+    [InlineData("--quantize: fp8 is for a GPU, int8 and int4 for the CPU; got --device cpu", "--quantize", "fp8", "--device", "cpu")]
+    [InlineData("--quantize-head: only --quantize", "--quantize", "fp8", "--device", "cuda", "--quantize-head", "int8")]
+    [InlineData("--quantize: int8 is for the CPU, fp8 for a GPU; got --device cuda:1", "--quantize", "int8", "--device", "cuda:1")]
     public async Task What_cannot_be_is_refused_by_name(string message, params string[] options)
     {
         (int code, string output, string errors) = await ModelServeProcess.RunAsync(Cancellation, ["run", .. options, "hello"]);

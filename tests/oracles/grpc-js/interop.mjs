@@ -89,7 +89,7 @@ const modes = {
     print(await follow(call, fresh(), (message) => message.event === 'tokens' && call.cancel()));
   },
   async deadline() {
-    print(await follow(inference().Chat(chat(0, 400), { deadline: Date.now() + 500 }), fresh()));
+    print(await follow(inference().Chat(chat(0, 400), { deadline: Date.now() + 3_000 }), fresh()));
   },
   async refused() {
     print(await follow(inference({ 'grpc.enable_retries': 0 }).Chat(chat(), { deadline: deadline() }), fresh()));

@@ -5,7 +5,8 @@ import { APICallError, generateText, jsonSchema, streamText, tool } from 'ai';
 
 const [, , address, mode] = process.argv;
 let calls = 0;
-const counting = (...given) => { calls++; return fetch(...given); };
+let onCall = () => {};
+const counting = (...given) => { calls++; onCall(); return fetch(...given); };
 const openai = (options = {}) => new OpenAI({ apiKey: 'none', baseURL: `${address}/v1`, fetch: counting, maxRetries: 0, ...options });
 const sdk = () => createOpenAICompatible({ name: 'modelserve', baseURL: `${address}/v1`, fetch: counting, includeUsage: true });
 const messages = [{ role: 'user', content: 'hello' }];
@@ -39,6 +40,26 @@ const modes = {
     }).finalChatCompletion();
     return { calls: answer.choices[0].message.tool_calls, reason: answer.choices[0].finish_reason };
   },
+  async required() {
+    const strict = { ...weather, strict: true, parameters: { ...weather.parameters, properties: { city: { type: 'string', enum: ['Bonn', 'Ulm'] } } } };
+    const create = given => openai().chat.completions.create({ model: 'fake', messages, max_tokens: 400, tools: [{ type: 'function', function: strict }], parallel_tool_calls: false, ...given });
+    const required = await create({ tool_choice: 'required' });
+    const named = await create({ tool_choice: { type: 'function', function: { name: 'weather' } } });
+    const streamed = await openai().chat.completions.stream({
+      model: 'fake', messages, max_tokens: 400, tools: [{ type: 'function', function: strict }], parallel_tool_calls: false,
+      tool_choice: { type: 'allowed_tools', allowed_tools: { mode: 'required', tools: [{ type: 'function', function: { name: 'weather' } }] } },
+    }).finalChatCompletion();
+    return [required, named, streamed].map(answer => ({
+      arguments: JSON.parse(answer.choices[0].message.tool_calls[0].function.arguments), calls: answer.choices[0].message.tool_calls.length, reason: answer.choices[0].finish_reason,
+    }));
+  },
+  async 'sdk-required'() {
+    const result = await generateText({
+      model: sdk()('fake'), messages, maxOutputTokens: 400, maxRetries: 0, toolChoice: 'required',
+      tools: { weather: tool({ description: weather.description, inputSchema: jsonSchema({ ...weather.parameters, properties: { city: { type: 'string', enum: ['Bonn', 'Ulm'] } } }) }) },
+    });
+    return { calls: result.toolCalls.map(call => call.input.city), reason: result.finishReason };
+  },
   async cancel() {
     const stream = await openai().chat.completions.create({ model: 'fake', messages, max_tokens: 400, stream: true });
     for await (const chunk of stream) {
@@ -47,7 +68,7 @@ const modes = {
     return { cancelled: true };
   },
   async timeout() {
-    return refused(() => openai({ timeout: 200 }).chat.completions.create({ model: 'fake', messages, max_tokens: 400 }));
+    return refused(() => openai({ timeout: 500 }).chat.completions.create({ model: 'fake', messages, max_tokens: 400 }));
   },
   async 'bad-field'() {
     return refused(() => openai({ maxRetries: 2 }).chat.completions.create({ model: 'fake', messages, temperature: -1 }));
@@ -59,6 +80,10 @@ const modes = {
     const start = performance.now();
     const seen = await refused(() => openai({ maxRetries: 1 }).chat.completions.create({ model: 'fake', messages }));
     return { ...seen, seconds: (performance.now() - start) / 1000 };
+  },
+  async retry() {
+    const answer = await openai({ maxRetries: 5 }).chat.completions.create({ model: 'fake', messages, max_tokens: 64 });
+    return { text: answer.choices[0].message.content, calls };
   },
   async failure() {
     return refused(async () => {
@@ -87,6 +112,21 @@ const modes = {
       if (part.type === 'abort') return { cancelled: true };
     }
     return { cancelled: abort.signal.aborted };
+  },
+  async 'sdk-timeout'() {
+    try {
+      // Counted from the moment at which the request leaves, as the other library counts.
+      const abort = new AbortController();
+      onCall = () => setTimeout(() => abort.abort(new DOMException('the time is over', 'TimeoutError')), 500);
+      await generateText({ model: sdk()('fake'), messages, maxOutputTokens: 400, maxRetries: 0, abortSignal: abort.signal });
+      return { error: null, calls };
+    } catch (error) {
+      return { error: error.name, calls };
+    }
+  },
+  async 'sdk-retry'() {
+    const result = await generateText({ model: sdk()('fake'), messages, maxOutputTokens: 64, maxRetries: 5 });
+    return { text: result.text, calls };
   },
   async 'sdk-refused'() {
     try {
