@@ -1,7 +1,7 @@
 namespace ModelServe.Api.Models;
 
 /// <summary>A grammar is not compiled because as many wait for it as may.</summary>
-internal sealed class GrammarsBusyException : Exception
+public sealed class GrammarsBusyException : Exception
 {
     /// <summary>Too many wait.</summary>
     public GrammarsBusyException()

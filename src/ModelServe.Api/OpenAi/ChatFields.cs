@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using ModelServe.Api.Metrics;
 using ModelServe.Api.Models;
 using ModelServe.Api.Requests;
 using ModelServe.Codec.Chat;
