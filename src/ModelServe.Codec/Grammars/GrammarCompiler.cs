@@ -30,7 +30,8 @@ public sealed class GrammarCompiler
 
     /// <summary>JSON text that a JSON Schema admits.</summary>
     /// <exception cref="InvalidGrammarException">The schema is malformed, too large, admits nothing, or asks for what is not supported.</exception>
-    public CompiledGrammar JsonSchema(string schema)
+    /// <exception cref="OperationCanceledException">Compiling took too long.</exception>
+    public CompiledGrammar JsonSchema(string schema, CancellationToken cancellationToken = default)
     {
         CheckLength(schema);
         JsonDocument document;
@@ -45,7 +46,7 @@ public sealed class GrammarCompiler
 
         using (document)
         {
-            var builder = new GrammarBuilder(_limits);
+            var builder = new GrammarBuilder(Until(cancellationToken));
             int root = new SchemaCompiler(builder, new JsonRules(builder), document.RootElement).Compile(document.RootElement);
             return builder.Build(root, _trie);
         }
@@ -53,17 +54,19 @@ public sealed class GrammarCompiler
 
     /// <summary>Text that a regular expression matches as a whole.</summary>
     /// <exception cref="InvalidGrammarException">The expression is malformed, too large, or not regular.</exception>
-    public CompiledGrammar Regex(string pattern)
+    /// <exception cref="OperationCanceledException">Compiling took too long.</exception>
+    public CompiledGrammar Regex(string pattern, CancellationToken cancellationToken = default)
     {
         CheckLength(pattern);
-        var builder = new GrammarBuilder(_limits);
+        var builder = new GrammarBuilder(Until(cancellationToken));
         return builder.Build(
             builder.Add("pattern", RegexParser.Parse(pattern, isSearch: false, set => RuleNode.Characters(set), _limits, "pattern")), _trie);
     }
 
     /// <summary>One of given texts.</summary>
     /// <exception cref="InvalidGrammarException">There is none, or they are too long together.</exception>
-    public CompiledGrammar Choice(IReadOnlyCollection<string> texts)
+    /// <exception cref="OperationCanceledException">Compiling took too long.</exception>
+    public CompiledGrammar Choice(IReadOnlyCollection<string> texts, CancellationToken cancellationToken = default)
     {
         int length = texts.Sum(text => text.Length);
         if (texts.Count == 0 || length > _limits.SourceCharacters)
@@ -71,13 +74,17 @@ public sealed class GrammarCompiler
             throw new InvalidGrammarException("", $"1 or more texts of at most {_limits.SourceCharacters} characters together; got {texts.Count} of {length}");
         }
 
-        var builder = new GrammarBuilder(_limits);
+        var builder = new GrammarBuilder(Until(cancellationToken));
         return builder.Build(builder.Add("choice", RuleNode.Either([.. texts.Select(RuleNode.Text)])), _trie);
     }
 
     /// <summary>Answers whose tool calls are held to their tools.</summary>
     /// <exception cref="InvalidGrammarException">A schema is malformed or too large, or it, or the model's format, cannot be held to.</exception>
-    public CompiledGrammar ToolCalls(CallDemand demand) => CallGrammar.Build(demand, _trie, _text, _limits);
+    /// <exception cref="OperationCanceledException">Compiling took too long.</exception>
+    public CompiledGrammar ToolCalls(CallDemand demand, CancellationToken cancellationToken = default) =>
+        CallGrammar.Build(demand, _trie, _text, Until(cancellationToken));
+
+    private GrammarLimits Until(CancellationToken cancellationToken) => _limits with { Cancellation = cancellationToken };
 
     private void CheckLength(string source)
     {
