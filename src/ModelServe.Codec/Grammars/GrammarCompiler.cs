@@ -20,6 +20,16 @@ public sealed class GrammarCompiler
         _limits = limits ?? new GrammarLimits();
     }
 
+    private GrammarCompiler(TokenTrie trie, FreeText text, GrammarLimits limits)
+    {
+        _trie = trie;
+        _text = text;
+        _limits = limits;
+    }
+
+    /// <summary>The same compiler, which gives up with <see cref="OperationCanceledException"/> when it is told to.</summary>
+    public GrammarCompiler Until(CancellationToken cancellationToken) => new(_trie, _text, _limits with { Cancellation = cancellationToken });
+
     /// <summary>Any JSON object.</summary>
     public CompiledGrammar JsonObject()
     {
@@ -30,8 +40,7 @@ public sealed class GrammarCompiler
 
     /// <summary>JSON text that a JSON Schema admits.</summary>
     /// <exception cref="InvalidGrammarException">The schema is malformed, too large, admits nothing, or asks for what is not supported.</exception>
-    /// <exception cref="OperationCanceledException">Compiling took too long.</exception>
-    public CompiledGrammar JsonSchema(string schema, CancellationToken cancellationToken = default)
+    public CompiledGrammar JsonSchema(string schema)
     {
         CheckLength(schema);
         JsonDocument document;
@@ -46,7 +55,7 @@ public sealed class GrammarCompiler
 
         using (document)
         {
-            var builder = new GrammarBuilder(Until(cancellationToken));
+            var builder = new GrammarBuilder(_limits);
             int root = new SchemaCompiler(builder, new JsonRules(builder), document.RootElement).Compile(document.RootElement);
             return builder.Build(root, _trie);
         }
@@ -54,19 +63,17 @@ public sealed class GrammarCompiler
 
     /// <summary>Text that a regular expression matches as a whole.</summary>
     /// <exception cref="InvalidGrammarException">The expression is malformed, too large, or not regular.</exception>
-    /// <exception cref="OperationCanceledException">Compiling took too long.</exception>
-    public CompiledGrammar Regex(string pattern, CancellationToken cancellationToken = default)
+    public CompiledGrammar Regex(string pattern)
     {
         CheckLength(pattern);
-        var builder = new GrammarBuilder(Until(cancellationToken));
+        var builder = new GrammarBuilder(_limits);
         return builder.Build(
             builder.Add("pattern", RegexParser.Parse(pattern, isSearch: false, set => RuleNode.Characters(set), _limits, "pattern")), _trie);
     }
 
     /// <summary>One of given texts.</summary>
     /// <exception cref="InvalidGrammarException">There is none, or they are too long together.</exception>
-    /// <exception cref="OperationCanceledException">Compiling took too long.</exception>
-    public CompiledGrammar Choice(IReadOnlyCollection<string> texts, CancellationToken cancellationToken = default)
+    public CompiledGrammar Choice(IReadOnlyCollection<string> texts)
     {
         int length = texts.Sum(text => text.Length);
         if (texts.Count == 0 || length > _limits.SourceCharacters)
@@ -74,17 +81,14 @@ public sealed class GrammarCompiler
             throw new InvalidGrammarException("", $"1 or more texts of at most {_limits.SourceCharacters} characters together; got {texts.Count} of {length}");
         }
 
-        var builder = new GrammarBuilder(Until(cancellationToken));
+        var builder = new GrammarBuilder(_limits);
         return builder.Build(builder.Add("choice", RuleNode.Either([.. texts.Select(RuleNode.Text)])), _trie);
     }
 
     /// <summary>Answers whose tool calls are held to their tools.</summary>
     /// <exception cref="InvalidGrammarException">A schema is malformed or too large, or it, or the model's format, cannot be held to.</exception>
-    /// <exception cref="OperationCanceledException">Compiling took too long.</exception>
-    public CompiledGrammar ToolCalls(CallDemand demand, CancellationToken cancellationToken = default) =>
-        CallGrammar.Build(demand, _trie, _text, Until(cancellationToken));
-
-    private GrammarLimits Until(CancellationToken cancellationToken) => _limits with { Cancellation = cancellationToken };
+    public CompiledGrammar ToolCalls(CallDemand demand) =>
+        CallGrammar.Build(demand, _trie, _text, _limits);
 
     private void CheckLength(string source)
     {
