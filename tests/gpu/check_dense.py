@@ -288,8 +288,8 @@ def cases(device, full):
         yield "cublaslt fp8", lambda r: check_cublaslt_fp8(device, r, 128, 256, 512)
         yield "cublaslt fp8 odd rows", lambda r: check_cublaslt_fp8(device, r, 77, 48, 96)
         yield "cublaslt bias residual", lambda r: check_gemm(device, r, 70, 256, 512, path=lt, bias=True, residual=True)
-        yield "cublaslt tuned", lambda r: check_tuned(device, r, 256, 512, False)
-        yield "cublaslt tuned fp8", lambda r: check_tuned(device, r, 256, 512, True)
+        yield "cublaslt tuned", lambda r: check_tuned(device, r, 64, 128, False)
+        yield "cublaslt tuned fp8", lambda r: check_tuned(device, r, 64, 128, True)
     if full:
         for n, k in ((4096, 1024), (1024, 2048), (6144, 4096), (4096, 14336), (8000, 1024)):
             for fp in (False, True):

@@ -20,8 +20,14 @@ public sealed class GpuAccuracyTests(GpuStub stub)
         Assert.SkipWhen(stub.WhyMissing is not null, stub.WhyMissing ?? "");
         EngineSettings settings = new()
         {
-            Device = "cuda", KernelLibrary = stub.Library, Quantize = quantize, KvDType = kvDType, CacheDirectory = "none",
-            MaxRunning = 32, MaxBatchedTokens = 256, KvMemoryBytes = 32 << 20,
+            Device = "cuda",
+            KernelLibrary = stub.Library,
+            Quantize = quantize,
+            KvDType = kvDType,
+            CacheDirectory = "none",
+            MaxRunning = 32,
+            MaxBatchedTokens = 256,
+            KvMemoryBytes = 32 << 20,
         };
         using HostedModel model = HostedModel.Load(
             new ModelReference("tiny-nano", ShippedModels.Resolve("tiny-nano")), settings, requireText: true, TimeProvider.System);

@@ -89,7 +89,8 @@ public sealed class GpuFaultTests(GpuStub stub)
     {
         using GpuServer server = await new GpuServer(stub, Memory, 1, null, "--max-running", "40").ReadyAsync();
         string errors = server.Process.Errors;
-        int[] places = [.. new[] { "GB/s; reading and converting", "key-value blocks", "ready: " }.Select(text => errors.IndexOf(text, StringComparison.Ordinal))];
+        string[] told = ["GB/s; reading and converting", "key-value blocks", "ready: "];
+        int[] places = [.. told.Select(text => errors.IndexOf(text, StringComparison.Ordinal))];
         Assert.All(places, place => Assert.InRange(place, 0, errors.Length));
         Assert.Equal(places.Order(), places);
         Assert.Equal("85", await server.AnswerAsync());
