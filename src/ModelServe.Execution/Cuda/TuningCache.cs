@@ -85,7 +85,8 @@ internal sealed class TuningCache
                 $"{shape.Role} {shape.Features} {shape.Columns} {shape.Type} {shape.Result} {shape.HasBias} {bucket} {choice.Form} {choice.Microseconds:R} {(choice.Algorithm is { } algorithm ? Convert.ToHexStringLower(algorithm) : "-")}\n");
         }
 
-        var temporary = $"{_path}.{Environment.ProcessId}.part";
+        // Copies of a model on several devices of one kind are loaded at once, a thread each.
+        var temporary = $"{_path}.{Environment.ProcessId}-{Environment.CurrentManagedThreadId}.part";
         try
         {
             File.WriteAllText(temporary, text.ToString());

@@ -14,6 +14,7 @@ internal sealed class ModelOptionSet
     private readonly Option<string> _dtype = new("--dtype") { Description = "auto (the checkpoint's own), float32 or bfloat16", DefaultValueFactory = _ => "auto" };
     private readonly Option<string> _kvDType = new("--kv-dtype") { Description = "auto (as the weights), bf16, fp8 (GPU) or int8 (CPU): how keys and values are stored", DefaultValueFactory = _ => "auto" };
     private readonly Option<double?> _gpuMemory = new("--gpu-memory-utilization") { Description = "share of the GPU's memory that may be held (default 0.9)" };
+    private readonly Option<bool> _deterministic = new("--deterministic") { Description = "on a GPU: an answer does not depend on what else is in its batch; slower" };
     private readonly Option<string?> _kernelLibrary = new("--kernel-library") { Description = "the GPU kernels' library (default: libmodelserve.so beside the program)" };
     private readonly Option<string> _quantize = new("--quantize") { Description = "none, int8 or int4 (CPU), fp8 (GPU): weights are rounded to so many bits while they load", DefaultValueFactory = _ => "none" };
     private readonly Option<string> _quantizeHead = new("--quantize-head") { Description = "auto (int8), int8, int4 or none: embeddings and output head, with --quantize", DefaultValueFactory = _ => "auto" };
@@ -66,7 +67,7 @@ internal sealed class ModelOptionSet
             command.Options.Add(option);
         }
 
-        foreach (Option option in new Option[] { _device, _dtype, _kvDType, _gpuMemory, _kernelLibrary, _quantize, _quantizeHead, _maxModelLength, _kvMemory, _maxRunning, _maxBatchedTokens })
+        foreach (Option option in new Option[] { _device, _dtype, _kvDType, _gpuMemory, _deterministic, _kernelLibrary, _quantize, _quantizeHead, _maxModelLength, _kvMemory, _maxRunning, _maxBatchedTokens })
         {
             command.Options.Add(option);
         }
@@ -95,6 +96,7 @@ internal sealed class ModelOptionSet
             DType = parsed.GetValue(_dtype) ?? defaults.DType,
             KvDType = parsed.GetValue(_kvDType) ?? defaults.KvDType,
             GpuMemoryUtilization = parsed.GetValue(_gpuMemory) ?? defaults.GpuMemoryUtilization,
+            Deterministic = parsed.GetValue(_deterministic),
             KernelLibrary = parsed.GetValue(_kernelLibrary),
             Quantize = parsed.GetValue(_quantize) ?? defaults.Quantize,
             QuantizeHead = parsed.GetValue(_quantizeHead) ?? defaults.QuantizeHead,
@@ -143,7 +145,7 @@ internal sealed class ModelOptionSet
             result.AddError($"{_kvDType.Name}: only --device cuda can use fp8");
         }
 
-        foreach (Option option in new Option[] { _gpuMemory, _kernelLibrary })
+        foreach (Option option in new Option[] { _gpuMemory, _deterministic, _kernelLibrary })
         {
             if (result.GetResult(option) is { Implicit: false })
             {

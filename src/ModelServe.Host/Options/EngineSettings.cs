@@ -24,6 +24,9 @@ internal sealed record EngineSettings
     /// <summary>Share of a GPU's memory that this process may hold.</summary>
     public double GpuMemoryUtilization { get; init; } = 0.9;
 
+    /// <summary>Whether an answer on a GPU must not depend on what else is in its batch.</summary>
+    public bool Deterministic { get; init; }
+
     /// <summary>Path of the GPU kernels' library; null takes the one beside the program.</summary>
     public string? KernelLibrary { get; init; }
 

@@ -52,6 +52,7 @@ internal static class EngineSettingsMapping
         },
         GpuMemoryUtilization = settings.GpuMemoryUtilization,
         CacheDirectory = settings.CacheDirectory,
+        Deterministic = settings.Deterministic,
         KernelLibraryPath = settings.KernelLibrary,
         MaxModelLength = settings.MaxModelLength,
         KvMemoryBytes = settings.KvMemoryBytes,
