@@ -8,6 +8,9 @@ namespace ModelServe.Client;
 /// <summary>Microsoft.Extensions.AI conversations as requests of this server's contract.</summary>
 internal static class ChatRequests
 {
+    // The name that the abstractions' other providers know: the arguments of such a function fit its schema.
+    private const string Strict = "strict";
+
     /// <summary>The request for a conversation.</summary>
     /// <exception cref="NotSupportedException">A message or an option asks for what the server does not offer.</exception>
     public static V1.ChatRequest From(IEnumerable<ChatMessage> messages, ChatOptions? options, string? defaultModel)
@@ -28,13 +31,33 @@ internal static class ChatRequests
             AddMessage(request, message);
         }
 
+        request.Chat = ToolsFrom(options);
+        return request;
+    }
+
+    private static V1.ChatOptions? ToolsFrom(ChatOptions? options)
+    {
+        var chat = new V1.ChatOptions();
         if (options?.Tools is { Count: > 0 } tools)
         {
-            request.Chat = new V1.ChatOptions();
-            request.Chat.Tools.Add(tools.Select(Definition));
+            chat.Tools.Add(tools.Select(Definition));
         }
 
-        return request;
+        // Whether there is anything to choose from is the server's to say.
+        chat.ToolChoice = options?.ToolMode switch
+        {
+            null or AutoChatToolMode => null,
+            NoneChatToolMode => new V1.ToolChoice { Mode = V1.ToolMode.None },
+            RequiredChatToolMode { RequiredFunctionName: { } name } => new V1.ToolChoice { Function = name },
+            RequiredChatToolMode => new V1.ToolChoice { Mode = V1.ToolMode.Required },
+            var other => throw new NotSupportedException($"ChatOptions.ToolMode: none, auto or required; got {other.GetType().Name}"),
+        };
+        if (options?.AllowMultipleToolCalls is { } several)
+        {
+            chat.ParallelToolCalls = several;
+        }
+
+        return chat.Equals(new V1.ChatOptions()) ? null : chat;
     }
 
     private static void AddMessage(V1.ChatRequest request, ChatMessage message)
@@ -50,7 +73,7 @@ internal static class ChatRequests
             });
         }
 
-        if (results.Length > 0)
+        if (results.Length > 0 && message.Contents.All(content => content is FunctionResultContent))
         {
             return;
         }
@@ -65,7 +88,7 @@ internal static class ChatRequests
         {
             switch (content)
             {
-                case TextContent:
+                case TextContent or FunctionResultContent:
                     break;
                 case TextReasoningContent reasoning:
                     turn.ReasoningContent += reasoning.Text;
@@ -89,8 +112,13 @@ internal static class ChatRequests
             return result;
         }
 
-        Refuse(options.ResponseFormat is not (null or ChatResponseFormatText), nameof(options.ResponseFormat));
-        Refuse(options.ToolMode is RequiredChatToolMode, nameof(options.ToolMode));
+        result.Form = options.ResponseFormat switch
+        {
+            null or ChatResponseFormatText => null,
+            ChatResponseFormatJson { Schema: { } schema } => new V1.OutputForm { JsonSchema = schema.GetRawText() },
+            ChatResponseFormatJson => new V1.OutputForm { JsonObject = true },
+            var other => throw new NotSupportedException($"ChatOptions.ResponseFormat: text or JSON; got {other.GetType().Name}"),
+        };
         Refuse(options.ContinuationToken is not null, nameof(options.ContinuationToken));
         Set(options.Temperature, value => result.Sampling.Temperature = value);
         Set(options.TopP, value => result.Sampling.TopP = value);
@@ -103,13 +131,22 @@ internal static class ChatRequests
         return result;
     }
 
-    private static Struct Definition(AITool tool) => tool is AIFunctionDeclaration function
-        ? Struct.Parser.ParseJson(JsonSerializer.Serialize(new
+    private static Struct Definition(AITool tool)
+    {
+        if (tool is not AIFunctionDeclaration function)
         {
-            type = "function",
-            function = new { name = function.Name, description = function.Description, parameters = function.JsonSchema },
-        }))
-        : throw new NotSupportedException($"tools: functions; got {tool.GetType().Name}");
+            throw new NotSupportedException($"tools: functions; got {tool.GetType().Name}");
+        }
+
+        var definition = new Struct { Fields = { ["name"] = Value.ForString(function.Name), ["description"] = Value.ForString(function.Description) } };
+        definition.Fields["parameters"] = Value.ForStruct(Struct.Parser.ParseJson(function.JsonSchema.GetRawText()));
+        if (function.AdditionalProperties.TryGetValue(Strict, out object? strict) && strict is bool isStrict)
+        {
+            definition.Fields[Strict] = Value.ForBool(isStrict);
+        }
+
+        return new Struct { Fields = { ["type"] = Value.ForString("function"), ["function"] = Value.ForStruct(definition) } };
+    }
 
     private static Struct Object(IDictionary<string, object?>? arguments) => arguments is null
         ? new Struct()

@@ -4,7 +4,11 @@ using Microsoft.Extensions.AI;
 namespace ModelServe.Client;
 
 /// <summary>A ModelServe server as an <see cref="IChatClient"/>, for applications built on Microsoft.Extensions.AI. Thread-safe.</summary>
-/// <remarks>An option that the server does not offer (a response format, a required tool) is refused, not dropped.</remarks>
+/// <remarks>
+/// A call comes as one <see cref="FunctionCallContent"/> once it is complete, reasoning as <see cref="TextReasoningContent"/>; both go back the
+/// same way, so that a FunctionInvokingChatClient can stand before it. A function whose additional properties say "strict" true is held to its schema.
+/// An option or content that the server does not offer is refused, not dropped.
+/// </remarks>
 public sealed class ModelServeChatClient : IChatClient
 {
     private readonly ModelServeClient _client;
@@ -34,10 +38,11 @@ public sealed class ModelServeChatClient : IChatClient
     {
         V1.ChatRequest request = ChatRequests.From(messages, options, _model);
         V1.Accepted? accepted = null;
+        var calls = new CallCollector();
         await foreach (V1.GenerationEvent message in _client.ChatAsync(request, cancellationToken: cancellationToken))
         {
             accepted ??= message.Accepted;
-            if (Update(message) is { } update)
+            if (Update(message, calls) is { } update)
             {
                 update.Role = ChatRole.Assistant;
                 update.RawRepresentation = message;
@@ -69,10 +74,9 @@ public sealed class ModelServeChatClient : IChatClient
         // Holds nothing of its own: the client and its channel are the caller's.
     }
 
-    private static ChatResponseUpdate? Update(V1.GenerationEvent message) => message.EventCase switch
+    private static ChatResponseUpdate? Update(V1.GenerationEvent message, CallCollector calls) => message.EventCase switch
     {
-        V1.GenerationEvent.EventOneofCase.Tokens when message.Tokens.Text.Length > 0 =>
-            new ChatResponseUpdate { Contents = [new TextContent(message.Tokens.Text)] },
+        V1.GenerationEvent.EventOneofCase.Tokens when Contents(message.Tokens, calls) is { Count: > 0 } contents => new ChatResponseUpdate { Contents = contents },
         V1.GenerationEvent.EventOneofCase.Finished => new ChatResponseUpdate
         {
             FinishReason = Reason(message.Finished.Reason),
@@ -81,9 +85,27 @@ public sealed class ModelServeChatClient : IChatClient
         _ => null,
     };
 
+    private static List<AIContent> Contents(V1.Tokens tokens, CallCollector calls)
+    {
+        var contents = new List<AIContent>();
+        if (tokens.Reasoning.Length > 0)
+        {
+            contents.Add(new TextReasoningContent(tokens.Reasoning));
+        }
+
+        if (tokens.Text.Length > 0)
+        {
+            contents.Add(new TextContent(tokens.Text));
+        }
+
+        contents.AddRange(calls.Take(tokens.ToolCalls));
+        return contents;
+    }
+
     private static ChatFinishReason Reason(V1.FinishReason reason) => reason switch
     {
         V1.FinishReason.Stop => ChatFinishReason.Stop,
+        V1.FinishReason.ToolCalls => ChatFinishReason.ToolCalls,
         V1.FinishReason.Length or V1.FinishReason.ContextFull => ChatFinishReason.Length,
         _ => new ChatFinishReason(reason.ToString().ToUpperInvariant()),
     };
@@ -94,5 +116,6 @@ public sealed class ModelServeChatClient : IChatClient
         OutputTokenCount = usage.CompletionTokens,
         TotalTokenCount = usage.PromptTokens + usage.CompletionTokens,
         CachedInputTokenCount = usage.CachedPromptTokens,
+        ReasoningTokenCount = usage.HasReasoningTokens ? usage.ReasoningTokens : null,
     };
 }

@@ -84,6 +84,13 @@ public sealed class TextModel
     {
         ChatTemplate template = ChatTemplate ??
             throw new UnsupportedFeatureException("The checkpoint has no chat template; send a raw prompt instead of messages.");
-        return template.Render(_guard.Guard(messages), _guard.Guard(options), TemplateTokens);
+        ChatMessage[] guarded = _guard.Guard(messages);
+        if (!options.ContinueFinalMessage)
+        {
+            return template.Render(guarded, _guard.Guard(options), TemplateTokens);
+        }
+
+        guarded[^1] = FinalTurn.Marked(guarded[^1]);
+        return FinalTurn.Cut(template.Render(guarded, _guard.Guard(options), TemplateTokens));
     }
 }

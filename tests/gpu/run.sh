@@ -63,7 +63,7 @@ stage_sanitize() {
   for tool in memcheck racecheck; do
     echo "compute-sanitizer $tool"
     timeout 260 compute-sanitizer --tool "$tool" --error-exitcode 9 "$python" "$here/check.py" "$library" \
-      --only "d128" ${cublaslt:+--cublaslt "$cublaslt"} | tail -n 15 || status=1
+      --only "d128,skinny m8,skinny fp8 m16,skinny splits,skinny norm silu,skinny in place,sample rows 64,step prologue,norm 64,quant" ${cublaslt:+--cublaslt "$cublaslt"} | tail -n 15 || status=1
   done
   return $status
 }

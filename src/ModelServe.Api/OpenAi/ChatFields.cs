@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using ModelServe.Api.Metrics;
 using ModelServe.Api.Models;
 using ModelServe.Api.Requests;
 using ModelServe.Codec.Chat;
@@ -26,7 +25,7 @@ internal sealed class ChatFields(ModelCatalog catalog, RequestReader reader, Req
         GenerationOptions options = GenerationFields.Read(fields, limits);
         ReadLogprobs(fields, options.Sampling);
         RefuseOthers(fields);
-        Rejection? rejection = ReadPrompt(fields, out Turn[] turns, out ChatRenderOptions render) ?? fields.Finish();
+        Rejection? rejection = ReadPrompt(fields, out Turn[] turns, out ChatRenderOptions render, out ToolRules rules) ?? fields.Finish();
         if (rejection is not null || !catalog.TryFind(name, out ServedModel? model, out rejection))
         {
             return rejection;
@@ -38,31 +37,26 @@ internal sealed class ChatFields(ModelCatalog catalog, RequestReader reader, Req
             return rejection;
         }
 
-        AnswerReading? answer = AnswerReading.Of(model, render.Tools, prompt);
-        read = read! with { Operation = GenAiMetrics.Chat, Output = read.Output with { Answer = answer } };
-        return FormReader.Check(read, answer);
+        AnswerReading? answer = AnswerReading.Of(model, rules.Callable, prompt, render.ContinueFinalMessage ? turns[^1].Content : null);
+        return RequestReader.AsChat(read!, rules, options.Stop, answer, isParsed: true, out read);
     }
 
     /// <summary>Reads what the template needs: messages, tools, and how to render.</summary>
-    public Rejection? ReadPrompt(JsonFields fields, out Turn[] turns, out ChatRenderOptions render)
+    public Rejection? ReadPrompt(JsonFields fields, out Turn[] turns, out ChatRenderOptions render, out ToolRules rules)
     {
         turns = _messages.Read(fields);
         JsonObject arguments = _tools.ReadTemplateArguments(fields);
         bool? generation = fields.Flag("add_generation_prompt");
         bool continues = fields.Flag("continue_final_message") ?? false;
-        JsonArray? tools = _tools.Read(fields);
+        rules = _tools.Read(fields);
         render = new ChatRenderOptions
         {
             AddGenerationPrompt = generation ?? !continues,
-            Tools = tools,
+            ContinueFinalMessage = continues,
+            Tools = rules.Tools,
             Arguments = arguments.Count > 0 ? arguments : null,
         };
-        if (continues)
-        {
-            fields.RefuseUnsupported("continue_final_message", "false: the answer is a new turn", "true");
-        }
-
-        return fields.Error;
+        return fields.Error ?? ConversationReader.CheckContinuation(turns, render);
     }
 
     private void ReadLogprobs(JsonFields fields, SamplingParameters sampling)

@@ -19,6 +19,7 @@ internal sealed class ChoiceCollector(bool chat, bool firstOfPrompt, string? ech
     private LogprobLists? _lists;
     private OutputEnding? _ending;
     private bool _parsed;
+    private bool _isNamedCall;
 
     /// <inheritdoc/>
     public HttpError? Failure { get; private set; }
@@ -72,6 +73,7 @@ internal sealed class ChoiceCollector(bool chat, bool firstOfPrompt, string? ech
     public Task EndAsync(AdmittedRequest request, OutputEnding ending)
     {
         _ending = ending;
+        _isNamedCall = request.Read.Output.IsNamedCall;
         Usage = UsageJson.Of(request, firstOfPrompt, ending.ReasoningTokens);
         Failure = ChoiceEnd.FailureOf(ending);
         return Task.CompletedTask;
@@ -110,7 +112,7 @@ internal sealed class ChoiceCollector(bool chat, bool firstOfPrompt, string? ech
         }
 
         json.Raw(",\"finish_reason\":"u8);
-        json.String(ChoiceEnd.ReasonOf(_ending!));
+        json.String(ChoiceEnd.ReasonOf(_ending!, _isNamedCall));
         json.Raw("}"u8);
     }
 

@@ -13,10 +13,10 @@ internal static class ChoiceEnd
         : ending.Reason == EndReason.Cancelled ? new HttpError(409, HttpError.InvalidRequest, "aborted", "The request was aborted by an operator.")
         : null;
 
-    /// <summary>The finish reason; clients know no other words than these.</summary>
-    public static string ReasonOf(OutputEnding ending) => ending.Reason switch
+    /// <summary>The finish reason; clients know no other words than these. A call that the client named is no decision of the model's, and a stop.</summary>
+    public static string ReasonOf(OutputEnding ending, bool isNamedCall) => ending.Reason switch
     {
-        EndReason.Stop => ending.ToolCalls > 0 ? "tool_calls" : "stop",
+        EndReason.Stop => ending.ToolCalls > 0 && !isNamedCall ? "tool_calls" : "stop",
         EndReason.Length or EndReason.ContextFull or EndReason.Deadline => "length",
         _ => throw new ArgumentOutOfRangeException(nameof(ending), ending.Reason, "a reason that ends no output well"),
     };

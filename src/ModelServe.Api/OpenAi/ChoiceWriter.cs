@@ -107,7 +107,7 @@ internal abstract class ChoiceWriter : IOutputWriter, IChoice
         else
         {
             json.Raw("\"finish_reason\":"u8);
-            json.String(ChoiceEnd.ReasonOf(_ending));
+            json.String(ChoiceEnd.ReasonOf(_ending, request.Read.Output.IsNamedCall));
             json.Raw("}]"u8);
         }
 

@@ -16,7 +16,7 @@ internal static class FieldNames
         ("options.", ""),
         ("token_ids", "prompt"),
         ("text", "prompt"),
-        ("chat.tools", "tools"),
+        ("chat.", ""),
     ];
 
     /// <summary>The same rejection with the client's name of its field.</summary>

@@ -29,6 +29,16 @@ internal sealed class HttpCall(
     /// <param name="shape">Which outputs, how they are sent.</param>
     public async Task RunAsync(HttpContext context, ReadRequest[] reads, string[]? echoes, bool chat, OutputShape shape)
     {
+        for (int i = 0; i < reads.Length; i++)
+        {
+            (reads[i], Rejection? refused) = await GrammarBinder.BindAsync(reads[i], CallerOf(context), context.RequestAborted);
+            if (refused is not null)
+            {
+                await RefuseAsync(context, reads[i].Model.Name, refused);
+                return;
+            }
+        }
+
         string id = (chat ? "chatcmpl-" : "cmpl-") + Guid.CreateVersion7().ToString("N");
         AdmittedRequest[]? requests = Admit(reads, shape, id, out Rejection? rejection);
         if (requests is null)
@@ -62,6 +72,10 @@ internal sealed class HttpCall(
             }
         }
     }
+
+    /// <summary>What tells one caller from another; null for one without a credential.</summary>
+    public static string? CallerOf(HttpContext context) =>
+        context.Request.Headers.Authorization is { Count: > 0 } given ? given.ToString() : null;
 
     private AdmittedRequest[]? Admit(ReadRequest[] reads, OutputShape shape, string id, out Rejection? rejection)
     {

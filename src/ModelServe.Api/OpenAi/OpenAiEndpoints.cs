@@ -61,7 +61,7 @@ internal static partial class OpenAiEndpoints
     {
         HttpCall call = context.RequestServices.GetRequiredService<HttpCall>();
         Rejection? rejection = context.RequestServices.GetRequiredService<ChatFields>()
-            .Read(body, CallerOf(context), out ReadRequest? read, out OutputShape shape);
+            .Read(body, HttpCall.CallerOf(context), out ReadRequest? read, out OutputShape shape);
         return rejection is null
             ? call.RunAsync(context, [read!], null, chat: true, shape)
             : call.RefuseAsync(context, ModelOf(body), rejection);
@@ -71,7 +71,7 @@ internal static partial class OpenAiEndpoints
     {
         HttpCall call = context.RequestServices.GetRequiredService<HttpCall>();
         Rejection? rejection = context.RequestServices.GetRequiredService<CompletionFields>()
-            .Read(body, CallerOf(context), out ReadRequest[] reads, out string[]? echoes, out OutputShape shape);
+            .Read(body, HttpCall.CallerOf(context), out ReadRequest[] reads, out string[]? echoes, out OutputShape shape);
         return rejection is null
             ? call.RunAsync(context, reads, echoes, chat: false, shape)
             : call.RefuseAsync(context, ModelOf(body), rejection);
@@ -87,9 +87,6 @@ internal static partial class OpenAiEndpoints
         context.Response.ContentType = "application/json; charset=utf-8";
         return context.Response.WriteAsync(answer.ToJsonString(), context.RequestAborted);
     }
-
-    private static string? CallerOf(HttpContext context) =>
-        context.Request.Headers.Authorization is { Count: > 0 } given ? given.ToString() : null;
 
     private static string? ModelOf(JsonElement body) =>
         body.TryGetProperty("model", out JsonElement name) && name.ValueKind == JsonValueKind.String ? name.GetString() : null;

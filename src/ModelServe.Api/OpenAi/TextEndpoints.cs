@@ -26,7 +26,7 @@ internal sealed class TextEndpoints(ModelCatalog catalog, ChatFields chats, Requ
         ChatRenderOptions render = new();
         if (prompt is null)
         {
-            chats.ReadPrompt(fields, out turns, out render);
+            fields.Refuse(chats.ReadPrompt(fields, out turns, out render, out _));
         }
 
         fields.Finish();

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using ModelServe.Api.Requests;
@@ -8,22 +7,14 @@ namespace ModelServe.Api.OpenAi;
 /// <summary>Tools, the choice among them, the form of the answer, and named values for the template.</summary>
 internal sealed class ToolFields(RequestLimits limits)
 {
-    private static readonly SearchValues<char> FunctionCharacters =
-        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.");
-
     private static readonly string[] Efforts = ["none", "minimal", "low", "medium", "high", "xhigh"];
 
-    /// <summary>The tools that the answer may call; null for none. Errors stay with the fields.</summary>
-    public JsonArray? Read(JsonFields fields)
+    /// <summary>The tools, and which of them may or must be called. Errors stay with the fields.</summary>
+    public ToolRules Read(JsonFields fields)
     {
         JsonArray tools = ReadTools(fields);
-        bool called = ReadChoice(fields, tools);
-        if (fields.Flag("parallel_tool_calls") == false && tools.Count > 0)
-        {
-            fields.RefuseUnsupported("parallel_tool_calls", "true, until calls can be held to a grammar", "false");
-        }
-
-        return called && tools.Count > 0 ? tools : null;
+        ToolRules rules = ReadChoice(fields, tools);
+        return rules with { IsSingle = fields.Flag("parallel_tool_calls") == false };
     }
 
     /// <summary>Values that the model's template knows: enable_thinking, reasoning_effort and what chat_template_kwargs names.</summary>
@@ -98,22 +89,18 @@ internal sealed class ToolFields(RequestLimits limits)
 
             JsonFields? function = tool.Object("function");
             string? name = function?.Text("name", limits.FunctionNameCharacters);
-            if (name is null || name.AsSpan().ContainsAnyExcept(FunctionCharacters))
+            if (!CallReader.IsName(name))
             {
                 tool.Refuse("function.name", "letters, digits, '_', '-' or '.'", name is null ? "none" : FieldCheck.Quote(name));
             }
-            else if (!names.Add(name))
+            else if (!names.Add(name!))
             {
-                tool.Refuse("function.name", "a name that no other tool has", FieldCheck.Quote(name));
+                tool.Refuse("function.name", "a name that no other tool has", FieldCheck.Quote(name!));
             }
 
             function?.Text("description");
             function?.Object("parameters");
-            if (function?.Flag("strict") == true)
-            {
-                function.RefuseUnsupported("strict", "false, until calls can be held to a grammar", "true");
-            }
-
+            function?.Flag("strict");
             tool.Close(function);
             fields.Close(tool);
             if (fields.Error is null && DepthOf(entry, limits.JsonDepth) < 0)
@@ -127,29 +114,103 @@ internal sealed class ToolFields(RequestLimits limits)
         return tools;
     }
 
-    private static bool ReadChoice(JsonFields fields, JsonArray tools)
+    private ToolRules ReadChoice(JsonFields fields, JsonArray tools)
     {
-        if (!fields.TryGet("tool_choice", out JsonElement choice))
+        ToolRules rules = tools.Count > 0 ? new ToolRules(tools) : ToolRules.None;
+        if (!fields.TryGet("tool_choice", out JsonElement choice) || (choice.ValueKind == JsonValueKind.String && choice.ValueEquals("auto")))
         {
-            return true;
+            return rules;
         }
 
-        if (choice.ValueKind == JsonValueKind.String && choice.GetString() is "none" or "auto")
+        if (choice.ValueKind == JsonValueKind.String && choice.ValueEquals("none"))
         {
-            return choice.ValueEquals("auto");
+            return ToolRules.None;
         }
 
         if (tools.Count == 0)
         {
             fields.Refuse("tool_choice", "'none' or 'auto' unless there are tools", JsonFields.Show(choice));
         }
-        else if (choice.ValueKind == JsonValueKind.Object || (choice.ValueKind == JsonValueKind.String && choice.ValueEquals("required")))
+        else if (choice.ValueKind == JsonValueKind.String && choice.ValueEquals("required"))
         {
-            fields.RefuseUnsupported("tool_choice", "'none' or 'auto', until calls can be held to a grammar", JsonFields.Show(choice));
+            return rules with { IsRequired = true };
+        }
+        else if (choice.ValueKind == JsonValueKind.Object)
+        {
+            return ReadNamed(fields, rules, new JsonFields(choice, "tool_choice"));
         }
 
-        fields.Refuse("tool_choice", "'none', 'auto', 'required' or a named function", JsonFields.Show(choice));
-        return false;
+        fields.Refuse("tool_choice", "'none', 'auto', 'required', a named function or allowed_tools", JsonFields.Show(choice));
+        return rules;
+    }
+
+    private ToolRules ReadNamed(JsonFields fields, ToolRules rules, JsonFields choice)
+    {
+        switch (choice.Text("type"))
+        {
+            case "function":
+                JsonFields? function = choice.Object("function");
+                string? name = function?.Text("name", limits.FunctionNameCharacters);
+                if (name is null)
+                {
+                    choice.Refuse("function.name", "the name of a tool", "none");
+                }
+
+                choice.Close(function);
+                fields.Close(choice);
+                return rules with { Named = name };
+            case "allowed_tools":
+                JsonFields? allowed = choice.Object("allowed_tools");
+                string? mode = allowed?.Text("mode");
+                if (mode is not ("auto" or "required"))
+                {
+                    choice.Refuse("allowed_tools.mode", "'auto' or 'required'", mode is null ? "none" : FieldCheck.Quote(mode));
+                }
+
+                string[] names = allowed is null ? [] : ReadAllowed(allowed);
+                choice.Close(allowed);
+                fields.Close(choice);
+                return rules with { Allowed = names, IsRequired = mode == "required" };
+            case var other:
+                choice.RefuseUnsupported("type", "'function' or 'allowed_tools'", other is null ? "none" : FieldCheck.Quote(other));
+                fields.Close(choice);
+                return rules;
+        }
+    }
+
+    private string[] ReadAllowed(JsonFields allowed)
+    {
+        if (allowed.Of("tools", JsonValueKind.Array, "a list of functions") is not { } list || list.GetArrayLength() == 0)
+        {
+            allowed.Refuse("tools", "at least 1 function", "none");
+            return [];
+        }
+
+        var names = new List<string>();
+        foreach (JsonElement entry in list.EnumerateArray())
+        {
+            string path = allowed.PathOf($"tools[{FieldCheck.Text(names.Count)}]");
+            if (entry.ValueKind != JsonValueKind.Object)
+            {
+                allowed.Refuse(FieldCheck.Invalid(path, "an object", JsonFields.Show(entry)));
+                break;
+            }
+
+            var tool = new JsonFields(entry, path);
+            string? type = tool.Text("type");
+            JsonFields? function = tool.Object("function");
+            string? name = function?.Text("name", limits.FunctionNameCharacters);
+            if (type != "function" || name is null)
+            {
+                tool.Refuse(type != "function" ? "type" : "function.name", type != "function" ? "'function'" : "the name of a tool", "another value or none");
+            }
+
+            tool.Close(function);
+            allowed.Close(tool);
+            names.Add(name ?? string.Empty);
+        }
+
+        return [.. names];
     }
 
     private static int DepthOf(JsonElement value, int left)

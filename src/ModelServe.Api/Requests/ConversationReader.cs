@@ -28,21 +28,35 @@ internal sealed class ConversationReader(RequestLimits limits)
         V1.ChatOptions? options,
         ServedModel model,
         out int[] tokenIds,
-        out AnswerReading? answer)
+        out AnswerReading? answer,
+        out ToolRules rules)
     {
         tokenIds = [];
         answer = null;
+        rules = ToolRules.None;
         ChatMessage[] turns = [];
         ChatRenderOptions render = new();
         Rejection? rejection = ReadMessages(messages, out turns)
-            ?? ReadOptions(options, out render)
+            ?? ReadOptions(options, out render, out rules)
+            ?? CheckContinuation(turns, render)
             ?? Encode(turns, render, model, out tokenIds);
-        if (rejection is null && options is not { HasParseAnswer: true, ParseAnswer: false })
+        if (rejection is null)
         {
-            answer = AnswerReading.Of(model, render.Tools, tokenIds);
+            answer = AnswerReading.Of(model, rules.Callable, tokenIds, render.ContinueFinalMessage ? turns[^1].Content : null);
         }
 
         return rejection;
+    }
+
+    /// <summary>Refuses to go on from a turn that is no answer of the assistant's, or beside a new turn.</summary>
+    public static Rejection? CheckContinuation(ChatMessage[] turns, ChatRenderOptions render)
+    {
+        const string Field = "chat.continue_final_message";
+        return !render.ContinueFinalMessage ? null
+            : render.AddGenerationPrompt ? FieldCheck.Invalid(Field, "false beside add_generation_prompt", "true")
+            : turns is not [.., { Role: "assistant", Content: not null, Extra: null or { Count: 0 } }]
+                ? FieldCheck.Invalid(Field, "false unless the last turn is the assistant's, with content and nothing else", "true")
+            : null;
     }
 
     /// <summary>Renders and encodes turns that were read already.</summary>
@@ -172,9 +186,10 @@ internal sealed class ConversationReader(RequestLimits limits)
         return null;
     }
 
-    private Rejection? ReadOptions(V1.ChatOptions? options, out ChatRenderOptions render)
+    private Rejection? ReadOptions(V1.ChatOptions? options, out ChatRenderOptions render, out ToolRules rules)
     {
         render = new ChatRenderOptions();
+        rules = ToolRules.None;
         if (options is null)
         {
             return null;
@@ -203,11 +218,31 @@ internal sealed class ConversationReader(RequestLimits limits)
 
         render = new ChatRenderOptions
         {
-            AddGenerationPrompt = !options.HasAddGenerationPrompt || options.AddGenerationPrompt,
-            Tools = tools.Count > 0 ? tools : null,
+            AddGenerationPrompt = options.HasAddGenerationPrompt ? options.AddGenerationPrompt : !options.ContinueFinalMessage,
+            ContinueFinalMessage = options.ContinueFinalMessage,
             Arguments = arguments,
         };
-        return null;
+        Rejection? badChoice = ReadChoice(options, tools, out rules);
+        render = render with { Tools = rules.Tools };
+        return badChoice;
+    }
+
+    private static Rejection? ReadChoice(V1.ChatOptions options, JsonArray tools, out ToolRules rules)
+    {
+        const string Field = "chat.tool_choice";
+        V1.ToolChoice choice = options.ToolChoice ?? new V1.ToolChoice();
+        rules = new ToolRules(tools.Count > 0 && choice.Mode != V1.ToolMode.None ? tools : null)
+        {
+            IsRequired = choice.Mode == V1.ToolMode.Required,
+            Named = choice.HasFunction ? choice.Function : null,
+            Allowed = choice.Allowed.Count > 0 ? [.. choice.Allowed] : null,
+            IsSingle = options.HasParallelToolCalls && !options.ParallelToolCalls,
+        };
+        return choice.Mode is not (V1.ToolMode.Unspecified or V1.ToolMode.None or V1.ToolMode.Auto or V1.ToolMode.Required)
+                ? FieldCheck.Invalid(Field, "TOOL_MODE_NONE, TOOL_MODE_AUTO or TOOL_MODE_REQUIRED", FieldCheck.Text((int)choice.Mode))
+            : tools.Count == 0 && (rules.IsRequired || rules.Named is not null || rules.Allowed is not null)
+                ? FieldCheck.Invalid(Field, "absent, or none or auto, unless there are tools", "a choice among tools")
+            : null;
     }
 
     private Rejection? ReadArguments(Struct? source, out JsonObject? arguments)

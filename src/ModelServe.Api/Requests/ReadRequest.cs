@@ -1,5 +1,6 @@
 using ModelServe.Api.Metrics;
 using ModelServe.Api.Models;
+using ModelServe.Codec.CallGrammars;
 using ModelServe.Codec.ToolCalls;
 using ModelServe.Engine.Admission;
 using ModelServe.V1;
@@ -16,6 +17,9 @@ internal sealed record ReadRequest(
 {
     /// <summary>What kind of request it is, as metrics and traces call it.</summary>
     public string Operation { get; init; } = GenAiMetrics.TextCompletion;
+
+    /// <summary>The grammar that the output is to follow, still to be compiled; null for any text.</summary>
+    public WantedGrammar? Wanted { get; init; }
 }
 
 /// <summary>How the tokens of one request become text, and which text ends it.</summary>
@@ -27,6 +31,9 @@ internal sealed record OutputRules(bool SkipSpecialTokens, string[] StopStrings,
 {
     /// <summary>How reasoning and tool calls are taken out of the text; null leaves it whole.</summary>
     public AnswerReading? Answer { get; init; }
+
+    /// <summary>Whether the client named the tool to call: such an answer ends as any text does, not by the model's decision to call.</summary>
+    public bool IsNamedCall { get; init; }
 }
 
 /// <summary>How one answer is taken apart.</summary>
@@ -36,11 +43,15 @@ internal sealed record AnswerReading(AnswerFormat Format, AnswerOptions Options)
 {
     private const int PromptEnd = 24;
 
+    /// <summary>Where the reasoning stands when the answer begins.</summary>
+    public ReasoningPlace Reasoning { get; private init; }
+
     /// <summary>The reading of the answer to a conversation; null where the model's form has nothing to take apart.</summary>
     /// <param name="model">The model.</param>
     /// <param name="tools">The tools that may be called; null for none.</param>
     /// <param name="prompt">The rendered conversation, whose end may have opened the reasoning.</param>
-    public static AnswerReading? Of(ServedModel model, System.Text.Json.Nodes.JsonArray? tools, int[] prompt)
+    /// <param name="beginning">The beginning of the answer that the prompt ends with; null where the answer begins behind it.</param>
+    public static AnswerReading? Of(ServedModel model, System.Text.Json.Nodes.JsonArray? tools, int[] prompt, string? beginning = null)
     {
         AnswerFormat format = model.Answers;
         // The form of gpt-oss carries content and reasoning too, and is read always; then no name is known, and no call comes.
@@ -55,11 +66,11 @@ internal sealed record AnswerReading(AnswerFormat Format, AnswerOptions Options)
         }
 
         string end = model.Text.Tokenizer.DecodeIds(prompt.AsSpan(Math.Max(0, prompt.Length - PromptEnd)), skipSpecialTokens: false);
-        return new AnswerReading(format, new AnswerOptions
+        bool isBegun = format.Reasoning is { } markers && (markers.IsOpenedBy(end) || (beginning is not null && markers.IsLeftOpenBy(beginning)));
+        bool isOver = format.Reasoning?.IsClosedBy(end) != false || !string.IsNullOrWhiteSpace(beginning);
+        return new AnswerReading(format, new AnswerOptions { ReasoningBegun = isBegun, Tools = tools, KnownToolsOnly = true })
         {
-            ReasoningBegun = format.Reasoning?.IsOpenedBy(end) ?? false,
-            Tools = tools,
-            KnownToolsOnly = true,
-        });
+            Reasoning = isBegun ? ReasoningPlace.Begun : isOver ? ReasoningPlace.None : ReasoningPlace.Possible,
+        };
     }
 }

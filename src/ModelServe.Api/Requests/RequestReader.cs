@@ -50,9 +50,29 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
             return noModel;
         }
 
-        Rejection? badChat = _conversations.Read(message.Messages, message.Chat, model, out int[] prompt, out AnswerReading? answer);
-        Rejection? rejection = badChat ?? Resolve(message.Options, prompt, caller, model, out read) ?? FormReader.Check(read!, answer);
-        read = read is null ? null : read with { Operation = GenAiMetrics.Chat, Output = read.Output with { Answer = answer } };
+        Rejection? rejection = _conversations.Read(message.Messages, message.Chat, model, out int[] prompt, out AnswerReading? answer, out ToolRules rules)
+            ?? Resolve(message.Options, prompt, caller, model, out read);
+        if (rejection is not null)
+        {
+            return rejection;
+        }
+
+        bool isParsed = message.Chat is not { HasParseAnswer: true, ParseAnswer: false };
+        return AsChat(read!, rules, message.Options?.Stop, answer, isParsed, out read);
+    }
+
+    /// <summary>Makes a request a chat's: how its answer is taken apart, and what holds for its calls.</summary>
+    /// <param name="read">The request, checked otherwise.</param>
+    /// <param name="rules">What it says of its tools.</param>
+    /// <param name="stop">When the output ends.</param>
+    /// <param name="answer">How the answer can be taken apart; null where there is nothing to take apart.</param>
+    /// <param name="isParsed">Whether it is to be.</param>
+    /// <param name="chat">The request of the chat.</param>
+    public static Rejection? AsChat(ReadRequest read, ToolRules rules, StopConditions? stop, AnswerReading? answer, bool isParsed, out ReadRequest? chat)
+    {
+        Rejection? rejection = FormReader.Check(read, answer) ?? CallReader.Read(read, rules, stop, answer, out read);
+        OutputRules output = read.Output with { Answer = isParsed ? answer : null, IsNamedCall = rules.Named is not null };
+        chat = rejection is null ? read with { Operation = GenAiMetrics.Chat, Output = output } : null;
         return rejection;
     }
 
@@ -76,7 +96,7 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
             case TokenizeRequest.InputOneofCase.Text:
                 return ReadText(message.Text, model, out tokenIds);
             case TokenizeRequest.InputOneofCase.Chat:
-                return _conversations.Read(message.Chat.Messages, message.Chat.Chat, model, out tokenIds, out _);
+                return _conversations.Read(message.Chat.Messages, message.Chat.Chat, model, out tokenIds, out _, out _);
             default:
                 return FieldCheck.Invalid("input", "text or chat", "neither");
         }
@@ -166,12 +186,12 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
         StopConditions stop = options.Stop ?? new StopConditions();
         SamplingOptions sampling = SamplingOptions.Greedy;
         int[] stopIds = [];
-        ITokenConstraint? constraint = null;
+        WantedGrammar? wanted = null;
         if ((CheckPromptLength(prompt, model)
             ?? _sampling.Read(options.Sampling, model, out sampling)
             ?? CheckStops(stop, prompt.Length, model, out stopIds)
             ?? CheckNames(options)
-            ?? FormReader.Read(options.Form, stop, model, stopIds, out constraint)) is { } rejection)
+            ?? FormReader.Read(options.Form, stop, stopIds, out wanted)) is { } rejection)
         {
             return rejection;
         }
@@ -192,14 +212,14 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
             RequestId = options.HasRequestId ? options.RequestId : Guid.CreateVersion7().ToString("N"),
             PromptTokenIds = prompt,
             MaxTokens = maxTokens,
-            Sampling = sampling with { MinTokens = stop.MinTokens, StopTokenIds = stopIds, Constraint = constraint },
+            Sampling = sampling with { MinTokens = stop.MinTokens, StopTokenIds = stopIds },
             StopTokenIds = stopIds,
             Priority = options.Priority,
             Tier = TierOf(options.Tier),
             CacheSalt = callerSalt.Of(caller, options.CacheSalt),
             BypassPrefixCache = options.BypassPrefixCache,
         };
-        read = new ReadRequest(model, request, output, EchoAll(request, stop, output, options));
+        read = new ReadRequest(model, request, output, EchoAll(request, stop, output, options)) { Wanted = wanted };
         return null;
     }
 

@@ -34,6 +34,17 @@ internal sealed class GenerationCall(
     /// <exception cref="RpcException">It was refused, or the call broke off.</exception>
     public async Task RunAsync(ReadRequest read, IServerStreamWriter<GenerationEvent> writer, ServerCallContext context)
     {
+        Rejection? refused;
+        try
+        {
+            (read, refused) = await GrammarBinder.BindAsync(read, CallerOf(context), context.CancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            throw CutShort(context);
+        }
+
+        ThrowIf(read.Model.Name, refused);
         if (!admission.TryAdmit(read, context.Deadline, out AdmittedRequest? request, out Rejection? rejection))
         {
             throw RejectionStatus.ToException(rejection);
@@ -73,14 +84,15 @@ internal sealed class GenerationCall(
             return new RpcException(new Status(StatusCode.ResourceExhausted, "The client did not read its stream."));
         }
 
-        if (new DateTimeOffset(context.Deadline, TimeSpan.Zero) <= TimeProvider.System.GetUtcNow())
-        {
-            request.Ending = EndReason.Deadline;
-            return new RpcException(new Status(StatusCode.DeadlineExceeded, "The deadline passed."));
-        }
-
-        return new RpcException(new Status(StatusCode.Cancelled, "The call was cancelled."));
+        RpcException cut = CutShort(context);
+        request.Ending = cut.StatusCode == StatusCode.DeadlineExceeded ? EndReason.Deadline : request.Ending;
+        return cut;
     }
+
+    private static RpcException CutShort(ServerCallContext context) =>
+        new DateTimeOffset(context.Deadline, TimeSpan.Zero) <= TimeProvider.System.GetUtcNow()
+            ? new RpcException(new Status(StatusCode.DeadlineExceeded, "The deadline passed."))
+            : new RpcException(new Status(StatusCode.Cancelled, "The call was cancelled."));
 
     private static void CutOff(HttpContext http)
     {

@@ -8,6 +8,9 @@ public sealed record ChatRenderOptions
     /// <summary>Whether the text ends where the assistant's answer begins.</summary>
     public bool AddGenerationPrompt { get; init; } = true;
 
+    /// <summary>Whether the text ends where the last turn's content ends, so that the answer goes on from it.</summary>
+    public bool ContinueFinalMessage { get; init; }
+
     /// <summary>Tool definitions in the OpenAI shape; null when the request has none.</summary>
     public JsonArray? Tools { get; init; }
 

@@ -12,13 +12,14 @@ internal static class Determinizer
     /// <exception cref="InvalidGrammarException">It would have too many states.</exception>
     public static Automaton Compile(RuleNode rule, GrammarLimits limits, string place)
     {
-        var source = new NondeterministicAutomaton(limits.RuleStates, place);
+        var source = new NondeterministicAutomaton(limits, place);
         int start = source.AddState();
         int end = source.Add(rule, start);
         var subsets = new Subsets(source, end, limits.RuleStates, place);
         subsets.Intern([start]);
         for (int i = 0; i < subsets.Count; i++)
         {
+            limits.Cancellation.ThrowIfCancellationRequested();
             subsets.Expand(i);
         }
 
@@ -41,6 +42,7 @@ internal static class Determinizer
         var accepting = new List<bool>();
         for (int i = 0; i < pairs.Count; i++)
         {
+            limits.Cancellation.ThrowIfCancellationRequested();
             if (pairs.Count > limits.RuleStates)
             {
                 throw new InvalidGrammarException(place, $"at most {limits.RuleStates} states in one rule; this one needs more");

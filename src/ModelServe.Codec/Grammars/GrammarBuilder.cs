@@ -181,6 +181,7 @@ internal sealed class GrammarBuilder
             grows = false;
             for (int i = _rules.Count - 1; i >= 0; i--)
             {
+                Limits.Cancellation.ThrowIfCancellationRequested();
                 if (!known[i] && holds(_rules[i]!, known))
                 {
                     known[i] = grows = true;

@@ -20,6 +20,16 @@ public sealed class GrammarCompiler
         _limits = limits ?? new GrammarLimits();
     }
 
+    private GrammarCompiler(TokenTrie trie, FreeText text, GrammarLimits limits)
+    {
+        _trie = trie;
+        _text = text;
+        _limits = limits;
+    }
+
+    /// <summary>The same compiler, which gives up with <see cref="OperationCanceledException"/> when it is told to.</summary>
+    public GrammarCompiler Until(CancellationToken cancellationToken) => new(_trie, _text, _limits with { Cancellation = cancellationToken });
+
     /// <summary>Any JSON object.</summary>
     public CompiledGrammar JsonObject()
     {
@@ -77,7 +87,8 @@ public sealed class GrammarCompiler
 
     /// <summary>Answers whose tool calls are held to their tools.</summary>
     /// <exception cref="InvalidGrammarException">A schema is malformed or too large, or it, or the model's format, cannot be held to.</exception>
-    public CompiledGrammar ToolCalls(CallDemand demand) => CallGrammar.Build(demand, _trie, _text, _limits);
+    public CompiledGrammar ToolCalls(CallDemand demand) =>
+        CallGrammar.Build(demand, _trie, _text, _limits);
 
     private void CheckLength(string source)
     {

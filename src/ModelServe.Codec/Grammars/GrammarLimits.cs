@@ -24,6 +24,9 @@ public sealed record GrammarLimits
     /// <summary>Ways in which the text so far may be read at once.</summary>
     public int Readings { get; init; } = 256;
 
+    /// <summary>Ends a compilation that takes too long, or that nobody waits for.</summary>
+    internal CancellationToken Cancellation { get; init; }
+
     /// <summary>
     /// Work of one mask, in nodes of the token tree times ways to read the text up to there. A text whose next mask would take more ends
     /// with an error. The tree has about two nodes for each token, and a mask is usually found without a walk.

@@ -40,6 +40,8 @@ public sealed class GrammarMatcher
             Refresh();
             if (_current.Allowed is null)
             {
+                // The moves over the end mark first: whoever finds the mask kept finds them kept too.
+                _ = IsComplete;
                 _readings.Keep(_current, Find());
             }
         }
@@ -219,7 +221,6 @@ public sealed class GrammarMatcher
     // Seen once, a move is a table look-up, and the two bytes of the mark are no token's.
     private bool MayEnd()
     {
-        Refresh();
         ReadingSet next = _current;
         foreach (byte value in FreeText.EndMark)
         {

@@ -4,14 +4,16 @@ namespace ModelServe.Codec.Grammars;
 internal sealed class NondeterministicAutomaton
 {
     private readonly int _limit;
+    private readonly CancellationToken _cancellation;
     private readonly string _place;
 
     /// <summary>An automaton without states.</summary>
-    /// <param name="limit">How many states it may have.</param>
+    /// <param name="limits">How many states it may have, and for how long.</param>
     /// <param name="place">What is being built, for the refusal.</param>
-    public NondeterministicAutomaton(int limit, string place)
+    public NondeterministicAutomaton(GrammarLimits limits, string place)
     {
-        _limit = limit;
+        _limit = limits.RuleStates;
+        _cancellation = limits.Cancellation;
         _place = place;
     }
 
@@ -28,6 +30,7 @@ internal sealed class NondeterministicAutomaton
     /// <exception cref="InvalidGrammarException">There are too many.</exception>
     public int AddState()
     {
+        _cancellation.ThrowIfCancellationRequested();
         if (Edges.Count == _limit)
         {
             throw new InvalidGrammarException(_place, $"at most {_limit} states in one rule; this one needs more");

@@ -44,6 +44,7 @@ internal sealed class SchemaReader
                 continue;
             }
 
+            _limits.Cancellation.ThrowIfCancellationRequested();
             if (++_read > _limits.Schemas)
             {
                 throw new InvalidGrammarException(schema.Place, $"at most {_limits.Schemas} schemas; this one has more");

@@ -22,4 +22,11 @@ public sealed record ReasoningMarkers(string Open, string Close)
 
     /// <summary>Whether a rendered prompt ends inside the reasoning, so that the answer begins there.</summary>
     public bool IsOpenedBy(string prompt) => prompt.AsSpan().TrimEnd().EndsWith(Open, StringComparison.Ordinal);
+
+    /// <summary>Whether a rendered prompt ends with the reasoning closed, so that none comes.</summary>
+    public bool IsClosedBy(string prompt) => prompt.AsSpan().TrimEnd().EndsWith(Close, StringComparison.Ordinal);
+
+    /// <summary>Whether the beginning of an answer leaves off inside its reasoning.</summary>
+    public bool IsLeftOpenBy(string beginning) =>
+        beginning.AsSpan().TrimStart().StartsWith(Open, StringComparison.Ordinal) && !beginning.Contains(Close, StringComparison.Ordinal);
 }

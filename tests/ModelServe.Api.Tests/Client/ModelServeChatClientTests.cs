@@ -61,7 +61,7 @@ public sealed class ModelServeChatClientTests(SyntheticCheckpoint checkpoint) : 
         await using WireServer server = await StartAsync();
         using var client = new ModelServeChatClient(server.Client);
         await Assert.ThrowsAsync<NotSupportedException>(() => client.GetResponseAsync(
-            [new(ChatRole.User, "hi")], new ChatOptions { ResponseFormat = ChatResponseFormat.Json }, Token));
+            [new(ChatRole.User, "hi")], new ChatOptions { Tools = [new HostedWebSearchTool()] }, Token));
         await Assert.ThrowsAsync<NotSupportedException>(() => client.GetResponseAsync(
             [new(ChatRole.User, [new DataContent("data:image/png;base64,AAAA")])], null, Token));
     }

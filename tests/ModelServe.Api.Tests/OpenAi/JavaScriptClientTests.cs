@@ -52,6 +52,25 @@ public sealed class JavaScriptClientTests(SyntheticCheckpoint checkpoint) : Open
         Assert.Equal("tool-calls", sdk.GetProperty("reason").GetString());
     }
 
+    [Fact]
+    public async Task It_requires_calls_and_reads_them()
+    {
+        using var fake = new FakeModel { Answers = AnswerFormat.Parse("hermes") };
+        await using WireServer server = await StartAsync(null, fake);
+        fake.Writes("<tool_call>" + new string('!', 150));
+        JsonElement seen = await RunAsync(server, "required");
+        Assert.Equal(["tool_calls", "stop", "tool_calls"], seen.EnumerateArray().Select(one => one.GetProperty("reason").GetString()));
+        Assert.All(seen.EnumerateArray(), one =>
+        {
+            Assert.Equal(1, one.GetProperty("calls").GetInt32());
+            Assert.Contains(one.GetProperty("arguments").GetProperty("city").GetString(), (string?[])["Bonn", "Ulm"]);
+        });
+        JsonElement sdk = await RunAsync(server, "sdk-required");
+        Assert.Equal("tool-calls", sdk.GetProperty("reason").GetString());
+        Assert.All(sdk.GetProperty("calls").EnumerateArray(), city => Assert.Contains(city.GetString(), (string?[])["Bonn", "Ulm"]));
+        await server.QuiesceAsync();
+    }
+
     [Theory]
     [InlineData("bad-field", "BadRequestError", 400, "temperature")]
     [InlineData("no-model", "NotFoundError", 404, "model")]

@@ -40,6 +40,26 @@ const modes = {
     }).finalChatCompletion();
     return { calls: answer.choices[0].message.tool_calls, reason: answer.choices[0].finish_reason };
   },
+  async required() {
+    const strict = { ...weather, strict: true, parameters: { ...weather.parameters, properties: { city: { type: 'string', enum: ['Bonn', 'Ulm'] } } } };
+    const create = given => openai().chat.completions.create({ model: 'fake', messages, max_tokens: 400, tools: [{ type: 'function', function: strict }], parallel_tool_calls: false, ...given });
+    const required = await create({ tool_choice: 'required' });
+    const named = await create({ tool_choice: { type: 'function', function: { name: 'weather' } } });
+    const streamed = await openai().chat.completions.stream({
+      model: 'fake', messages, max_tokens: 400, tools: [{ type: 'function', function: strict }], parallel_tool_calls: false,
+      tool_choice: { type: 'allowed_tools', allowed_tools: { mode: 'required', tools: [{ type: 'function', function: { name: 'weather' } }] } },
+    }).finalChatCompletion();
+    return [required, named, streamed].map(answer => ({
+      arguments: JSON.parse(answer.choices[0].message.tool_calls[0].function.arguments), calls: answer.choices[0].message.tool_calls.length, reason: answer.choices[0].finish_reason,
+    }));
+  },
+  async 'sdk-required'() {
+    const result = await generateText({
+      model: sdk()('fake'), messages, maxOutputTokens: 400, maxRetries: 0, toolChoice: 'required',
+      tools: { weather: tool({ description: weather.description, inputSchema: jsonSchema({ ...weather.parameters, properties: { city: { type: 'string', enum: ['Bonn', 'Ulm'] } } }) }) },
+    });
+    return { calls: result.toolCalls.map(call => call.input.city), reason: result.finishReason };
+  },
   async cancel() {
     const stream = await openai().chat.completions.create({ model: 'fake', messages, max_tokens: 400, stream: true });
     for await (const chunk of stream) {
