@@ -5,13 +5,16 @@ internal sealed class ByteClasses
 {
     private readonly byte[] _of = new byte[256];
 
-    /// <summary>The classes of a grammar's edges.</summary>
-    public ByteClasses(IEnumerable<ByteEdge> edges)
+    /// <summary>The classes of a grammar's edges, given for each state.</summary>
+    public ByteClasses(ByteEdge[][] edges)
     {
         Span<bool> begins = stackalloc bool[257];
-        foreach (ByteEdge edge in edges)
+        foreach (ByteEdge[] ofState in edges)
         {
-            begins[edge.Low] = begins[edge.High + 1] = true;
+            foreach (ByteEdge edge in ofState)
+            {
+                begins[edge.Low] = begins[edge.High + 1] = true;
+            }
         }
 
         int last = 0;

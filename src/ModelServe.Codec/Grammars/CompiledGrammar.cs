@@ -29,7 +29,7 @@ public sealed class CompiledGrammar
         Start = start;
         Trie = trie;
         Limits = limits;
-        Classes = new ByteClasses(edges.SelectMany(of => of));
+        Classes = new ByteClasses(edges);
         _readings = new Readings(this, isBounded: true);
         // A text that cannot even begin must be refused here and not where others would be harmed.
         _readings.Enter(start, Readings.Outermost);
