@@ -103,14 +103,16 @@ public sealed record MemoryPlan
         var needed = BlocksFor(longest) + 1;
         if (blocks < needed)
         {
-            // A length that nobody asked for gives way to the memory; the table shows it.
-            longest = options.MaxModelLength is null ? Math.Max(0, blocks - 1) * BlockTokens : longest;
-            if (longest < BlockTokens || options.MaxModelLength is not null)
+            // A length that nobody asked for gives way to the memory, down to one block; the table shows it.
+            var leastBlocks = options.MaxModelLength is null ? 2 : needed;
+            if (blocks < leastBlocks)
             {
                 throw new MemoryPlanException(
-                    $"kv-memory: at least {Mebibytes(needed * blockBytes)} ({needed} blocks for one sequence of {longest} tokens); " +
-                    $"got {Mebibytes(cacheBytes)} ({blocks} blocks)");
+                    $"kv-memory: at least {Mebibytes(leastBlocks * blockBytes)} ({leastBlocks} blocks for one sequence of " +
+                    $"{options.MaxModelLength ?? BlockTokens} tokens); got {Mebibytes(cacheBytes)} ({blocks} blocks)");
             }
+
+            longest = (blocks - 1) * BlockTokens;
         }
 
         return new MemoryPlan
