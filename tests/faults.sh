@@ -6,7 +6,8 @@ set -uo pipefail
 explicit=on
 [ "${1:-}" = --reduced ] && explicit=off
 prepare "Faults ($([ "$explicit" = on ] && echo full || echo reduced) counts)" ModelServe.Engine.Tests ModelServe.Api.Tests ModelServe.Host.Tests
-run ModelServe.Engine.Tests -explicit "$explicit" -class '*ExhaustionTests' -class '*InboxTests'
+run ModelServe.Engine.Tests -explicit "$explicit" -class '*.ExhaustionTests' -class '*.InboxTests' -class '*.RequestStreamTests' -class '*.SimulatedExecutorTests'
 run ModelServe.Api.Tests -explicit "$explicit" -namespace '*.Faults'
+run ModelServe.Api.Tests -class '*.MalformedTests'
 run ModelServe.Host.Tests -explicit "$explicit" -namespace '*.Faults'
 report

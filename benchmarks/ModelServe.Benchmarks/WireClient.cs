@@ -77,6 +77,12 @@ internal sealed class WireClient : IDisposable
     public async Task<long> HeapAsync() =>
         long.Parse(await _http.GetStringAsync(new Uri("/bench/heap", UriKind.Relative)), CultureInfo.InvariantCulture);
 
+    /// <summary>Milliseconds that each scrape since the last question took on the server's side.</summary>
+    public async Task<double[]> ScrapesAsync() => (await _http.GetFromJsonAsync<double[]>(new Uri("/bench/scrapes", UriKind.Relative)))!;
+
+    /// <summary>Milliseconds that each refusal since the last question took on the server's side.</summary>
+    public async Task<double[]> RefusalsAsync() => (await _http.GetFromJsonAsync<double[]>(new Uri("/bench/refusals", UriKind.Relative)))!;
+
     /// <summary>Fetches the metrics page; returns its bytes.</summary>
     public async Task<int> MetricsAsync() => (await _http.GetByteArrayAsync(new Uri("/metrics", UriKind.Relative))).Length;
 

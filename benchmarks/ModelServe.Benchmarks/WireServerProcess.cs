@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using Microsoft.AspNetCore.Builder;
@@ -41,12 +43,29 @@ internal static class WireServerProcess
             kestrel.ListenModelServe(new IPEndPoint(IPAddress.Loopback, 0), new IPEndPoint(IPAddress.Loopback, 0), options));
         builder.Services.AddModelServeApi(new ModelCatalog([new ServedModel("wire", text, engine), new ServedModel("full", text, full)]), options);
         await using WebApplication application = builder.Build();
+        ConcurrentQueue<double> scrapes = new(), refusals = new();
+        application.Use(async (context, next) =>
+        {
+            long start = Stopwatch.GetTimestamp();
+            await next(context);
+            if (context.Request.Path == "/metrics")
+            {
+                scrapes.Enqueue(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+            }
+            else if (context.Response.Headers.ContainsKey("grpc-status"))
+            {
+                refusals.Enqueue(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+            }
+        });
         application.MapModelServeApi();
         application.MapGet("/bench/pace/{milliseconds:long}", (long milliseconds) =>
         {
             executor.PaceMilliseconds = milliseconds;
             return "paced";
         });
+        // Milliseconds that each took on this side, from its headers to the last byte handed over; forgotten when told.
+        application.MapGet("/bench/scrapes", () => Take(scrapes));
+        application.MapGet("/bench/refusals", () => Take(refusals));
         application.MapGet("/bench/usage", () => Usage(engine));
         application.MapGet("/bench/live", (ServerDrain drain) => drain.LiveRequestCount.ToString(CultureInfo.InvariantCulture));
         application.MapGet("/bench/heap", () => GC.GetTotalMemory(forceFullCollection: true).ToString(CultureInfo.InvariantCulture));
@@ -56,6 +75,13 @@ internal static class WireServerProcess
         await application.StopAsync(new CancellationToken(canceled: true));
         Environment.Exit(0);
         return 0;
+    }
+
+    private static double[] Take(ConcurrentQueue<double> times)
+    {
+        double[] taken = [.. times];
+        times.Clear();
+        return taken;
     }
 
     private static IResult Usage(EngineLoop engine)

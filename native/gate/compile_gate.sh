@@ -119,6 +119,7 @@ for unit in "$native"/units/*.cu; do
 done
 g++ "${flags[@]}" -O2 -shared "${host[@]}" "${units[@]}" "$native"/emu/*.cpp \
   -o "$build/libmodelserve_emu.so" -ldl
+g++ "${flags[@]}" -O2 -shared "$native/tests/fake_cublaslt.cpp" -o "$build/libfake_cublaslt.so"
 checks=$native/../tests/gpu/check.py
 python=
 for candidate in python3 /usr/bin/python3; do
@@ -132,14 +133,17 @@ fi
 status=0
 for form in stub emu; do
   PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1 "$python" "$checks" \
-    "$build/libmodelserve_$form.so" > "$build/check_$form.txt" || status=1
+    "$build/libmodelserve_$form.so" --cublaslt "$build/libfake_cublaslt.so" > "$build/check_$form.txt" || status=1
   # Each check that failed by its name and reason, then the counts.
   { grep ' FAILED ' "$build/check_$form.txt" || true; tail -n 1 "$build/check_$form.txt"; } |
     sed "s/^/compile gate: libmodelserve_$form: /"
 done
 [ "$status" -eq 0 ] || exit 1
-# The GPU session's scripts, as far as they go without a GPU.
+# The GPU check as it is started there, as far as it goes without a GPU: stages, arguments, files.
+OUT=$build/dry OPENBLAS_NUM_THREADS=1 "$native/../tests/gpu/run.sh" --dry "$build/libmodelserve_stub.so" > "$build/dry.txt" || status=1
 for script in timing decode_bench; do
-  PYTHONDONTWRITEBYTECODE=1 "$python" "$(dirname "$checks")/$script.py" "$build/libmodelserve_emu.so" \
-    --dry | tail -n 1 | sed "s/^/compile gate: $script --dry: /"
+  PYTHONDONTWRITEBYTECODE=1 "$python" "$(dirname "$checks")/$script.py" "$build/libmodelserve_emu.so" --dry | tail -n 1 |
+    sed "s/^/compile gate: $script --dry: /" || status=1
 done
+grep '^== .* exit status' "$build/dry.txt" | sed 's/^== /compile gate: run.sh --dry: /'
+exit "$status"

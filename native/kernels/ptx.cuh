@@ -63,6 +63,13 @@ MS_DEVICE Vec4 load_stream(const void* p) {
   return v;
 }
 
+/// Eight bytes of it.
+MS_DEVICE void load_stream8(const void* p, u32& low, u32& high) {
+  asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v2.u32 {%0,%1}, [%2];\n"
+               : "=r"(low), "=r"(high)
+               : "l"(p));
+}
+
 /// From L2: another block may have written it during this kernel, and L1 is not coherent.
 MS_DEVICE float load_l2(const float* p) {
   float v;
@@ -136,6 +143,10 @@ MS_DEVICE void griddep_wait() {
 #else
 namespace ms {
 MS_DEVICE Vec4 load_stream(const void* p) { return *static_cast<const Vec4*>(p); }
+MS_DEVICE void load_stream8(const void* p, u32& low, u32& high) {
+  low = static_cast<const u32*>(p)[0];
+  high = static_cast<const u32*>(p)[1];
+}
 }  // namespace ms
 #endif
 

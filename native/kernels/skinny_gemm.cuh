@@ -26,11 +26,8 @@ struct WeightSlice {
   MS_DEVICE void load(const u8* low_row, const u8* high_row, int k) {
     if (Fp8) {
       // 8 bytes a lane and row.
-      const u32* l = (const u32*)(low_row + k);
-      const u32* h = (const u32*)(high_row + k);
-      u32 l0 = l[0], l1 = l[1], h0 = h[0], h1 = h[1];
-      low = Vec4{{l0, l1, 0, 0}};
-      high = Vec4{{h0, h1, 0, 0}};
+      load_stream8(low_row + k, low.w[0], low.w[1]);
+      load_stream8(high_row + k, high.w[0], high.w[1]);
     } else {
       low = load_stream(low_row + (i64)k * 2);
       high = load_stream(high_row + (i64)k * 2);

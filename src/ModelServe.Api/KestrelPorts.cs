@@ -1,8 +1,10 @@
 using System.Net;
 using System.Net.Security;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using ModelServe.Api.Security;
 
@@ -16,19 +18,23 @@ public static class KestrelPorts
     /// port speaks both, so that one is enough.
     /// </summary>
     /// <param name="kestrel">The server's options.</param>
-    /// <param name="grpc">Where gRPC listens; port 0 takes a free one.</param>
+    /// <param name="grpc">Where gRPC listens: an address, whose port 0 takes a free one, or a Unix domain socket.</param>
     /// <param name="http">Where health, metrics and other HTTP listen; null, or with TLS the same address, for no port of its own.</param>
     /// <param name="options">The limits.</param>
     /// <exception cref="ArgumentException">A port may not be bound; the message says why.</exception>
-    public static void ListenModelServe(this KestrelServerOptions kestrel, IPEndPoint grpc, IPEndPoint? http, ApiOptions options)
+    public static void ListenModelServe(this KestrelServerOptions kestrel, EndPoint grpc, EndPoint? http, ApiOptions options)
     {
         SetLimits(kestrel, options);
         Listen(kestrel, grpc, options.Tls is null ? HttpProtocols.Http2 : HttpProtocols.Http1AndHttp2, options);
-        if (http is not null && !(http.Equals(grpc) && http.Port != 0 && options.Tls is not null))
+        if (http is not null && !(http.Equals(grpc) && http is not IPEndPoint { Port: 0 } && options.Tls is not null))
         {
             Listen(kestrel, http, options.Tls is null ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2, options);
         }
     }
+
+    /// <summary>Makes the sockets: the system's ordinary ones, and Unix domain sockets for this user alone.</summary>
+    public static Socket BindSocket(EndPoint endpoint) =>
+        endpoint is UnixDomainSocketEndPoint path ? UnixSocketFile.Bind(path.ToString()) : SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
 
     private static void SetLimits(KestrelServerOptions kestrel, ApiOptions options)
     {
@@ -48,7 +54,7 @@ public static class KestrelPorts
         limits.Http2.KeepAlivePingTimeout = options.KeepAlivePing;
     }
 
-    private static void Listen(KestrelServerOptions kestrel, IPEndPoint endpoint, HttpProtocols protocols, ApiOptions options)
+    private static void Listen(KestrelServerOptions kestrel, EndPoint endpoint, HttpProtocols protocols, ApiOptions options)
     {
         if (ListenerRule.Refusal(endpoint, options) is { } refusal)
         {

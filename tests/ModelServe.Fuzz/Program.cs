@@ -9,21 +9,25 @@ if (args.Length < 2 || !FuzzTargets.Names.Contains(args[0]))
     return 2;
 }
 
-using var targets = new FuzzTargets(args[1]);
 if (args.Length > 2)
 {
+    using var replayed = new FuzzTargets(args[1]);
     foreach (string file in args[2..])
     {
-        targets.Run(args[0], await File.ReadAllBytesAsync(file));
+        replayed.Run(args[0], await File.ReadAllBytesAsync(file));
     }
 
     return 0;
 }
 
+// Made by the first input: code that the tool has instrumented may not run before the fuzzer's memory is there.
+FuzzTargets? targets = null;
 Fuzzer.OutOfProcess.Run(stream =>
 {
+    targets ??= new FuzzTargets(args[1]);
     using var bytes = new MemoryStream();
     stream.CopyTo(bytes);
     targets.Run(args[0], bytes.ToArray());
 });
+targets?.Dispose();
 return 0;

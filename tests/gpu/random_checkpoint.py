@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes a checkpoint of random bfloat16 weights in the shape of a real model, with the tokenizer of a folder that has one.
 
-usage: random_checkpoint.py SHAPE TOKENIZER_FOLDER OUT_FOLDER      SHAPE: qwen3-0.6b, llama-3.2-1b, llama-3.1-8b or tiny
+usage: random_checkpoint.py SHAPE TOKENIZER_FOLDER OUT_FOLDER      SHAPE: qwen3-0.6b, llama-3.2-1b, llama-3.1-8b,
+tiny-qwen3 or tiny-llama
 
 Needs numpy only. Files of at most 2 GiB; the values repeat a random tile, so that 16 GB are written at the disk's speed.
 """
@@ -17,7 +18,8 @@ SHAPES = {  # class, layers, hidden, query heads, key/value heads, head size, fe
     "qwen3-0.6b": ("Qwen3ForCausalLM", 28, 1024, 16, 8, 128, 3072, 151936, True, 1e6),
     "llama-3.2-1b": ("LlamaForCausalLM", 16, 2048, 32, 8, 64, 8192, 128256, True, 5e5),
     "llama-3.1-8b": ("LlamaForCausalLM", 32, 4096, 32, 8, 128, 14336, 128256, False, 5e5),
-    "tiny": ("Qwen3ForCausalLM", 2, 64, 4, 2, 32, 96, 8192, True, 1e4),
+    "tiny-qwen3": ("Qwen3ForCausalLM", 2, 64, 4, 2, 32, 96, 8192, True, 1e4),
+    "tiny-llama": ("LlamaForCausalLM", 2, 64, 4, 2, 32, 96, 8192, False, 1e4),
 }
 SHARD_BYTES = 2 << 30
 

@@ -2,6 +2,7 @@
 # The GPU check, one command on a bare Linux machine with an NVIDIA GPU:
 #
 #   tests/gpu/run.sh [STAGE ...]        stages: build check attention sanitize timing decode peers; default: all
+#   tests/gpu/run.sh --dry LIBRARY      the stages that need no GPU, on the stub or the emulator: small shapes, no times
 #
 # Needs g++, cmake, ninja, Python 3 with numpy, and nvcc (or MODELSERVE_NVRTC=path of libnvrtc); timing and decode
 # also need torch. No .NET, no network. Each stage stays below nine minutes. Tables and JSON go to
@@ -15,11 +16,18 @@ build=${MODELSERVE_BUILD:-$root/native/build/gpu}
 library=$build/libmodelserve.so
 export PYTHONDONTWRITEBYTECODE=1 CUDA_MODULE_LOADING=EAGER
 mkdir -p "$out"
+dry= full=--full
+if [ "${1:-}" = --dry ]; then
+  library=$2 dry=--dry full=
+  set -- check attention timing decode
+fi
 [ $# -gt 0 ] || set -- build check attention sanitize timing decode peers
+python=$(for p in python3 /usr/bin/python3; do "$p" -c 'import numpy' 2>/dev/null && { echo "$p"; break; }; done)
+[ -n "$python" ] || { echo "run.sh needs Python 3 with numpy" >&2; exit 1; }
 worst=0
 
 # cuBLASLt as the nvidia-cublas wheel or the toolkit brings it; empty lets the library try the usual names.
-cublaslt=$(python3 - <<'PY' 2>/dev/null
+cublaslt=$("$python" - <<'PY' 2>/dev/null
 import glob, site, sys
 roots = site.getsitepackages() + [p for p in sys.path if p.endswith("-packages")]
 found = [f for r in roots for f in glob.glob(r + "/nvidia/**/libcublasLt.so.1[23]", recursive=True)]
@@ -33,14 +41,19 @@ stage_build() {
   { command -v nvcc && nvcc --version | tail -n 2; } || echo "no nvcc; NVRTC: ${MODELSERVE_NVRTC:-none given}"
   echo "cuBLASLt: ${cublaslt:-the usual names}"
   cmake -G Ninja -S "$root/native" -B "$build" -DMODELSERVE_GPU=ON -DMODELSERVE_WERROR=OFF ${MODELSERVE_NVRTC:+-DMODELSERVE_NVRTC="$MODELSERVE_NVRTC"} &&
-    cmake --build "$build" --target modelserve
+    cmake --build "$build" --target modelserve || return 1
+  if cmake --build "$build" --target help | grep -q cuda_constants; then
+    cmake --build "$build" --target cuda_constants && echo "the toolkit's headers agree with what is declared of them"
+  else
+    echo "no cublasLt.h: what is declared of CUDA is not compared with a toolkit's headers"
+  fi
 }
 stage_check() {
-  timeout 540 python3 "$here/check.py" "$library" --full --module dense,sampling,graph --json "$out/check.json" \
+  timeout 540 "$python" "$here/check.py" "$library" $full --module dense,sampling,graph --json "$out/check.json" \
     ${cublaslt:+--cublaslt "$cublaslt"}
 }
 stage_attention() {
-  timeout 540 python3 "$here/check.py" "$library" --full --module attention --json "$out/attention.json" \
+  timeout 540 "$python" "$here/check.py" "$library" $full --module attention --json "$out/attention.json" \
     ${cublaslt:+--cublaslt "$cublaslt"}
 }
 # Small shapes only: the tools slow kernels down a hundredfold. A missing tool is said, and is no failure.
@@ -49,20 +62,20 @@ stage_sanitize() {
   local tool status=0
   for tool in memcheck racecheck; do
     echo "compute-sanitizer $tool"
-    timeout 260 compute-sanitizer --tool "$tool" --error-exitcode 9 python3 "$here/check.py" "$library" \
-      --only "d128" ${cublaslt:+--cublaslt "$cublaslt"} | tail -n 15 || status=1
+    timeout 260 compute-sanitizer --tool "$tool" --error-exitcode 9 "$python" "$here/check.py" "$library" \
+      --only "d128,skinny m8,skinny fp8 m16,skinny splits,skinny norm silu,skinny in place,sample rows 64,step prologue,norm 64,quant" ${cublaslt:+--cublaslt "$cublaslt"} | tail -n 15 || status=1
   done
   return $status
 }
 stage_timing() {
-  timeout 540 python3 "$here/timing.py" "$library" --json "$out/timing.json" ${cublaslt:+--cublaslt "$cublaslt"}
+  timeout 540 "$python" "$here/timing.py" "$library" $dry --json "$out/timing.json" ${cublaslt:+--cublaslt "$cublaslt"}
 }
 stage_decode() {
-  timeout 540 python3 "$here/decode_bench.py" "$library" --json "$out/decode.json" ${cublaslt:+--cublaslt "$cublaslt"}
+  timeout 540 "$python" "$here/decode_bench.py" "$library" $dry --json "$out/decode.json" ${cublaslt:+--cublaslt "$cublaslt"}
 }
 # What the decode steps are compared with, on the same machine; a missing package is a line of its table.
 stage_peers() {
-  timeout 570 python3 "$here/decode_bench.py" "$library" --peers-only --json "$out/peers.json" ${cublaslt:+--cublaslt "$cublaslt"}
+  timeout 570 "$python" "$here/decode_bench.py" "$library" $dry --peers-only --json "$out/peers.json" ${cublaslt:+--cublaslt "$cublaslt"}
 }
 
 for stage in "$@"; do

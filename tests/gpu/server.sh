@@ -1,20 +1,24 @@
 #!/usr/bin/env bash
-# The server stage of the GPU check: serves random checkpoints of real shapes and the shipped models, on a machine with a GPU
-# and no .NET. Writes the measured table to $OUT/serving.md (default tests/gpu/results).
+# The server stages of the GPU check: serves random checkpoints of real shapes and the shipped models, on a machine with a GPU and
+# no .NET. Tables go to $OUT/serving.md (default tests/gpu/results), which holds only what was measured.
 #
-#   tests/gpu/server.sh PACK.tar.xz LIBRARY [ABI_CHECK.py]      PACK from pack_server.sh, LIBRARY from run.sh build
-#   tests/gpu/server.sh --dry SERVER_FOLDER LIBRARY             a built server and the CPU stub: one answer, no figures
+#   tests/gpu/server.sh PACK.tar.xz LIBRARY [STAGE…]      PACK from pack_server.sh, LIBRARY from run.sh build
+#     stages: accuracy cross qwen3-0.6b llama-3.2-1b llama-3.1-8b workload; default: all, each below nine minutes
+#   tests/gpu/server.sh --dry SERVER_FOLDER LOAD_FOLDER LIBRARY
+#     the same stages on the CPU stub with tiny checkpoints and counts, into a folder that is removed: the way, not the figures
 #
-# ABI_CHECK.py, where given, is run first against the Python wheel's libtorch; the GPU path itself does not need libtorch.
+# ABI_CHECK=FILE.py is run first, with libtorch's folder and LibTorchSharp, where both are there; the GPU path needs neither.
+# TORCH_LIB_DIR names libtorch's folder; default: that of Python's torch, if it has one.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
-out=${OUT:-$here/results}
-work=$(mktemp -d "${TMPDIR:-/dev/shm}/modelserve-XXXXXX")
+export PYTHONDONTWRITEBYTECODE=1
+python=$(command -v python3)
+"$python" -c 'import numpy' 2>/dev/null || { [ ! -x /usr/bin/python3 ] || python=/usr/bin/python3; }
+work=$(mktemp -d "${TMPDIR:-$([ -w /dev/shm ] && echo /dev/shm || echo /tmp)}/modelserve-XXXXXX")
 server_pid=
 finish() { [ -z "$server_pid" ] || kill "$server_pid" 2>/dev/null; rm -rf "$work"; }
 trap finish EXIT
-mkdir -p "$out"
 failed=0
 note() { echo "server: $*"; }
 check() { # check NAME COMMAND…: says what failed, and goes on
@@ -23,69 +27,159 @@ check() { # check NAME COMMAND…: says what failed, and goes on
   if "$@"; then note "$name: ok"; else note "$name: FAILED"; failed=1; fi
 }
 
-start_server() { # start_server NAME FOLDER OPTION…: waits until it is ready; prints seconds from start to ready
+# What differs between the two ways: programs, counts, sizes. sizes_* are options of the serve command.
+if [ "${1:-}" = --dry ]; then
+  dry=1 library=$4 models=$root/models out=$work/results
+  server=(dotnet exec "$2/modelserve.dll") load=(dotnet exec "$3/ModelServe.LoadGenerator.dll")
+  [ ! -x "$2/modelserve" ] || [ -f "$2/modelserve.dll" ] || server=("$2/modelserve")
+  shift 4
+  qwen=tiny-qwen3 llama=tiny-llama large=tiny-llama
+  questions=8 asked=4 tolerance=0 streams="1 3" per_stream=1 prompt=16 output=4 rate=20 rated=4
+  workload=(--sequences 6 --low 4 --high 16 --vocabulary 8192)
+  sizes=(--max-model-len 256 --max-batched-tokens 64 --max-running 4)
+  sizes_other=(--max-model-len 256 --max-batched-tokens 16 --max-running 4)
+  sizes_tight=(--max-model-len 96 --max-batched-tokens 64 --max-running 4 --kv-memory 172032)
+  declare -A floors=([tiny-mini]=0.6 [tiny-nano]=0.6)
+  minutes=1
+else
+  dry=0 library=$2 models=$work/models out=${OUT:-$here/results}
+  tar -C "$work" -xJf "$1" || exit 1
+  shift 2
+  server=("$work/server/modelserve") load=("$work/load/ModelServe.LoadGenerator")
+  qwen=qwen3-0.6b llama=llama-3.2-1b large=llama-3.1-8b
+  # Near-ties: products of other sizes round otherwise.
+  questions=650 asked=200 tolerance=0.01 streams="1 32 256" per_stream=2 prompt=1024 output=256 rate=64 rated=512
+  workload=()
+  sizes=() sizes_other=(--max-batched-tokens 64 --max-running 64) sizes_tight=(--max-model-len 128 --kv-memory 512KiB --max-running 64)
+  # What the models reach on a CPU, less what another rounding may turn.
+  declare -A floors=([tiny-mini]=0.97 [tiny-nano]=0.945)
+  minutes=9
+fi
+mkdir -p "$out"
+[ $# -gt 0 ] || set -- accuracy cross "$qwen" "$llama" $([ "$large" = "$llama" ] || echo "$large") workload
+free_ports() { "$python" -c 'import socket
+s = [socket.socket() for _ in "ab"]
+[x.bind(("127.0.0.1", 0)) for x in s]
+print(*[x.getsockname()[1] for x in s])'; }
+read -r grpc http < <(free_ports)
+table=$out/serving.md
+gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1)
+[ -s "$table" ] || {
+  echo "# Serving on ${gpu:-the CPU stub}"
+  echo
+  echo "Commit $(cat "$root/COMMIT" 2>/dev/null || git -C "$root" rev-parse HEAD 2>/dev/null || echo unknown); \`tests/gpu/server.sh\`; random weights, load from the same machine."
+} > "$table"
+
+start_server() { # start_server NAME FOLDER OPTION…: waits until it is ready; sets ready_seconds
   local name=$1 folder=$2 begin
   shift 2
   begin=$(date +%s.%N)
-  "$server" serve --model "$name=$folder" --device cuda --kernel-library "$library" --grpc 127.0.0.1:8001 --http 127.0.0.1:8000 "$@" 2>"$out/server-$name.log" &
+  "${server[@]}" serve --model "$name=$folder" --device cuda --kernel-library "$library" --grpc "127.0.0.1:$grpc" --http "127.0.0.1:$http" \
+    "$@" 2>"$out/server-$name.log" &
   server_pid=$!
-  for _ in $(seq 600); do
-    grep -q '^ready' "$out/server-$name.log" && { echo "$(date +%s.%N) - $begin" | awk '{printf "%.2f", $1 - $3}'; return 0; }
+  for _ in $(seq 1200); do
+    grep -q '^ready' "$out/server-$name.log" && {
+      ready_seconds=$(echo "$(date +%s.%N) $begin" | awk '{printf "%.2f", $1 - $2}')
+      return 0
+    }
     kill -0 "$server_pid" 2>/dev/null || break
-    sleep 0.1
+    sleep 0.05
   done
+  note "$name did not become ready"
   tail -n 5 "$out/server-$name.log" >&2
+  server_pid=
   return 1
 }
-stop_server() { kill -TERM "$server_pid" && wait "$server_pid"; server_pid=; }
-
-if [ "${1:-}" = --dry ]; then
-  server=$2/modelserve library=$3
-  [ -x "$server" ] || server="dotnet exec $2/modelserve.dll"
-  python3 "$here/random_checkpoint.py" tiny "$root/models/tiny-mini" "$work/tiny" || exit 1
-  check "a random checkpoint answers" $server run --device cuda --kernel-library "$library" --model "$work/tiny" --kv-memory 16MiB \
-    --max-model-len 64 --max-batched-tokens 64 --max-running 1 --max-tokens 4 --ignore-eos --raw hello
-  check "a shipped model answers" bash -c "[ \"\$($server run --device cuda --kernel-library $library --kv-memory 16MiB \
-    --max-model-len 128 --max-batched-tokens 128 --max-running 1 'What is 27 + 58?')\" = 85 ]"
-  exit $failed
-fi
-
-pack=$1 library=$2
-tar -C "$work" -xJf "$pack" || exit 1
-server=$work/server/modelserve load=$work/load/ModelServe.LoadGenerator
-if [ -n "${3:-}" ]; then
-  torch=$(python3 -c 'import torch; print(torch.__path__[0])')/lib
-  check "libtorch fits LibTorchSharp" python3 "$3" "$torch" "$work/server/libLibTorchSharp.so"
-fi
-for model in tiny-mini tiny-nano; do
-  check "accuracy of $model on the GPU" "$server" eval "$work/models/eval/easy.jsonl" --model "$work/models/$model" --device cuda --kernel-library "$library"
-done
-table=$work/serving.md
-{
-  echo "# Serving on $(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1)"
-  echo
-  echo "Commit $(cat "$root/COMMIT" 2>/dev/null || git -C "$root" rev-parse HEAD 2>/dev/null || echo unknown); \`tests/gpu/server.sh\`; random weights; load from the same machine."
-  echo
-} > "$table"
-runs=0
-for shape in qwen3-0.6b llama-3.2-1b llama-3.1-8b; do
-  python3 "$here/random_checkpoint.py" "$shape" "$work/models/tiny-mini" "$work/$shape" || { failed=1; continue; }
-  if seconds=$(start_server "$shape" "$work/$shape"); then
-    { echo "## $shape: ready after $seconds s"; echo; grep -E 'GB/s' "$out/server-$shape.log"; echo; echo '```'; } >> "$table"
-    for streams in 1 32 256; do
-      check "$shape, $streams streams" "$load" --model "$shape" --concurrency "$streams" --requests $((streams * 2)) \
-        --prompt-tokens 1024 --output-tokens 256 --seed 0 > "$work/load.txt" 2>&1 && { cat "$work/load.txt" >> "$table"; runs=$((runs + 1)); }
-    done
-    check "$shape, 64 requests a second" "$load" --model "$shape" --rate 64 --requests 512 --prompt-tokens 512 --output-tokens 128 \
-      --seed 0 > "$work/load.txt" 2>&1 && { cat "$work/load.txt" >> "$table"; runs=$((runs + 1)); }
-    { echo '```'; echo; } >> "$table"
-    check "$shape stops cleanly" stop_server
+stop_server() {
+  local pid=$server_pid
+  server_pid=
+  kill -TERM "$pid" && wait "$pid"
+}
+measure() { # measure TITLE LOAD_OPTION…: a run of the load generator into the table
+  local title=$1
+  shift
+  if "${load[@]}" --address "http://127.0.0.1:$grpc" --seed 0 "$@" > "$work/load.txt" 2>&1; then
+    { echo; echo "### $title"; echo; echo '```'; cat "$work/load.txt"; echo '```'; } >> "$table"
+    note "$title: ok"
   else
-    note "$shape did not become ready"
+    note "$title: FAILED"
+    tail -n 5 "$work/load.txt" >&2
     failed=1
   fi
-  rm -rf "${work:?}/$shape"
+}
+
+stage_accuracy() {
+  local model
+  for model in tiny-mini tiny-nano; do
+    head -n "$questions" "$models/eval/easy.jsonl" > "$work/questions.jsonl"
+    if "${server[@]}" eval "$work/questions.jsonl" --model "$models/$model" --device cuda --kernel-library "$library" --min-accuracy "${floors[$model]}" \
+      "${sizes[@]}" > "$work/eval.txt" 2>"$work/eval.err"; then
+      note "accuracy of $model: $(tail -n 1 "$work/eval.txt" | tr -s ' ')"
+      { echo; echo "## Accuracy of $model"; echo; echo '```'; cat "$work/eval.txt"; echo '```'; } >> "$table"
+    else
+      note "accuracy of $model: FAILED"
+      tail -n 3 "$work/eval.txt" "$work/eval.err" >&2
+      failed=1
+    fi
+  done
+}
+stage_cross() { # the same answers whatever the sizes of steps, the mates in the batch, prefix hits and preemption
+  local way answers=$work/answers.json preempted=0
+  for way in sizes sizes_other sizes_tight; do
+    local -n options=$way
+    [ $way != sizes_tight ] || preempted=1
+    start_server cross "$models/tiny-nano" --deterministic "${options[@]}" || { failed=1; continue; }
+    check "cross product, $way" "$python" "$here/cross_product.py" "http://127.0.0.1:$http" "$models/eval/easy.jsonl" "$asked" "$answers" \
+      --tolerance "$tolerance" --preemptions $preempted
+    check "cross product, $way, stops cleanly" stop_server
+  done
+}
+serve_random() { # serve_random SHAPE: makes it, serves it, loads it
+  local shape=$1 n
+  [ -d "$work/$shape" ] || "$python" "$here/random_checkpoint.py" "$shape" "$models/tiny-mini" "$work/$shape" || { failed=1; return; }
+  start_server "$shape" "$work/$shape" "${sizes[@]}" || { failed=1; return; }
+  { echo; echo "## $shape: ready after $ready_seconds s"; echo; grep 'GB/s' "$out/server-$shape.log"; } >> "$table"
+  for n in $streams; do
+    measure "$shape, $n streams" --model "$shape" --concurrency "$n" --requests $((n * per_stream)) --warmup 1 --prompt-tokens "$prompt" --output-tokens "$output"
+  done
+  measure "$shape, $rate requests a second" --model "$shape" --rate "$rate" --requests "$rated" --warmup 1 --prompt-tokens $((prompt / 2)) --output-tokens $((output / 2))
+  check "$shape stops cleanly" stop_server
+}
+stage_workload() { # what small engines publish
+  [ -d "$work/$qwen" ] || "$python" "$here/random_checkpoint.py" "$qwen" "$models/tiny-mini" "$work/$qwen" || { failed=1; return; }
+  start_server workload "$work/$qwen" "${sizes[@]}" || { failed=1; return; }
+  if "$python" "$here/public_workload.py" "http://127.0.0.1:$http" "${workload[@]}" > "$work/load.txt" 2>&1; then
+    { echo; echo "### $qwen, the public workload"; echo; echo '```'; cat "$work/load.txt"; echo '```'; } >> "$table"
+    note "$(tail -n 1 "$work/load.txt")"
+  else
+    note "public workload: FAILED"
+    tail -n 5 "$work/load.txt" >&2
+    failed=1
+  fi
+  check "workload stops cleanly" stop_server
+}
+
+torch=${TORCH_LIB_DIR:-$(python3 -c 'import torch; print(torch.__path__[0] + "/lib")' 2>/dev/null)}
+if [ -n "${ABI_CHECK:-}" ]; then
+  if [ -n "$torch" ] && [ -f "$work/server/libLibTorchSharp.so" ]; then
+    check "libtorch fits LibTorchSharp" python3 "$ABI_CHECK" "$torch" "$work/server/libLibTorchSharp.so"
+  else
+    note "libtorch or LibTorchSharp is not here: their fit is not checked"
+  fi
+fi
+for stage in "$@"; do
+  begin=$SECONDS
+  case $stage in
+    accuracy|cross|workload) "stage_$stage" ;;
+    "$qwen"|"$llama"|"$large") serve_random "$stage" ;;
+    *) note "stage: accuracy, cross, $qwen, $llama, $large or workload; got $stage"; failed=1 ;;
+  esac
+  took=$((SECONDS - begin))
+  note "stage $stage: $took s"
+  [ $took -le $((minutes * 60)) ] || { note "stage $stage: at most $minutes minutes; took $took s"; failed=1; }
+  # Sixteen gigabytes in memory are not kept for the stages that follow.
+  [ "$stage" = "$qwen" ] || rm -rf "${work:?}/$stage"
 done
-# No figure that was not measured: without a run there is no table.
-[ "$runs" -gt 0 ] && cp "$table" "$out/serving.md" && note "table: $out/serving.md"
+[ $dry = 0 ] || cat "$table"
+grep -q '^```' "$table" && note "table: $(grep -c '^### ' "$table") runs in $table" || { note "nothing was measured, so there is no table"; rm -f "$table"; }
 exit $failed

@@ -6,10 +6,16 @@ namespace ModelServe.Api.Security;
 public static class ListenerRule
 {
     /// <summary>Why a port may not be bound, or null: beyond this machine only with TLS and a way to tell who calls, or by explicit wish.</summary>
-    public static string? Refusal(IPEndPoint endpoint, ApiOptions options)
+    public static string? Refusal(EndPoint endpoint, ApiOptions options)
     {
         bool knowsCallers = options.ApiKeyFile is not null || options.Tls?.ClientCaFile is not null;
-        if (IPAddress.IsLoopback(endpoint.Address) || options.AllowInsecureRemote || (options.Tls is not null && knowsCallers))
+        if (endpoint is not IPEndPoint { Address: { } address })
+        {
+            // A Unix domain socket: only this machine has it.
+            return null;
+        }
+
+        if (IPAddress.IsLoopback(address) || options.AllowInsecureRemote || (options.Tls is not null && knowsCallers))
         {
             return null;
         }

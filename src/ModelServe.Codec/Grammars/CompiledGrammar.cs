@@ -31,6 +31,8 @@ public sealed class CompiledGrammar
         Limits = limits;
         Classes = new ByteClasses(edges.SelectMany(of => of));
         _readings = new Readings(this, isBounded: true);
+        // A text that cannot even begin must be refused here and not where others would be harmed.
+        _readings.Enter(start, Readings.Outermost);
     }
 
     /// <summary>How many states, over all rules.</summary>

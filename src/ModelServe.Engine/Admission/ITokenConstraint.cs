@@ -3,7 +3,7 @@ namespace ModelServe.Engine.Admission;
 /// <summary>A rule on which tokens an output may consist of, such as a grammar. Immutable and thread-safe; the engine never looks inside.</summary>
 public interface ITokenConstraint
 {
-    /// <summary>A follower at the beginning of an output; one more each time the sequence gets a slot, to which its output so far is told again.</summary>
+    /// <summary>A follower at the beginning of an output; one more each time the sequence gets a slot, to which its output so far is told again. Never throws, and is no work.</summary>
     ITokenConstraintFollower Follow();
 }
 

@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using ModelServe.Execution.Native;
 
 namespace ModelServe.Execution.Checkpoints;
 
@@ -32,6 +33,12 @@ internal sealed class SafetensorsFile : IDisposable
         SafeFileHandle? file = null;
         try
         {
+            if (OperatingSystem.IsLinux() && FileStatus.Of(path, follow: true) is { IsFile: false })
+            {
+                // Opening a pipe would wait for somebody who writes to it.
+                throw new CheckpointException($"{name}: a plain file; got a folder, a pipe or a device");
+            }
+
             file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read, FileOptions.SequentialScan);
             var opened = new SafetensorsFile(name, file, SafetensorsHeader.Read(file, name));
             file = null;

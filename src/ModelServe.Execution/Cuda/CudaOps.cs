@@ -134,7 +134,7 @@ internal sealed unsafe class CudaOps : IOps
     {
         var shape = DeviceProducts.ShapeOf(weight, ProductRole.Normed, output.Type);
         var choice = _products.Choose(shape, rows);
-        NormThenMultiply(residual, pending, gain, epsilon, normed, weight, output, rows, choice, isGated: false);
+        NormThenMultiply(residual, pending, gain, epsilon, normed, weight, output, rows, shape, choice, isGated: false);
     }
 
     /// <inheritdoc />
@@ -149,14 +149,15 @@ internal sealed unsafe class CudaOps : IOps
         Activation output,
         int rows)
     {
-        var choice = _products.Choose(DeviceProducts.ShapeOf(weight, ProductRole.Gated, output.Type), rows);
+        var shape = DeviceProducts.ShapeOf(weight, ProductRole.Gated, output.Type);
+        var choice = _products.Choose(shape, rows);
         if (choice.Form != ProductForm.Wide)
         {
-            NormThenMultiply(residual, pending, gain, epsilon, normed, weight, output, rows, choice, isGated: true);
+            NormThenMultiply(residual, pending, gain, epsilon, normed, weight, output, rows, shape, choice, isGated: true);
             return;
         }
 
-        NormThenMultiply(residual, pending, gain, epsilon, normed, weight, gateUp, rows, choice, isGated: false);
+        NormThenMultiply(residual, pending, gain, epsilon, normed, weight, gateUp, rows, shape, choice, isGated: false);
         GatedActivation(gateUp, output, rows);
     }
 
@@ -253,6 +254,7 @@ internal sealed unsafe class CudaOps : IOps
                 IsAdded = shape.Role == ProductRole.Added,
             },
             weight,
+            shape,
             choice);
     }
 
@@ -265,6 +267,7 @@ internal sealed unsafe class CudaOps : IOps
         WeightMatrix weight,
         Activation output,
         int rows,
+        ProductShape shape,
         ProductChoice choice,
         bool isGated)
     {
@@ -297,6 +300,7 @@ internal sealed unsafe class CudaOps : IOps
                 IsGated = isGated,
             },
             weight,
+            shape,
             choice);
     }
 

@@ -177,16 +177,23 @@ internal sealed unsafe class DeviceProducts
     }
 
     /// <summary>Launches a product.</summary>
+    /// <remarks>
+    /// An algorithm was measured for its bucket's most rows. Should cuBLASLt refuse it for fewer, the bucket goes by the library's own
+    /// estimate from then on: <see cref="Choose"/> tells.
+    /// </remarks>
     /// <exception cref="KernelException">The library refused it.</exception>
-    public void Multiply(in ProductOperands operands, WeightMatrix weight, ProductChoice choice)
+    public void Multiply(in ProductOperands operands, WeightMatrix weight, ProductShape shape, ProductChoice choice)
     {
         if (choice.Form == ProductForm.Wide)
         {
-            fixed (byte* algorithm = choice.Algorithm)
+            try
             {
-                var arguments = Arguments(operands, weight, choice.Form, operands.Rows);
-                arguments.AlgoH = algorithm;
-                _launcher.Gemm(arguments);
+                MultiplyWide(operands, weight, choice.Algorithm);
+            }
+            catch (KernelException exception) when (choice.Algorithm is not null && exception.Status == KernelStatus.CublasFailed)
+            {
+                Set(shape, ProductShape.Bucket(operands.Rows), choice with { Algorithm = null });
+                MultiplyWide(operands, weight, null);
             }
 
             return;
@@ -217,6 +224,16 @@ internal sealed unsafe class DeviceProducts
             KernelException.ThrowIfFailed(
                 NativeMethods.ms_gemm_tune(_device.Handle, &arguments, _stream.Handle, target, out var microseconds));
             return new ProductChoice(ProductForm.Wide, algorithm, microseconds);
+        }
+    }
+
+    private void MultiplyWide(in ProductOperands operands, WeightMatrix weight, byte[]? algorithm)
+    {
+        fixed (byte* chosen = algorithm)
+        {
+            var arguments = Arguments(operands, weight, ProductForm.Wide, operands.Rows);
+            arguments.AlgoH = chosen;
+            _launcher.Gemm(arguments);
         }
     }
 

@@ -141,7 +141,7 @@ internal sealed unsafe class ProductTuner : IDisposable
         try
         {
             Run(product, rows);
-            return true;
+            return ReferenceEquals(_ops.Products.Choose(shape, rows), choice);
         }
         catch (KernelException exception) when (exception.Status is KernelStatus.CublasFailed or KernelStatus.Unsupported)
         {

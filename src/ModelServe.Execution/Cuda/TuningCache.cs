@@ -69,6 +69,14 @@ internal sealed class TuningCache
     /// <summary>Writes the file; what keeps it from being written is noted, and is no error.</summary>
     public void Save()
     {
+        // What another model on the device has measured meanwhile stays.
+        var own = _choices.ToArray();
+        Read();
+        foreach (var (product, choice) in own)
+        {
+            _choices[product] = choice;
+        }
+
         var text = new StringBuilder(_key).Append('\n');
         foreach (var ((shape, bucket), choice) in _choices.OrderBy(pair => pair.Key.ToString(), StringComparer.Ordinal))
         {
@@ -77,7 +85,8 @@ internal sealed class TuningCache
                 $"{shape.Role} {shape.Features} {shape.Columns} {shape.Type} {shape.Result} {shape.HasBias} {bucket} {choice.Form} {choice.Microseconds:R} {(choice.Algorithm is { } algorithm ? Convert.ToHexStringLower(algorithm) : "-")}\n");
         }
 
-        var temporary = $"{_path}.{Environment.ProcessId}.part";
+        // Copies of a model on several devices of one kind are loaded at once, a thread each.
+        var temporary = $"{_path}.{Environment.ProcessId}-{Environment.CurrentManagedThreadId}.part";
         try
         {
             File.WriteAllText(temporary, text.ToString());

@@ -63,7 +63,7 @@ internal sealed class WeightLoader
         try
         {
             var folder = CacheFolder.Open(asked.CacheDirectory, _directory);
-            return new WeightCache(folder, WeightCacheKey.Of(_directory, _checkpoint, _config, _type, asked), _notes.Add);
+            return new WeightCache(folder, WeightCacheKey.Of(_directory, _checkpoint, _config, _type, asked), asked.CacheBytes, _notes.Add);
         }
         catch (ModelLoadException exception) when (asked.CacheDirectory is null && exception is not CheckpointException)
         {

@@ -12,13 +12,17 @@ internal sealed class WeightCache
     private readonly string _path;
     private readonly string _key;
     private readonly Action<string> _note;
+    private readonly string _folder;
+    private readonly long _mostBytes;
 
-    /// <summary>A cache in a folder that <see cref="CacheFolder"/> has checked.</summary>
-    public WeightCache(string folder, string key, Action<string> note)
+    /// <summary>A cache in a folder that <see cref="CacheFolder"/> has checked, all of whose entries may take so many bytes.</summary>
+    public WeightCache(string folder, string key, long mostBytes, Action<string> note)
     {
+        _folder = folder;
+        _mostBytes = mostBytes;
         _key = key;
         _note = note;
-        _path = Path.Combine(folder, key + ".weights");
+        _path = Path.Combine(folder, key + CacheBudget.Entry);
     }
 
     /// <summary>Fills memory from the entry.</summary>
@@ -37,6 +41,7 @@ internal sealed class WeightCache
                 var memory = prepare(header.Kept);
                 if (memory.Bytes == header.Bytes && WeightCacheFile.ReadData(file, header, memory, threads, meter(header.Bytes)))
                 {
+                    MarkUsed();
                     return header.Losses;
                 }
             }
@@ -60,9 +65,15 @@ internal sealed class WeightCache
     public void Write(NativeBuffer memory, IReadOnlyDictionary<string, QuantizedFormat?> kept, IReadOnlyList<TensorLoss> losses, int threads)
     {
         // Always the same name, and locked: what a killed process left is written over, and two do not write at once.
-        var unfinished = _path + ".unfinished";
+        var unfinished = Path.Combine(_folder, _key + CacheBudget.Unfinished);
         try
         {
+            if (!CacheBudget.TryMakeRoom(_folder, _mostBytes, _path, memory.Bytes, _note))
+            {
+                _note($"the quantised weights are not kept: cache-max is {_mostBytes} bytes; got {memory.Bytes}");
+                return;
+            }
+
             var options = new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 0 };
             if (!OperatingSystem.IsWindows())
             {
@@ -75,17 +86,35 @@ internal sealed class WeightCache
                 file.SetLength(0);
                 WeightCacheFile.Write(file.SafeFileHandle, new WeightCacheHeader(_key, memory.Bytes, [], kept, losses), memory, threads);
                 File.Move(unfinished, _path, overwrite: true);
+
+                // Another process may have written meanwhile.
+                CacheBudget.TryMakeRoom(_folder, _mostBytes, _path, memory.Bytes, _note);
             }
-            catch (IOException)
+            catch (Exception exception) when (IsNoRoom(exception))
             {
                 // A full disk gets its space back.
                 File.Delete(unfinished);
                 throw;
             }
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (IsNoRoom(exception) || exception is UnauthorizedAccessException)
         {
             _note($"the quantised weights could not be kept: {exception.Message}");
+        }
+    }
+
+    // A file that is longer than the system lets it become is not an IOException to the framework.
+    private static bool IsNoRoom(Exception exception) => exception is IOException or ArgumentOutOfRangeException;
+
+    private void MarkUsed()
+    {
+        try
+        {
+            File.SetLastWriteTimeUtc(_path, TimeProvider.System.GetUtcNow().UtcDateTime);
+        }
+        catch (FileNotFoundException)
+        {
+            // Another process made room; what was read is sound all the same.
         }
     }
 

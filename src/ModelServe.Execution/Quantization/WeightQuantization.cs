@@ -6,6 +6,9 @@ public sealed record WeightQuantization
     /// <summary>The value of <see cref="CacheDirectory"/> that keeps nothing.</summary>
     public const string NoCache = "none";
 
+    /// <summary>The value of <see cref="CacheBytes"/> unless told otherwise.</summary>
+    public const long DefaultCacheBytes = 32L << 30;
+
     /// <summary>How the layers' matrices are stored.</summary>
     public required QuantizedFormat Format { get; init; }
 
@@ -17,4 +20,7 @@ public sealed record WeightQuantization
     /// <see cref="NoCache"/> keeps nothing.
     /// </summary>
     public string? CacheDirectory { get; init; }
+
+    /// <summary>Bytes that all entries of that folder may take; those used longest ago go first.</summary>
+    public long CacheBytes { get; init; } = DefaultCacheBytes;
 }

@@ -14,10 +14,12 @@ internal sealed class ModelOptionSet
     private readonly Option<string> _dtype = new("--dtype") { Description = "auto (the checkpoint's own), float32 or bfloat16", DefaultValueFactory = _ => "auto" };
     private readonly Option<string> _kvDType = new("--kv-dtype") { Description = "auto (as the weights), bf16, fp8 (GPU) or int8 (CPU): how keys and values are stored", DefaultValueFactory = _ => "auto" };
     private readonly Option<double?> _gpuMemory = new("--gpu-memory-utilization") { Description = "share of the GPU's memory that may be held (default 0.9)" };
+    private readonly Option<bool> _deterministic = new("--deterministic") { Description = "on a GPU: an answer does not depend on what else is in its batch; slower" };
     private readonly Option<string?> _kernelLibrary = new("--kernel-library") { Description = "the GPU kernels' library (default: libmodelserve.so beside the program)" };
     private readonly Option<string> _quantize = new("--quantize") { Description = "none, int8 or int4 (CPU), fp8 (GPU): weights are rounded to so many bits while they load", DefaultValueFactory = _ => "none" };
     private readonly Option<string> _quantizeHead = new("--quantize-head") { Description = "auto (int8), int8, int4 or none: embeddings and output head, with --quantize", DefaultValueFactory = _ => "auto" };
     private readonly Option<string?> _cacheDirectory = new("--cache-dir") { Description = "where quantised weights (CPU) and measured products (GPU) are kept for the next start (default: modelserve in the user's cache folder; none keeps nothing)" };
+    private readonly Option<long?> _cacheMax = new("--cache-max") { Description = "bytes that all quantised weights kept there may take, such as 20GiB; those used longest ago go first (default 32GiB)", CustomParser = ParseBytes };
     private readonly Option<int?> _maxModelLength = new("--max-model-len") { Description = "longest sequence in tokens (default: the checkpoint's limit)" };
     private readonly Option<long?> _kvMemory = new("--kv-memory") { Description = "memory for keys and values, such as 2GiB (default: derived)", CustomParser = ParseBytes };
     private readonly Option<int?> _maxRunning = new("--max-running") { Description = "sequences that run at once (default 64, on a GPU 256)" };
@@ -65,7 +67,7 @@ internal sealed class ModelOptionSet
             command.Options.Add(option);
         }
 
-        foreach (Option option in new Option[] { _device, _dtype, _kvDType, _gpuMemory, _kernelLibrary, _quantize, _quantizeHead, _maxModelLength, _kvMemory, _maxRunning, _maxBatchedTokens })
+        foreach (Option option in new Option[] { _device, _dtype, _kvDType, _gpuMemory, _deterministic, _kernelLibrary, _quantize, _quantizeHead, _maxModelLength, _kvMemory, _maxRunning, _maxBatchedTokens })
         {
             command.Options.Add(option);
         }
@@ -73,6 +75,7 @@ internal sealed class ModelOptionSet
         if (loadsWeights)
         {
             command.Options.Add(_cacheDirectory);
+            command.Options.Add(_cacheMax);
         }
     }
 
@@ -93,10 +96,12 @@ internal sealed class ModelOptionSet
             DType = parsed.GetValue(_dtype) ?? defaults.DType,
             KvDType = parsed.GetValue(_kvDType) ?? defaults.KvDType,
             GpuMemoryUtilization = parsed.GetValue(_gpuMemory) ?? defaults.GpuMemoryUtilization,
+            Deterministic = parsed.GetValue(_deterministic),
             KernelLibrary = parsed.GetValue(_kernelLibrary),
             Quantize = parsed.GetValue(_quantize) ?? defaults.Quantize,
             QuantizeHead = parsed.GetValue(_quantizeHead) ?? defaults.QuantizeHead,
             CacheDirectory = parsed.GetValue(_cacheDirectory),
+            CacheBytes = parsed.GetValue(_cacheMax),
             MaxModelLength = parsed.GetValue(_maxModelLength),
             KvMemoryBytes = parsed.GetValue(_kvMemory),
             MaxRunning = parsed.GetValue(_maxRunning) ?? maxRunning ?? defaults.MaxRunning,
@@ -140,7 +145,7 @@ internal sealed class ModelOptionSet
             result.AddError($"{_kvDType.Name}: only --device cuda can use fp8");
         }
 
-        foreach (Option option in new Option[] { _gpuMemory, _kernelLibrary })
+        foreach (Option option in new Option[] { _gpuMemory, _deterministic, _kernelLibrary })
         {
             if (result.GetResult(option) is { Implicit: false })
             {
@@ -172,6 +177,11 @@ internal sealed class ModelOptionSet
         {
             result.AddError($"{_cacheDirectory.Name}: only --quantize int8 or int4, or --device cuda, can use it");
         }
+
+        if (quantize is not ("int8" or "int4") && result.GetResult(_cacheMax) is { Implicit: false })
+        {
+            result.AddError($"{_cacheMax.Name}: only --quantize int8 or int4 can use it");
+        }
     }
 
     private static void Require<T>(OptionResult result, Option<T> option, Func<string, bool> accepts, string expected)
@@ -202,7 +212,7 @@ internal sealed class ModelOptionSet
             return bytes;
         }
 
-        result.AddError($"--kv-memory: expected a size such as 512MiB or 4GiB; got '{text}'");
+        result.AddError($"{(result.Parent as OptionResult)?.Option.Name}: expected a size such as 512MiB or 4GiB; got '{text}'");
         return null;
     }
 }

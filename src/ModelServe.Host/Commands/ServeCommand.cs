@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using ModelServe.Api.Facades;
+using ModelServe.Api.Security;
 using ModelServe.Engine.Running;
 using ModelServe.Host.Models;
 using ModelServe.Host.Options;
@@ -12,8 +13,8 @@ namespace ModelServe.Host.Commands;
 internal sealed class ServeCommand : Command
 {
     private readonly Option<string[]> _models = new("--model") { Description = "NAME=DIR of a checkpoint; repeatable (default: the shipped tiny-mini)" };
-    private readonly Option<ListenAddress> _grpc = Address("--grpc", "where gRPC listens (HTTP/2 without TLS)", "127.0.0.1:8001");
-    private readonly Option<ListenAddress> _http = Address("--http", "where HTTP/1.1 listens: health, metrics", "127.0.0.1:8000");
+    private readonly Option<ListenAddress> _grpc = Address("--grpc", "where gRPC listens (HTTP/2 without TLS): ADDRESS:PORT, or unix:/PATH for this user alone", "127.0.0.1:8001");
+    private readonly Option<ListenAddress> _http = Address("--http", "where HTTP/1.1 listens: the OpenAI dialect, health, metrics; as --grpc", "127.0.0.1:8000");
     private readonly Option<int?> _maxQueued = new("--max-queued") { Description = "requests that may wait (default 1024)" };
     private readonly Option<long?> _maxQueuedTokens = new("--max-queued-tokens") { Description = "prompt tokens that may wait (default 1048576)" };
     private readonly Option<double?> _drainTimeout = new("--drain-timeout") { Description = "seconds that running requests get after a stop signal (default 30)" };
@@ -29,6 +30,10 @@ internal sealed class ServeCommand : Command
     private readonly Option<string?> _tlsCertificate = new("--tls-cert") { Description = "FILE of the server's certificate and its chain, PEM; every port then speaks HTTP/2 and HTTP/1.1 over TLS" };
     private readonly Option<string?> _tlsKey = new("--tls-key") { Description = "FILE of the certificate's private key, PEM" };
     private readonly Option<string?> _tlsClientCa = new("--tls-client-ca") { Description = "FILE of the authorities, PEM, from one of which every client must have a certificate" };
+    private readonly Option<double?> _reloadInterval = new("--reload-interval") { Description = "seconds between looks at the key file and the TLS files; 0 only at SIGHUP (default 1)" };
+    private readonly Option<string?> _toolCallFormat = new("--tool-call-format") { Description = $"how the models write tool calls, where the chat template does not show it or shows it wrong: {string.Join(", ", AnswerForm.ToolCallNames)} (default: as the template shows)" };
+    private readonly Option<string?> _reasoningFormat = new("--reasoning-format") { Description = $"what stands around the models' reasoning: {string.Join(", ", AnswerForm.ReasoningNames)} (default: as the template shows)" };
+    private readonly Option<bool> _verifyChecksums = new("--verify-checksums") { Description = "read every file of a checkpoint before it is served and compare it with SHA256SUMS in its folder, as sha256sum writes it" };
     private readonly Option<string[]> _modelRoots = new("--model-root") { Description = "DIR below which models may be loaded by request; repeatable" };
     private readonly Option<FacadeSet> _facades = new("--facades")
     {
@@ -50,8 +55,11 @@ internal sealed class ServeCommand : Command
         ModelOptionSet.AddRange(_stepTimeout, 0.0, 86_400.0);
         ModelOptionSet.AddRange(_failureGrace, 0.0, 3_600.0);
         ModelOptionSet.AddRange(_traceRatio, 0.0, 1.0);
+        ModelOptionSet.AddRange(_reloadInterval, 0.0, 86_400.0);
+        RequireName(_toolCallFormat, AnswerForm.ToolCallNames);
+        RequireName(_reasoningFormat, AnswerForm.ReasoningNames);
         ModelOptionSet.AddRange(_maxRequestTime, 0.001, 604_800.0);
-        foreach (Option option in new Option[] { _models, _grpc, _http, _maxQueued, _maxQueuedTokens, _drainTimeout, _drainDelay, _stepTimeout, _failureGrace, _stayOnFailure, _otlpEndpoint, _traceRatio, _maxRequestTime, _allowInsecureRemote, _apiKeys, _tlsCertificate, _tlsKey, _tlsClientCa, _modelRoots, _facades })
+        foreach (Option option in new Option[] { _models, _grpc, _http, _maxQueued, _maxQueuedTokens, _drainTimeout, _drainDelay, _stepTimeout, _failureGrace, _stayOnFailure, _otlpEndpoint, _traceRatio, _maxRequestTime, _allowInsecureRemote, _apiKeys, _tlsCertificate, _tlsKey, _tlsClientCa, _reloadInterval, _toolCallFormat, _reasoningFormat, _verifyChecksums, _modelRoots, _facades })
         {
             Options.Add(option);
         }
@@ -78,6 +86,8 @@ internal sealed class ServeCommand : Command
             return 2;
         }
 
+        using LossyLog log = new(Console.Error);
+        Console.SetError(log);
         return await ServerProcess.RunAsync(options, new SteadyTimeProvider(TimeProvider.System), cancellationToken);
     }
 
@@ -99,6 +109,7 @@ internal sealed class ServeCommand : Command
             Models = models,
             Engine = engine with
             {
+                VerifyChecksums = parsed.GetValue(_verifyChecksums),
                 MaxQueued = parsed.GetValue(_maxQueued) ?? engine.MaxQueued,
                 MaxQueuedTokens = parsed.GetValue(_maxQueuedTokens) ?? engine.MaxQueuedTokens,
             },
@@ -116,10 +127,20 @@ internal sealed class ServeCommand : Command
             TlsCertificate = parsed.GetValue(_tlsCertificate),
             TlsKey = parsed.GetValue(_tlsKey),
             TlsClientCa = parsed.GetValue(_tlsClientCa),
+            ReloadInterval = (parsed.GetValue(_reloadInterval) ?? 1) is > 0 and var interval ? TimeSpan.FromSeconds(interval) : Timeout.InfiniteTimeSpan,
+            Answers = new AnswerForm { ToolCalls = parsed.GetValue(_toolCallFormat), Reasoning = parsed.GetValue(_reasoningFormat) },
             ModelRoots = parsed.GetValue(_modelRoots) ?? [],
             Facades = parsed.GetValue(_facades),
         };
     }
+
+    private static void RequireName(Option<string?> option, IEnumerable<string> names) => option.Validators.Add(result =>
+    {
+        if (result.GetValue(option) is { } given && !names.Contains(given))
+        {
+            result.AddError($"{option.Name}: expected one of {string.Join(", ", names)}; got '{given}'");
+        }
+    });
 
     private static FacadeSet ParseFacades(ArgumentResult result)
     {
@@ -173,7 +194,7 @@ internal sealed class ServeCommand : Command
             return address;
         }
 
-        result.AddError($"{name}: expected ADDRESS:PORT such as 127.0.0.1:8001; got '{text}'");
+        result.AddError($"{name}: expected ADDRESS:PORT such as 127.0.0.1:8001, or unix:/PATH with at most {UnixSocketFile.MaxPathBytes} bytes; got '{text}'");
         return null;
     }
 }

@@ -77,6 +77,11 @@ internal sealed class HostedModel : IDisposable
                 Device = room.Device, MemoryBytes = room.MemoryBytes ?? common.MemoryBytes, HeldByOthers = room.HeldByOthers,
             }),
         ];
+        if (settings.VerifyChecksums)
+        {
+            ChecksumManifest.Verify(reference.Directory);
+        }
+
         TextModel? text = requireText || File.Exists(Path.Combine(reference.Directory, "tokenizer.json")) ? TextModel.Load(reference.Directory) : null;
         LoadedModel[] loaded = ReplicaLoader.Load(reference.Directory, options, progress ?? new LoadProgressLine(reference.Name, Console.Error));
         for (int i = 0; i < loaded.Length; i++)

@@ -1,6 +1,5 @@
 using ModelServe.Api.Models;
 using ModelServe.Codec;
-using ModelServe.Codec.ToolCalls;
 using ModelServe.Execution.Loading;
 using ModelServe.Execution.Memory;
 using ModelServe.Host.Options;
@@ -12,7 +11,7 @@ namespace ModelServe.Host.Models;
 /// Thread-safe. Those of the command line are planned together. A model loaded by request is planned into the memory that the
 /// others' plans leave, on every device; hence one loads at a time.
 /// </remarks>
-internal sealed class HostedModels(EngineSettings settings, TimeProvider time) : IModelLoader, IDisposable
+internal sealed class HostedModels(EngineSettings settings, AnswerForm answers, TimeProvider time) : IModelLoader, IDisposable
 {
     private readonly Lock _gate = new();
     private readonly List<HostedModel> _models = [];
@@ -67,7 +66,7 @@ internal sealed class HostedModels(EngineSettings settings, TimeProvider time) :
     public ServedModel Serve(HostedModel model) => new(model.Name, model.Text, model.Engine)
     {
         Directory = model.Directory,
-        Answers = AnswerFormat.Load(model.Directory),
+        Answers = answers.Of(model.Directory),
         Resources = new Release(this, model),
     };
 

@@ -24,6 +24,9 @@ internal sealed record EngineSettings
     /// <summary>Share of a GPU's memory that this process may hold.</summary>
     public double GpuMemoryUtilization { get; init; } = 0.9;
 
+    /// <summary>Whether an answer on a GPU must not depend on what else is in its batch.</summary>
+    public bool Deterministic { get; init; }
+
     /// <summary>Path of the GPU kernels' library; null takes the one beside the program.</summary>
     public string? KernelLibrary { get; init; }
 
@@ -35,6 +38,9 @@ internal sealed record EngineSettings
 
     /// <summary>Where quantised weights are kept for the next start; null takes the user's cache folder, none keeps nothing.</summary>
     public string? CacheDirectory { get; init; }
+
+    /// <summary>Bytes that all quantised weights in that folder may take; null takes the default.</summary>
+    public long? CacheBytes { get; init; }
 
     /// <summary>Longest sequence in tokens; null takes the checkpoint's own limit.</summary>
     public int? MaxModelLength { get; init; }
@@ -65,6 +71,9 @@ internal sealed record EngineSettings
 
     /// <summary>Whether each computing thread keeps to one processor.</summary>
     public bool PinThreads { get; init; }
+
+    /// <summary>Whether a checkpoint's files must have the checksums that its list tells.</summary>
+    public bool VerifyChecksums { get; init; }
 
     /// <summary>Requests that wait at most.</summary>
     public int MaxQueued { get; init; } = 1024;

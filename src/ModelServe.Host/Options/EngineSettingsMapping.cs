@@ -40,6 +40,7 @@ internal static class EngineSettingsMapping
                     _ => HeadQuantization.Auto,
                 },
                 CacheDirectory = settings.CacheDirectory,
+                CacheBytes = settings.CacheBytes ?? WeightQuantization.DefaultCacheBytes,
             }
             : null,
         KeyValueFormat = settings.KvDType switch
@@ -51,6 +52,7 @@ internal static class EngineSettingsMapping
         },
         GpuMemoryUtilization = settings.GpuMemoryUtilization,
         CacheDirectory = settings.CacheDirectory,
+        Deterministic = settings.Deterministic,
         KernelLibraryPath = settings.KernelLibrary,
         MaxModelLength = settings.MaxModelLength,
         KvMemoryBytes = settings.KvMemoryBytes,

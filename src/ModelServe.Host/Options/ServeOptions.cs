@@ -60,6 +60,12 @@ internal sealed record ServeOptions
     /// <summary>The authorities whose clients are taken, in PEM; null asks clients for no certificate.</summary>
     public string? TlsClientCa { get; init; }
 
+    /// <summary>How often key file and TLS files are looked at; <see cref="Timeout.InfiniteTimeSpan"/> only at SIGHUP.</summary>
+    public TimeSpan ReloadInterval { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How the models of this process write their answers, where their templates are not to be asked.</summary>
+    public AnswerForm Answers { get; init; } = new();
+
     /// <summary>Whether addresses beyond this machine are allowed although TLS or keys are missing.</summary>
     public bool AllowInsecureRemote { get; init; }
 
@@ -69,6 +75,7 @@ internal sealed record ServeOptions
         ApiKeyFile = ApiKeyFile,
         Tls = TlsCertificate is null ? null : new TlsFiles(TlsCertificate, TlsKey!, TlsClientCa),
         AllowInsecureRemote = AllowInsecureRemote,
+        ReloadInterval = ReloadInterval,
         Reflection = true,
         Facades = Facades,
         ModelRoots = new ModelRoots(ModelRoots),
@@ -90,12 +97,17 @@ internal sealed record ServeOptions
             return $"--model-root: a folder that exists; got '{missing}'";
         }
 
+        if (Answers.FirstError() is { } form)
+        {
+            return form;
+        }
+
         if (TlsCertificate is null != TlsKey is null || (TlsClientCa is not null && TlsCertificate is null))
         {
             return "--tls-cert, --tls-key: both or neither, and both with --tls-client-ca";
         }
 
-        if (TlsCertificate is null && Grpc == Http && Grpc.Port != 0)
+        if (TlsCertificate is null && Grpc == Http && !Grpc.IsChosenBySystem)
         {
             return $"--grpc, --http: two addresses, because only TLS lets one port speak both; got {Grpc} twice";
         }

@@ -20,7 +20,7 @@ internal static class ServerProcess
     /// <summary>Serves until a stop signal; returns the exit code.</summary>
     public static async Task<int> RunAsync(ServeOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
-        using HostedModels hosted = new(options.Engine, time);
+        using HostedModels hosted = new(options.Engine, options.Answers, time);
         List<ServedModel> models = [];
         foreach (HostedModel model in hosted.LoadAll(options.Models))
         {
@@ -42,7 +42,12 @@ internal static class ServerProcess
         builder.Logging.ClearProviders();
         builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
         // Standard output belongs to answers; everything a server has to say goes to standard error.
-        builder.Logging.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        builder.Logging.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console =>
+        {
+            console.LogToStandardErrorThreshold = LogLevel.Trace;
+            // Who reads the log may stop reading: then lines are dropped, and their number told later; no request waits.
+            console.QueueFullMode = Microsoft.Extensions.Logging.Console.ConsoleLoggerQueueFullMode.DropWrite;
+        });
         // A failure to start comes back as an exception too, which the command tells in one line.
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning)
             .AddFilter("Microsoft.Extensions.Hosting", LogLevel.Critical);
@@ -56,6 +61,7 @@ internal static class ServerProcess
         TraceExport.AddTo(builder.Services, options);
         // The drain has let requests finish or has ended them; whatever connection is left after it gets no more time.
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
+        builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = KestrelPorts.BindSocket);
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenModelServe(options.Grpc.ToEndPoint(), options.Http.ToEndPoint(), api));
         WebApplication application = builder.Build();
         application.MapModelServeApi();

@@ -129,8 +129,16 @@ public sealed class RetryTests(SyntheticCheckpoint checkpoint) : WireTest(checkp
         var options = new ModelServeClientOptions { ApiKey = "secret", Timeout = TimeSpan.FromMilliseconds(300), Retry = RetryOptions.None };
         using ModelServeClient client = ModelServeClient.Connect(server.GrpcAddress, options);
         server.Fake.StepTime = TimeSpan.FromMilliseconds(2);
-        List<GenerationEvent> events = await ReadAsync(client.GenerateAsync(Prompt(500), cancellationToken: Token));
-        Assert.Equal(FinishReason.Deadline, events[^1].Finished.Reason);
+        try
+        {
+            List<GenerationEvent> events = await ReadAsync(client.GenerateAsync(Prompt(500), cancellationToken: Token));
+            Assert.Equal(FinishReason.Deadline, events[^1].Finished.Reason);
+        }
+        catch (RpcException exception)
+        {
+            // On a busy machine the client's own clock strikes before the server's last word is there.
+            Assert.Equal(StatusCode.DeadlineExceeded, exception.StatusCode);
+        }
     }
 
     [Fact]

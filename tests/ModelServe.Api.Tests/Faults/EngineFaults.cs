@@ -66,6 +66,25 @@ public sealed class EngineFaults(SyntheticCheckpoint checkpoint) : FaultTest(che
     }
 
     [Fact]
+    public async Task A_device_without_memory_now_and_then_changes_no_token_and_for_good_ends_one_request()
+    {
+        using var fake = new FakeModel(context: 512, blocks: 256) { ExhaustedSteps = step => step % 9 == 4 };
+        await using WireServer server = await StartAsync(null, fake);
+        StreamEnd[] ends = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => OneAsync(server, Prompt(40, text: $"again {i}"))));
+        Assert.All(ends, end => Assert.Equal((FinishReason.Length, 40), (end.Reason, end.Tokens)));
+        fake.ExhaustedSteps = _ => true;
+        StreamEnd exhausted = await OneAsync(server, Prompt(40, text: "too much"));
+        Assert.Equal((ErrorCode.Exhausted, 0), (exhausted.Error, exhausted.Tokens));
+        RpcException refused = await Assert.ThrowsAnyAsync<RpcException>(() => server.Client.GenerateOnceAsync(Prompt(4), cancellationToken: Token));
+        Assert.Equal((StatusCode.ResourceExhausted, "1000"), (refused.StatusCode, refused.Trailers.GetValue("grpc-retry-pushback-ms")));
+        fake.ExhaustedSteps = null;
+        StreamEnd next = await OneAsync(server, Prompt(40, text: "next"));
+        Assert.Null(server.Status.Failure);
+        await QuietAsync(server);
+        Report(17, "a device without memory for a step", [.. ends, exhausted, next], end => end.Error == ErrorCode.Exhausted);
+    }
+
+    [Fact]
     public async Task A_token_that_the_decoder_cannot_read_fails_one_request_alone()
     {
         using var fake = new FakeModel(logitWidth: SyntheticCheckpoint.VocabularySize + 50);

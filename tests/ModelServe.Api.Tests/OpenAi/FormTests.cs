@@ -68,4 +68,44 @@ public sealed class FormTests(SyntheticCheckpoint checkpoint) : OpenAiTest(check
         request.Options.Form = new OutputForm { Choice = new TextChoices() };
         Assert.Equal(StatusCode.InvalidArgument, (await Assert.ThrowsAnyAsync<RpcException>(async () => await server.Inference.GenerateUnaryAsync(request, cancellationToken: Token))).StatusCode);
     }
+
+    [Fact]
+    public async Task A_hostile_schema_ends_its_own_request_by_name_and_others_go_on()
+    {
+        await using WireServer server = await StartAsync();
+        server.Fake.Writes("{\"a\": \"some text");
+        using AsyncServerStreamingCall<GenerationEvent> call = server.Inference.Generate(Hostile("{\"properties\":{\"a\":", "},\"required\":[\"a\"]}"), cancellationToken: Token);
+        var last = new GenerationEvent();
+        while (await call.ResponseStream.MoveNext(Token))
+        {
+            last = call.ResponseStream.Current;
+        }
+
+        Assert.Equal(GenerationEvent.EventOneofCase.Error, last.EventCase);
+        Assert.Equal("the form of the output: the text can be read in more than 256 ways at once", last.Error.Message);
+        server.Fake.Writes("ok");
+        Assert.Equal("ok", (await AnswerAsync(server, Chats, Chat())).GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString());
+        await server.QuiesceAsync();
+    }
+
+    [Fact]
+    public async Task A_schema_that_is_hostile_from_its_first_byte_is_refused()
+    {
+        await using WireServer server = await StartAsync();
+        RpcException refused = await Assert.ThrowsAnyAsync<RpcException>(async () => await server.Inference.GenerateUnaryAsync(Hostile("", ""), cancellationToken: Token));
+        Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
+        Assert.Contains("in more than 256 ways at once", refused.Status.Detail, StringComparison.Ordinal);
+        await server.QuiesceAsync();
+    }
+
+    // Every alternative reads the same text: more ways at once than may be followed.
+    private static GenerateRequest Hostile(string before, string after)
+    {
+        string ways = string.Join(',', Enumerable.Range(1, 400).Select(i => $"{{\"type\":\"string\",\"minLength\":{i}}}"));
+        return new GenerateRequest
+        {
+            TokenIds = new TokenIds { Ids = { 104, 105, SyntheticCheckpoint.Begin } },
+            Options = new GenerationOptions { Form = new OutputForm { JsonSchema = $"{before}{{\"anyOf\":[{ways}]}}{after}" }, Stop = new StopConditions { MaxTokens = 40 } },
+        };
+    }
 }

@@ -135,8 +135,9 @@ public sealed class ReplicaSetTests : IDisposable
             for (int i = 0; _fakes[lost].Engine.Status.Failure is null; i++)
             {
                 Assert.InRange(i, 0, 20);
-                _ = Admit(Request($"r{lost}.{i}", Prompt(20)));
-                await EndAsync();
+                // To their own end: one that is cancelled at once may never have been in a step.
+                _ = Admit(Request($"r{lost}.{i}", Prompt(20), maxTokens: 1));
+                await EndAsync(FinishReason.None);
             }
 
             for (int i = 0; i < 6 && lost < 2; i++)
@@ -211,13 +212,17 @@ public sealed class ReplicaSetTests : IDisposable
 
     private int PlaceOf(string id) => Array.FindIndex(_fakes, fake => fake.Engine.IsLive(id));
 
-    /// <summary>Ends everything that was admitted.</summary>
-    private async Task EndAsync()
+    /// <summary>Ends everything that was admitted, or waits for it.</summary>
+    private async Task EndAsync(FinishReason reason = FinishReason.Cancelled)
     {
         var delta = new TokenDelta();
         foreach (TokenStream stream in _streams)
         {
-            stream.Cancel(FinishReason.Cancelled);
+            if (reason != FinishReason.None)
+            {
+                stream.Cancel(reason);
+            }
+
             while (await stream.ReadAsync(delta, Token))
             {
             }

@@ -44,6 +44,7 @@ public sealed class EveryEndpointTests(SyntheticCheckpoint checkpoint) : WireTes
         }
 
         Assert.InRange(asked, 40, 1000);
+        Tally.Report("keys", $"endpoints asked {(key is null ? "without a key" : key.Length == 0 ? "with an empty key" : key == KeyFile.Expired ? "with an expired key" : "with a wrong key")}", asked, 0, asked);
     }
 
     [Fact]

@@ -18,7 +18,7 @@ public sealed class FakeModel : IDisposable
         TimeProvider? time = null)
     {
         var geometry = new ExecutorGeometry(logitWidth, context, 16, blocks + 1, slots, 256);
-        _executor = new FakeExecutor(geometry, depth, Next) { Collecting = _ => BeforeStep() };
+        _executor = new FakeExecutor(geometry, depth, Next) { Collecting = BeforeStep };
         _engine = new EngineLoop(_executor, options ?? new EngineOptions(), time ?? TimeProvider.System);
         _engine.Start();
     }
@@ -30,6 +30,9 @@ public sealed class FakeModel : IDisposable
 
     /// <summary>Fails the next step with that message.</summary>
     public string? Failure { get; set; }
+
+    /// <summary>Which steps find no memory, by number.</summary>
+    public Func<long, bool>? ExhaustedSteps { get; set; }
 
     /// <summary>Time that a step takes; zero takes none.</summary>
     public TimeSpan StepTime { get; set; }
@@ -84,7 +87,7 @@ public sealed class FakeModel : IDisposable
         return position < script.Length ? script[position] : SyntheticCheckpoint.TurnEnd;
     }
 
-    private void BeforeStep()
+    private void BeforeStep(StepPlan plan)
     {
         _open.Wait();
         if (StepTime > TimeSpan.Zero)
@@ -92,6 +95,11 @@ public sealed class FakeModel : IDisposable
             // Never set: a device that takes its time.
             using var never = new ManualResetEventSlim();
             never.Wait(StepTime);
+        }
+
+        if (ExhaustedSteps?.Invoke(plan.StepId) == true)
+        {
+            throw new ExecutorExhaustedException("no memory");
         }
 
         if (Failure is { } failure)

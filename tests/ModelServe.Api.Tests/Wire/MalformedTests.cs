@@ -33,6 +33,7 @@ public sealed class MalformedTests(SyntheticCheckpoint checkpoint) : WireTest(ch
 
         Assert.Equal(200, (await good).Output.TokenIds.Count);
         await server.QuiesceAsync();
+        Tally.Report("gRPC", "raw frames with a pinned status, and a good stream beside them", 9, 1, 8);
     }
 
     [Fact]
@@ -56,6 +57,7 @@ public sealed class MalformedTests(SyntheticCheckpoint checkpoint) : WireTest(ch
         await using WireServer server = await StartAsync(options, fake);
         Assert.Equal("0", await StatusAsync(server, Generate, Frame(Prompt(4000).ToByteArray()), timeout: "99999999999Q"));
         await server.QuiesceAsync();
+        Tally.Fault(6, "a deadline that cannot be read: the server's maximum ends it", 1, 0, 1);
     }
 
     [Fact]

@@ -163,6 +163,16 @@ public sealed class CudaLoadingTests(StubLibrary stub)
     }
 
     [Fact]
+    public void A_cache_of_bytes_is_refused_on_a_GPU()
+    {
+        stub.SkipIfMissing();
+        using var checkpoint = new RandomCheckpoint(CudaModels.All["llama"], type: "BF16");
+        var options = CudaModels.Options(stub) with { KeyValueFormat = KeyValueFormat.Int8 };
+        var refusal = Assert.Throws<ModelLoadException>(() => ModelLoader.Load(checkpoint.Folder, options, null));
+        Assert.Contains("kv-dtype: int8 needs device cpu; got cuda", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_plan_adds_up_and_fp8_halves_a_block()
     {
         stub.SkipIfMissing();

@@ -1,3 +1,4 @@
+using ModelServe.Execution.Cuda;
 using ModelServe.Execution.Operations;
 using ModelServe.Execution.Tests.Kernels;
 using Xunit;
@@ -194,6 +195,25 @@ public sealed class CudaRowParityTests(StubLibrary stub)
         bench.Torch.GatherSampled(bench.Batch, residual, pending ? delta : null, expected);
         bench.Cuda.GatherSampled(bench.Batch, deviceResidual, pending ? deviceDelta : null, actual);
         CudaParityBench.AssertClose(expected, actual, 3, pending ? Rounding : 0);
+    }
+
+    [Fact]
+    public void An_algorithm_that_is_refused_for_some_rows_gives_way_to_the_library_s_own_choice()
+    {
+        stub.SkipIfMissing();
+        using var bench = new CudaParityBench();
+        var (weight, deviceWeight) = bench.Matrix(ElementType.BFloat16, 40, 96);
+        bench.Cuda.Prepare();
+        bench.Cuda.CountAll();
+        var shape = DeviceProducts.ShapeOf(deviceWeight, ProductRole.Plain, ElementType.BFloat16);
+        var bucket = ProductShape.Bucket(90);
+        bench.Cuda.Products.Set(shape, bucket, new ProductChoice(ProductForm.Wide, new byte[ProductChoice.AlgorithmBytes], 5));
+        var (x, deviceX) = bench.Random(96, 96);
+        var (expected, actual) = bench.Empty(96, 40);
+        bench.Torch.Linear(x, weight, expected, 90);
+        bench.Cuda.Linear(deviceX, deviceWeight, actual, 90);
+        CudaParityBench.AssertClose(expected, actual, 90, Rounding);
+        Assert.Equal(new ProductChoice(ProductForm.Wide, null, 5), bench.Cuda.Products.Choose(shape, 90));
     }
 
     // More rows than the kernel of few rows takes are quantised as well, where the weight is.

@@ -1,4 +1,5 @@
 using ModelServe.Execution.Cuda;
+using ModelServe.Execution.Kernels;
 using ModelServe.Execution.Loading;
 using ModelServe.Execution.Operations;
 using ModelServe.Execution.Quantization;
@@ -36,6 +37,25 @@ public sealed class ProductTuningTests(StubLibrary stub) : IDisposable
         Start(checkpoint, out _);
         Start(wider, out var notes);
         Assert.Matches("^products: [1-9][0-9]* measured, [1-9][0-9]* known", notes[^1]);
+    }
+
+    [Fact]
+    public void Two_models_that_measure_at_once_keep_both()
+    {
+        stub.SkipIfMissing();
+        using var device = new KernelDevice(0);
+        var info = device.Info();
+        var one = TuningCache.Open(CacheFolder, _folder.Path + "/model", info, Assert.Fail)!;
+        var other = TuningCache.Open(CacheFolder, _folder.Path + "/model", info, Assert.Fail)!;
+        var shape = new ProductShape(ProductRole.Added, 64, 96, ElementType.BFloat16, ElementType.BFloat16, false);
+        one.Put(shape, 1, new ProductChoice(ProductForm.Narrow, null, 2.5f));
+        other.Put(shape with { HasBias = true }, 9, new ProductChoice(ProductForm.Wide, [.. Enumerable.Range(0, 64).Select(i => (byte)(3 * i))], 1));
+        one.Save();
+        other.Save();
+        var read = TuningCache.Open(CacheFolder, _folder.Path + "/model", info, Assert.Fail)!;
+        Assert.Equal(new ProductChoice(ProductForm.Narrow, null, 2.5f), read.Find(shape, 1));
+        Assert.Equal(189, read.Find(shape with { HasBias = true }, 9)!.Algorithm![63]);
+        Assert.Null(read.Find(shape, 2));
     }
 
     [Theory]

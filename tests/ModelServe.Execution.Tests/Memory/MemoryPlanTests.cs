@@ -38,6 +38,16 @@ public sealed class MemoryPlanTests
     }
 
     [Fact]
+    public void A_block_of_bytes_takes_a_byte_an_element_and_a_scale_for_each_token_and_head()
+    {
+        using var checkpoint = new RandomCheckpoint(TinyModel.Llama, type: "BF16");
+        var plain = ModelLoader.Inspect(checkpoint.Folder, Options).Plan;
+        var narrow = ModelLoader.Inspect(checkpoint.Folder, Options with { KeyValueFormat = KeyValueFormat.Int8 }).Plan;
+        var attention = ModelLoader.Inspect(checkpoint.Folder, Options).Config.Attention;
+        Assert.Equal(plain.BlockBytes / 2 * (attention.HeadDim + sizeof(float)) / attention.HeadDim, narrow.BlockBytes);
+    }
+
+    [Fact]
     public void Not_even_one_block_is_refused() => Refused(Options with { KvMemoryBytes = 8192 }, "kv-memory");
 
     [Fact]

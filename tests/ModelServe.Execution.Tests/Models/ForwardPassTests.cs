@@ -57,6 +57,17 @@ public sealed class ForwardPassTests
     }
 
     [Theory]
+    [MemberData(nameof(Models))]
+    public void Logprobs_over_keys_and_values_in_bytes_agree_within_their_rounding(string name, TestedOps ops)
+    {
+        using var checkpoint = new RandomCheckpoint(TinyModel.All[name]);
+        using var loaded = ModelLoader.Load(checkpoint.Folder, Options(ops) with { KeyValueFormat = KeyValueFormat.Int8 }, null);
+        Assert.Equal(ElementType.Int8, loaded.Plan.CacheType);
+        Assert.Contains("in int8", loaded.Plan.ToTable(), StringComparison.Ordinal);
+        Compare(checkpoint, loaded, 6e-2);
+    }
+
+    [Theory]
     [InlineData("F16")]
     [InlineData("BF16")]
     public void Narrow_checkpoints_widen_exactly_to_float32(string type)

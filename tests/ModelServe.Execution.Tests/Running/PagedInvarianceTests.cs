@@ -40,6 +40,24 @@ public sealed class PagedInvarianceTests
 
     [Theory]
     [MemberData(nameof(Models))]
+    public void Over_keys_and_values_in_bytes_chunks_of_any_size_give_the_same_tokens(string name, TestedOps ops)
+    {
+        using var checkpoint = new RandomCheckpoint(TinyModel.All[name], seed: 4);
+        using var loaded = ModelLoader.Load(checkpoint.Folder, ForwardPassTests.Options(ops) with { KeyValueFormat = KeyValueFormat.Int8 }, null);
+        var prompt = ForwardPassTests.Prompt(checkpoint.Model, 40);
+        List<int>? expected = null;
+        foreach (var chunk in new[] { 40, 1, 7, 16, 31 })
+        {
+            var driver = new PlanDriver(loaded.Executor, seed: chunk);
+            driver.Admit(chunk % 8, prompt);
+            var tokens = driver.Generate(chunk % 8, 10, chunk).ToList();
+            expected ??= tokens;
+            Assert.Equal(expected, tokens);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Models))]
     public void Batch_mates_and_preemption_change_nothing(string name, TestedOps ops)
     {
         using var checkpoint = new RandomCheckpoint(TinyModel.All[name], seed: 5);

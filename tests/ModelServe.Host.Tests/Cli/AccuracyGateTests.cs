@@ -26,6 +26,12 @@ public sealed class AccuracyGateTests
     public async Task A_quantised_model_answers_within_a_point_of_the_one_it_was_made_from(string name, string file, string format, double floor) =>
         await AnswersAsync(name, file, new EngineSettings { Quantize = format, CacheDirectory = "none" }, floor);
 
+    [Theory]
+    [InlineData("tiny-nano", "easy", 0.956)]
+    [InlineData("tiny-mini", "hard", 0.954)]
+    public async Task Keys_and_values_in_8_bits_cost_less_than_a_point(string name, string file, double floor) =>
+        await AnswersAsync(name, file, new EngineSettings { KvDType = "int8" }, floor);
+
     private static async Task AnswersAsync(string name, string file, EngineSettings settings, double floor)
     {
         using HostedModel model = HostedModel.Load(

@@ -31,6 +31,7 @@ public sealed class GpuOptionTests
     [Theory]
     [InlineData("--kv-dtype: only --device cuda can use fp8", "--kv-dtype", "fp8")]
     [InlineData("--gpu-memory-utilization: only --device cuda can use it", "--gpu-memory-utilization", "0.5")]
+    [InlineData("--deterministic: only --device cuda can use it", "--deterministic")]
     [InlineData("--kernel-library: only --device cuda can use it", "--kernel-library", "x.so")]
     [InlineData("--kv-dtype: int8 is for the CPU only; got --device cuda", "--kv-dtype", "int8", "--device", "cuda")]
     [InlineData("--kv-dtype: expected auto, bf16, fp8 or int8; got 'int4'", "--kv-dtype", "int4", "--device", "cuda")]

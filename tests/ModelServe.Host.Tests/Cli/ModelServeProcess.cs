@@ -52,6 +52,21 @@ internal sealed partial class ModelServeProcess : IDisposable
         return new ModelServeProcess(Process.Start(start)!);
     }
 
+    /// <summary>Starts the program from a shell that has run some commands before, such as setting a limit.</summary>
+    /// <param name="before">The commands.</param>
+    /// <param name="redirection">Where the program's streams go instead of to this process, in the shell's words.</param>
+    /// <param name="arguments">The program's.</param>
+    public static ModelServeProcess StartIn(string before, string redirection, params string[] arguments)
+    {
+        ProcessStartInfo start = new("bash") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
+        foreach (string argument in (string[])["-c", $"{before}\nexec dotnet exec \"$0\" \"$@\" {redirection}", Path.Combine(AppContext.BaseDirectory, "modelserve.dll"), .. arguments])
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        return new ModelServeProcess(Process.Start(start)!);
+    }
+
     /// <summary>Runs the program to its end.</summary>
     public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(CancellationToken cancellationToken, params string[] arguments)
     {
@@ -92,6 +107,9 @@ internal sealed partial class ModelServeProcess : IDisposable
 
     /// <summary>Sends SIGTERM.</summary>
     public void Terminate() => Signal(15);
+
+    /// <summary>Sends SIGHUP.</summary>
+    public void HangUp() => Signal(1);
 
     /// <summary>Sends SIGKILL.</summary>
     public void Kill() => Signal(9);

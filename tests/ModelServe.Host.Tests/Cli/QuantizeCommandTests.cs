@@ -41,6 +41,8 @@ public sealed class QuantizeCommandTests : IDisposable
     [InlineData("--quantize-head: expected auto, int8, int4 or none; got 'fp8'", "--quantize", "int8", "--quantize-head", "fp8")]
     [InlineData("--quantize-head: only --quantize", "--quantize-head", "int8")]
     [InlineData("--cache-dir: only --quantize", "--cache-dir", "x")]
+    [InlineData("--cache-max: only --quantize", "--cache-max", "1GiB")]
+    [InlineData("--cache-max: expected a size such as 512MiB or 4GiB; got 'many'", "--quantize", "int8", "--cache-max", "many")]
     [InlineData("--cache-dir: expected a folder or none; got ' '", "--quantize", "int8", "--cache-dir", " ")]
     [InlineData("--quantize: fp8 is for a GPU, int8 and int4 for the CPU; got --device auto", "--quantize", "fp8")]
     [InlineData("--quantize: fp8 is for a GPU, int8 and int4 for the CPU; got --device cpu", "--quantize", "fp8", "--device", "cpu")]

@@ -71,6 +71,8 @@ public sealed class FailureExitTests
             Assert.False(lifetime.ApplicationStopping.IsCancellationRequested);
             await application.StopAsync(Token);
         }
+
+        ModelServe.Api.Tests.Wire.Tally.Fault(18, ends ? "a failed device ends the process" : "a failed device, told to stay", 1, 0, 1);
     }
 
     private static ListenAddress Loopback() =>

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Grpc.Core;
 using Grpc.Net.Client;
+using ModelServe.Api.Tests.Wire;
 using ModelServe.Client;
 using ModelServe.Host.Tests.Cli;
 using ModelServe.V1;
@@ -30,6 +31,7 @@ public sealed partial class StopTests
         Assert.Equal(ErrorCode.Drained, ended.Code);
         Assert.Equal(0, await server.WaitAsync(Cancellation));
         Assert.InRange(watch.Elapsed.TotalSeconds, 0, 4.1);
+        Tally.Fault(15, "SIGTERM without drain time", 1, 0, 1);
     }
 
     [Fact]
@@ -48,6 +50,7 @@ public sealed partial class StopTests
         Assert.Equal(ErrorCode.Drained, ended.Code);
         Assert.Equal(0, await server.WaitAsync(Cancellation));
         Assert.InRange(watch.Elapsed.TotalSeconds, 1.4, 13);
+        Tally.Fault(15, "SIGTERM, streams outlive the drain time", 1, 0, 1);
     }
 
     [Fact]
@@ -77,6 +80,7 @@ public sealed partial class StopTests
         Assert.Equal((StatusCode.Unavailable, "0"), (refused.StatusCode, refused.Trailers.GetValue("grpc-retry-pushback-ms")));
         Assert.Equal(0, await server.WaitAsync(Cancellation));
         Assert.InRange(watch.Elapsed.TotalSeconds, 1.9, 8);
+        Tally.Fault(15, "SIGTERM, ports stay open and refuse", 1, 0, 1);
     }
 
     [Fact]
@@ -88,6 +92,7 @@ public sealed partial class StopTests
         // Nothing was accepted, so nothing is drained: the signal's own ending, or an orderly one if loading was quicker.
         Assert.True(await server.WaitAsync(Cancellation) is 0 or 143);
         Assert.InRange(watch.Elapsed.TotalSeconds, 0, 5);
+        Tally.Fault(15, "SIGTERM while models load", 1, 0, 1);
     }
 
     [Fact]
@@ -111,6 +116,7 @@ public sealed partial class StopTests
         Assert.Equal("85", (await new ModelServeClient(fresh).ChatOnceAsync(Question(), cancellationToken: Cancellation)).Output.Text);
         second.Terminate();
         Assert.Equal(0, await second.WaitAsync(Cancellation));
+        Tally.Fault(16, "killed and started again on the same ports", 2, 1, 1);
     }
 
     internal static ModelServeProcess Start(params string[] options) =>
