@@ -65,6 +65,7 @@ public sealed class JavaScriptClientTests(SyntheticCheckpoint checkpoint) : Open
             Assert.Equal(1, one.GetProperty("calls").GetInt32());
             Assert.Contains(one.GetProperty("arguments").GetProperty("city").GetString(), (string?[])["Bonn", "Ulm"]);
         });
+        fake.Writes(Call["<think>hm</think>".Length..]);
         JsonElement sdk = await RunAsync(server, "sdk-required");
         Assert.Equal("tool-calls", sdk.GetProperty("reason").GetString());
         Assert.All(sdk.GetProperty("calls").EnumerateArray(), city => Assert.Contains(city.GetString(), (string?[])["Bonn", "Ulm"]));
