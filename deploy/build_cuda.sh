@@ -6,7 +6,7 @@
 #   deploy/build_cuda.sh check FOLDER [USER]   starts it as a container would, as that user id if this is root, and asks it
 #   deploy/build_cuda.sh all FOLDER            all three; what the tests run, with the stub where there is no CUDA
 #
-# FOLDER receives the files of the image's /app. REQUIRE_GPU=1 fails where only the stub could be built.
+# FOLDER receives the files of the image's /app. REQUIRE_GPU=1 fails where only the stub could be built; STUB=1 takes it anyway.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 limit=$((256 << 20))
@@ -14,7 +14,9 @@ limit=$((256 << 20))
 build_kernels() {
   local app=$1 build target=modelserve_stub gpu=OFF
   build=${BUILD:-$root/artifacts/cuda/kernels}
-  if command -v nvcc >/dev/null 2>&1 || [ -x /usr/local/cuda/bin/nvcc ] || [ -n "${MODELSERVE_NVRTC:-}" ]; then
+  if [ "${STUB:-0}" = 1 ]; then
+    echo "kernels: the CPU stub, as asked for"
+  elif command -v nvcc >/dev/null 2>&1 || [ -x /usr/local/cuda/bin/nvcc ] || [ -n "${MODELSERVE_NVRTC:-}" ]; then
     gpu=ON target=modelserve
   elif [ "${REQUIRE_GPU:-0}" = 1 ]; then
     echo "kernels: REQUIRE_GPU=1, and there is neither nvcc nor MODELSERVE_NVRTC" >&2

@@ -11,7 +11,9 @@ stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 mkdir -p "$(dirname "$out")"
 for part in src/ModelServe.Host:server benchmarks/ModelServe.LoadGenerator:load; do
-  dotnet publish "$root/${part%%:*}" -c Release -r linux-x64 --self-contained -p:Accelerator=none -p:PublishTrimmed=true \
+  # Apart from the ordinary build, whose restored packages are others.
+  dotnet publish "$root/${part%%:*}" -c Release -r linux-x64 --self-contained -p:Accelerator=none -p:RunAnalyzers=false -p:PublishTrimmed=true \
+    --artifacts-path "${ARTIFACTS:-$root/artifacts/pack}" \
     -p:InvariantGlobalization=true -p:SuppressTrimAnalysisWarnings=true -p:TreatWarningsAsErrors=false -o "$stage/${part##*:}"
 done
 mkdir -p "$stage/models"
