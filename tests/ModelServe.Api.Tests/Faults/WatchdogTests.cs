@@ -70,7 +70,8 @@ public sealed class WatchdogTests(SyntheticCheckpoint checkpoint) : WireTest(che
     public async Task An_engine_that_was_told_to_pause_does_not_count_as_standing_still()
     {
         using var fake = new FakeModel(context: 4096) { StepTime = TimeSpan.FromMilliseconds(1) };
-        await using WireServer server = await StartAsync(Strict, fake);
+        // A busy machine may let a step take longer than the strict limit; what is looked at is the standstill between steps.
+        await using WireServer server = await StartAsync(Strict with { StepLimit = Timeout.InfiniteTimeSpan }, fake);
         Task<GenerationResult> call = server.Client.GenerateOnceAsync(Prompt(500), cancellationToken: Token);
         await WireServer.EventuallyAsync(() => server.Status.GeneratedTokens > 5, "it runs");
         await fake.Engine.PauseAsync(Engine.Running.PauseMode.Keep, Token);

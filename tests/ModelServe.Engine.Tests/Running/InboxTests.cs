@@ -12,7 +12,7 @@ public sealed class InboxTests
     public void A_ring_is_heard_whatever_woke_the_sleeper_at_the_same_moment() => Ring(rounds: 3_000);
 
     [Fact(Explicit = true)]
-    public void A_ring_is_heard_whatever_woke_the_sleeper_at_the_same_moment_in_full() => Ring(rounds: 1_000_000);
+    public void A_ring_is_heard_whatever_woke_the_sleeper_at_the_same_moment_in_full() => Ring(rounds: 100_000);
 
     [Fact]
     public void A_bell_that_is_gone_harms_nobody_who_still_wants_to_ring()
@@ -60,12 +60,7 @@ public sealed class InboxTests
                     continue;
                 }
 
-                var start = TimeProvider.System.GetTimestamp();
                 inbox.WaitForNews(Limit);
-                if (TimeProvider.System.GetElapsedTime(start) >= Limit)
-                {
-                    lost++;
-                }
             }
         });
         var client = new Thread(() =>
@@ -90,11 +85,7 @@ public sealed class InboxTests
             Thread.SpinWait(random.Next(60));
             Interlocked.Exchange(ref wanted, round);
             inbox.Ring();
-            var wait = default(SpinWait);
-            while (Volatile.Read(ref seen) != round || Volatile.Read(ref noise) != round)
-            {
-                wait.SpinOnce(sleep1Threshold: -1);
-            }
+            lost += SleptThrough(() => Volatile.Read(ref seen) == round && Volatile.Read(ref noise) == round) ? 1 : 0;
         }
 
         client.Join();
@@ -102,5 +93,23 @@ public sealed class InboxTests
         inbox.Ring();
         sleeper.Join();
         Assert.Equal(0, lost);
+    }
+
+    /// <summary>Waits for a condition; whether that took as long as a sleep that nothing ends, while this thread itself ran all the time.</summary>
+    private static bool SleptThrough(Func<bool> condition)
+    {
+        var start = TimeProvider.System.GetTimestamp();
+        var last = start;
+        var longestGap = TimeSpan.Zero;
+        for (var wait = default(SpinWait); !condition(); wait.SpinOnce(sleep1Threshold: -1))
+        {
+            var now = TimeProvider.System.GetTimestamp();
+            var gap = TimeProvider.System.GetElapsedTime(last, now);
+            longestGap = gap > longestGap ? gap : longestGap;
+            last = now;
+        }
+
+        // A process that was stopped as a whole slept through nothing.
+        return TimeProvider.System.GetElapsedTime(start, last) >= Limit / 2 && longestGap < Limit / 4;
     }
 }
