@@ -116,6 +116,8 @@ internal static class MetricFamilies
             r => r.Metrics.RecomputedTokens),
         Count("modelserve:exhausted_steps_total", "Steps for which the device had no memory, so that what ran was computed again.",
             r => r.Status.ExhaustedSteps),
+        Count("modelserve:postponed_tokens_total", "Tokens that were a step late because the mask of their grammar was not ready.",
+            r => r.Status.PostponedTokens),
         PerModel("modelserve:kv_blocks", MetricKind.Gauge, "Key-value blocks of the pool.", r => r.Status.BlockCount),
         PerModel("modelserve:kv_blocks_free", MetricKind.Gauge, "Key-value blocks that no sequence holds.",
             r => r.Status.BlockCount - r.Status.BlocksInUse),

@@ -37,7 +37,7 @@ internal sealed class EngineCounters
     public long LastProgressTicks { get; set; }
 
     /// <summary>Tokens that a step was to choose and left to a later one, because their constraint was not ready.</summary>
-    public long PostponedTokens;
+    public long PostponedTokens { get; set; }
 
     /// <summary>Sequences that failed alone, because their logits were not finite or their constraint could not be followed.</summary>
     public long FailedSequences { get; set; }

@@ -50,6 +50,9 @@ public sealed record EngineStatus
     /// <summary>Steps since start for which the executor had no memory, so that what ran was computed again.</summary>
     public long ExhaustedSteps { get; init; }
 
+    /// <summary>Tokens since start that a step was to choose and left to a later one, because their constraint was not ready.</summary>
+    public long PostponedTokens { get; init; }
+
     /// <summary>Tokens of each step since start; counts go on while they are read.</summary>
     public StepHistogram StepTokens { get; init; } = StepHistogram.Empty;
 
@@ -90,6 +93,7 @@ public sealed record EngineStatus
             Healings = parts.Sum(part => part.Healings),
             FailedSequences = parts.Sum(part => part.FailedSequences),
             ExhaustedSteps = parts.Sum(part => part.ExhaustedSteps),
+            PostponedTokens = parts.Sum(part => part.PostponedTokens),
             StepTokens = StepHistogram.Together([.. parts.Select(part => part.StepTokens)]),
             StepSeconds = StepHistogram.Together([.. parts.Select(part => part.StepSeconds)]),
             LastProgress = parts.Max(part => part.LastProgress),
@@ -118,6 +122,7 @@ public sealed record EngineStatus
             Healings = counters.Healings,
             FailedSequences = counters.FailedSequences,
             ExhaustedSteps = counters.ExhaustedSteps,
+            PostponedTokens = counters.PostponedTokens,
             StepTokens = counters.StepTokens,
             StepSeconds = counters.StepSeconds,
             LastProgress = new DateTimeOffset(counters.LastProgressTicks, TimeSpan.Zero),
