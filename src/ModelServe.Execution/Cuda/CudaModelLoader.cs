@@ -108,7 +108,8 @@ internal static class CudaModelLoader
 
     private static KernelDevice Open(ModelLoadOptions options)
     {
-        var path = options.KernelLibraryPath ?? Path.Combine(AppContext.BaseDirectory, LibraryName);
+        // The system's loader looks for a bare name elsewhere than File.Exists.
+        var path = Path.GetFullPath(options.KernelLibraryPath ?? Path.Combine(AppContext.BaseDirectory, LibraryName));
         if (!File.Exists(path))
         {
             throw new ModelLoadException($"device {options.Device}: needs the library of the GPU kernels; there is no {path}");

@@ -10,7 +10,7 @@ internal static class KernelLibrary
     public const int AbiVersion = 2;
 
     /// <summary>Loads the library from that path; its soname is <c>libmodelserve.so</c>, by which the imports find it.</summary>
-    /// <exception cref="KernelException">The file does not load, or its version or a struct's size differs.</exception>
+    /// <exception cref="KernelException">The file does not load or is another library, or its version or a struct's size differs.</exception>
     public static void Load(string path)
     {
         if (!NativeLibrary.TryLoad(path, out _))
@@ -18,7 +18,14 @@ internal static class KernelLibrary
             throw new KernelException(KernelStatus.LibraryMissing, $"{path} does not load as a shared library");
         }
 
-        Check();
+        try
+        {
+            Check();
+        }
+        catch (Exception exception) when (exception is DllNotFoundException or EntryPointNotFoundException)
+        {
+            throw new KernelException(KernelStatus.LibraryMissing, $"{path} is not the library of the kernels, whose soname is libmodelserve.so");
+        }
     }
 
     /// <summary>Compares version and struct sizes with the loaded library.</summary>

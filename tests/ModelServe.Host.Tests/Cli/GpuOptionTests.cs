@@ -28,6 +28,16 @@ public sealed class GpuOptionTests
         Assert.Contains("/etc/hostname does not load as a shared library", errors, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Another_library_is_refused_by_name()
+    {
+        string other = Path.Combine(System.Runtime.InteropServices.RuntimeEnvironment.GetRuntimeDirectory(), "libclrjit.so");
+        (int code, _, string errors) = await ModelServeProcess.RunAsync(Cancellation, "run", "--device", "cuda", "--kernel-library", other, "hello");
+        Assert.Equal(1, code);
+        Assert.Contains("libclrjit.so is not the library of the kernels", errors, StringComparison.Ordinal);
+        Assert.Single(errors.Trim().Split('\n'));
+    }
+
     [Theory]
     [InlineData("--kv-dtype: only --device cuda can use fp8", "--kv-dtype", "fp8")]
     [InlineData("--gpu-memory-utilization: only --device cuda can use it", "--gpu-memory-utilization", "0.5")]
