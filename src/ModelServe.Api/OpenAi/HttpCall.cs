@@ -12,7 +12,6 @@ namespace ModelServe.Api.OpenAi;
 internal sealed class HttpCall(
     RequestAdmission admission, MetricsRegistry metrics, ApiOptions options, TimeProvider time, ILogger<HttpCall> logger)
 {
-    private static readonly TimeSpan LastWord = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Refuses a request that could not be read.</summary>
     public Task RefuseAsync(HttpContext context, string? model, Rejection rejection)
@@ -118,9 +117,7 @@ internal sealed class HttpCall(
             json.Raw(ErrorAnswer.BodyOf(failed.Failure!));
             json.Raw("\n\n"u8);
             await stream.FlushAsync();
-            // One client library takes a clean end for success, whatever the last event said. The bytes get time to leave first.
-            await Task.Delay(LastWord, TimeProvider.System, context.RequestAborted);
-            context.Abort();
+            await BrokenEnd.EndAsync(context);
             return;
         }
 
