@@ -58,11 +58,12 @@ public sealed class QuantizedLoadingTests
 
     [Theory]
     [InlineData(QuantizedFormat.Int8, 24)]
-    [InlineData(QuantizedFormat.Int4, 20)]
-    public void Tokens_are_near_ties_of_what_bfloat16_would_choose(QuantizedFormat format, int least)
+    [InlineData(QuantizedFormat.Int4, 22)]
+    public void Tokens_are_near_ties_of_what_the_weights_as_they_are_would_choose(QuantizedFormat format, int least)
     {
-        // In 4 bits not all of them: random layers add their rounding up, and nothing in them was trained to bear it.
-        using var checkpoint = new RandomCheckpoint(Broad, type: "BF16");
+        // In 4 bits not all of them: random layers add their rounding up, and nothing in them was trained to bear it. Keys and
+        // values are float32, so that it is the weights' rounding alone that is judged.
+        using var checkpoint = new RandomCheckpoint(Broad, type: "F32");
         using var quantised = ModelLoader.Load(checkpoint.Folder, Options(format), null);
         using var plain = ModelLoader.Load(checkpoint.Folder, Options(null), null);
         var driver = new PlanDriver(quantised.Executor);
