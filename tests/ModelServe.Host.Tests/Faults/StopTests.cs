@@ -137,19 +137,26 @@ public sealed partial class StopTests
         return request;
     }
 
-    /// <summary>Keeps streams running, one after the other, until the server ends one.</summary>
-    private static async Task<ModelServeException> EndlessAsync(string grpc, Action onFirstToken)
+    /// <summary>Keeps many streams running at once until the server ends them.</summary>
+    /// <param name="grpc">The server.</param>
+    /// <param name="onAllRunning">Called once every stream has had a token: one that comes later than a stop signal is refused instead.</param>
+    private static async Task<ModelServeException> EndlessAsync(string grpc, Action onAllRunning)
     {
+        const int Streams = 48;
         using GrpcChannel channel = GrpcChannel.ForAddress(grpc);
-        bool told = false;
-        return await Assert.ThrowsAsync<ModelServeException>(() => Task.WhenAll(Enumerable.Range(0, 48).Select(async _ =>
+        int running = 0;
+        return await Assert.ThrowsAsync<ModelServeException>(() => Task.WhenAll(Enumerable.Range(0, Streams).Select(async _ =>
         {
+            bool isRunning = false;
             await foreach (GenerationEvent message in new ModelServeClient(channel).ChatAsync(Endless(), cancellationToken: Cancellation))
             {
-                if (message.Tokens is not null && !told)
+                if (message.Tokens is not null && !isRunning)
                 {
-                    told = true;
-                    onFirstToken();
+                    isRunning = true;
+                    if (Interlocked.Increment(ref running) == Streams)
+                    {
+                        onAllRunning();
+                    }
                 }
             }
         })));
