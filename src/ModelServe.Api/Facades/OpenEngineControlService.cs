@@ -77,7 +77,12 @@ internal sealed class OpenEngineControlService(
             SupportsMultimodal = false,
             Generation = new GenerationCapabilities
             {
-                PromptLogprobs = new LogprobCapabilities { Supported = false },
+                PromptLogprobs = new LogprobCapabilities
+                {
+                    Supported = true,
+                    MaxTopN = (uint)options.Limits.TopLogprobs,
+                    CandidateSelectionModes = { CandidateTokenSelectionMode.TopN },
+                },
                 OutputLogprobs = new LogprobCapabilities
                 {
                     Supported = true,

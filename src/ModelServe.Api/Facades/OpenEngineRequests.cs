@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using Google.Protobuf;
 using ModelServe.Api.Requests;
@@ -16,6 +17,7 @@ internal static class OpenEngineRequests
     private static readonly (string Own, string Theirs)[] Names =
     [
         ("options.sampling.top_logprobs", "response.output_candidates.top_n"),
+        ("options.sampling.prompt_logprobs", "response.prompt_candidates.top_n"),
         ("options.sampling.", "sampling."),
         ("options.stop.strings", "stopping.conditions.stop_text"),
         ("options.stop.token_ids", "stopping.conditions.stop_token_id"),
@@ -174,13 +176,23 @@ internal static class OpenEngineRequests
             own.Logprobs = true;
         }
 
-        return FacadeFields.Unsupported(given.ReturnPromptLogprobs, "response.return_prompt_logprobs")
-            ?? FacadeFields.Unsupported(given.PromptCandidates is not null, "response.prompt_candidates")
-            ?? FacadeFields.Unsupported(given.HasPromptLogprobStart, "response.prompt_logprob_start")
-            ?? FacadeFields.Unsupported(
-                wanted is not null && wanted.SelectionCase != CandidateTokenSelection.SelectionOneofCase.TopN,
-                "response.output_candidates other than top_n");
+        CandidateTokenSelection? ofPrompt = given.PromptCandidates;
+        if (given.ReturnPromptLogprobs || ofPrompt is not null)
+        {
+            own.PromptLogprobs = (int)Math.Min(ofPrompt?.TopN ?? 0, int.MaxValue);
+        }
+        else if (given.HasPromptLogprobStart)
+        {
+            return FieldCheck.Invalid(
+                "response.prompt_logprob_start", "absent unless return_prompt_logprobs", given.PromptLogprobStart.ToString(CultureInfo.InvariantCulture));
+        }
+
+        return RefuseOthers(wanted, "response.output_candidates other than top_n")
+            ?? RefuseOthers(ofPrompt, "response.prompt_candidates other than top_n");
     }
+
+    private static Rejection? RefuseOthers(CandidateTokenSelection? wanted, string field) => FacadeFields.Unsupported(
+        wanted is not null && wanted.SelectionCase != CandidateTokenSelection.SelectionOneofCase.TopN, field);
 
     private static Rejection? ReadCache(KvOptions? given, GenerationOptions own)
     {

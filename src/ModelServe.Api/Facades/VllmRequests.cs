@@ -59,7 +59,7 @@ internal static class VllmRequests
         ?? FacadeFields.Unsupported(request.KvTransferParams is not null, "kv_transfer_params")
         ?? FacadeFields.Unsupported(request.MmInputs is not null, "mm_inputs")
         ?? FacadeFields.Unsupported(request.HasKvTransferParamsJson, "kv_transfer_params_json")
-        ?? FacadeFields.Unsupported(given.HasPromptLogprobs, "sampling_params.prompt_logprobs")
+        ?? FacadeFields.Unsupported(given.HasPromptLogprobs && given.PromptLogprobs == -1, "sampling_params.prompt_logprobs of -1")
         ?? FacadeFields.Unsupported(given.HasTruncatePromptTokens, "sampling_params.truncate_prompt_tokens")
         ?? FacadeFields.Unsupported(given.HasStructuralTag, "sampling_params.structural_tag")
         ?? FacadeFields.Unsupported(given.N > 1, "sampling_params.n above 1")
@@ -100,6 +100,11 @@ internal static class VllmRequests
         if (given.HasLogprobs)
         {
             options.Sampling.TopLogprobs = given.Logprobs;
+        }
+
+        if (given.HasPromptLogprobs)
+        {
+            options.Sampling.PromptLogprobs = given.PromptLogprobs;
         }
 
         return options;

@@ -1,6 +1,7 @@
 using Google.Rpc;
 using Grpc.Core;
 using ModelServe.Api.Tests.Wire;
+using ModelServe.Engine.Simulation;
 using ModelServe.Facades.OpenEngine;
 using Xunit;
 
@@ -26,6 +27,37 @@ public sealed class OpenEngineFacadeTests(SyntheticCheckpoint checkpoint) : Wire
         GenerateResponse last = all[^1];
         Assert.Equal((FinishReason.Stop, (uint)SyntheticCheckpoint.TurnEnd), (last.Finished.Reason, last.Finished.StopMatch.EosTokenId));
         Assert.Equal((5u, 6u, 11u), (last.Usage.PromptTokens, last.Usage.CompletionTokens, last.Usage.TotalTokens));
+    }
+
+    [Theory]
+    [InlineData(null, 8u)]
+    [InlineData(2u, 0u)]
+    public async Task The_prompts_tokens_come_first_as_records_from_where_the_client_wants_them(uint? start, uint maxTokens)
+    {
+        await using WireServer server = await StartAsync();
+        server.Fake.Writes("hello");
+        GenerateRequest request = Request();
+        request.Stopping.MaxTokens = maxTokens;
+        request.Response = new ResponseOptions { ReturnPromptLogprobs = true, PromptCandidates = new CandidateTokenSelection { TopN = 2 } };
+        if (start is { } first)
+        {
+            request.Response.PromptLogprobStart = first;
+        }
+
+        List<GenerateResponse> all = await ReadAllAsync(Inference(server).Generate(request, cancellationToken: Token));
+        int[] prompt = [.. request.TokenIds.Ids.Select(id => (int)id)];
+        TokenInfo[] told = [.. all[0].Prompt.Tokens];
+        Assert.Equal(prompt.Skip((int)(start ?? 0)), told.Select(token => (int)token.TokenId));
+        foreach ((int i, TokenInfo token) in Enumerable.Range((int)(start ?? 0), told.Length).Zip(told))
+        {
+            Assert.Equal(i > 0, token.HasLogprob);
+            Assert.Equal(i == 0 ? 0 : FakeScores.LogprobOf(prompt.AsSpan(0, i), prompt[i]), token.Logprob, 1e-6);
+            Assert.Equal(i == 0 ? 0u : 1u + (uint)prompt[i], token.Rank);
+            Assert.Equal(i == 0 ? [] : [1u, 2u], token.Candidates.Select(candidate => candidate.Rank));
+        }
+
+        Assert.All(all.Skip(1), message => Assert.Null(message.Prompt));
+        Assert.Equal(maxTokens > 0 ? "hello" : "", string.Concat(all.Skip(1).SkipLast(1).Select(message => message.Token.Text)));
     }
 
     [Fact]
@@ -99,8 +131,11 @@ public sealed class OpenEngineFacadeTests(SyntheticCheckpoint checkpoint) : Wire
                 request.Response = new ResponseOptions { OutputCandidates = new CandidateTokenSelection { TopN = 99 } }),
             ("response.output_candidates", StatusCode.Unimplemented, request =>
                 request.Response = new ResponseOptions { OutputCandidates = new CandidateTokenSelection { All = new AllCandidates() } }),
-            ("response.return_prompt_logprobs", StatusCode.Unimplemented, request =>
-                request.Response = new ResponseOptions { ReturnPromptLogprobs = true }),
+            ("response.prompt_candidates.top_n", StatusCode.InvalidArgument, request =>
+                request.Response = new ResponseOptions { PromptCandidates = new CandidateTokenSelection { TopN = 21 } }),
+            ("response.prompt_candidates", StatusCode.Unimplemented, request =>
+                request.Response = new ResponseOptions { PromptCandidates = new CandidateTokenSelection { All = new AllCandidates() } }),
+            ("response.prompt_logprob_start", StatusCode.InvalidArgument, request => request.Response = new ResponseOptions { PromptLogprobStart = 2 }),
             ("kv.session", StatusCode.Unimplemented, request => request.Kv = new KvOptions { Session = new KvSessionRef() }),
             ("kv.cache_salt", StatusCode.InvalidArgument, request => request.Kv = new KvOptions { CacheSalt = new string('s', 200) }),
             ("guided.structural_tag", StatusCode.Unimplemented, request => request.Guided = new GuidedDecoding { StructuralTag = "{}" }),
