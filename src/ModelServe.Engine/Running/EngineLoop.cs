@@ -14,6 +14,7 @@ namespace ModelServe.Engine.Running;
 public sealed class EngineLoop : IEngine, IDisposable
 {
     private readonly IStepExecutor _executor;
+    private readonly EngineOptions _options;
     private readonly TimeProvider _time;
     private readonly RestCheck _rest;
     private readonly AdmissionDesk _desk;
@@ -29,6 +30,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     private readonly OrderDesk _orders;
     private readonly StepPipeline _pipeline;
     private readonly Collapse _collapse;
+    private readonly TaskCompletionSource<WarmUpReport> _warmedUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Thread? _thread;
     private DateTimeOffset _now;
     private int _stopped;
@@ -40,13 +42,19 @@ public sealed class EngineLoop : IEngine, IDisposable
     /// <param name="reportHealing">Told on the engine thread what was wrong when slots and blocks had to be rebuilt.</param>
     /// <exception cref="ArgumentException">An option or a size is out of range.</exception>
     public EngineLoop(IStepExecutor executor, EngineOptions options, TimeProvider time, Action<string>? reportHealing = null)
+        : this(executor, options, time, reportHealing, new StepTimes())
     {
+    }
+
+    private EngineLoop(IStepExecutor executor, EngineOptions options, TimeProvider time, Action<string>? reportHealing, StepTimes times)
+    {
+        _options = options;
         options.Validate(executor.Geometry);
         _executor = executor;
         _time = time;
         _live = new LiveRequests(options);
         _desk = new AdmissionDesk(executor.Geometry, _live, _inbox, _queueRate = new QueueRate(time), time);
-        _planner = new StepPlanner(executor.Geometry, options, _counters);
+        _planner = new StepPlanner(executor.Geometry, options, _counters, times);
         _settlement = new StepSettlement(executor.Geometry, _planner, _counters);
         _rest = new RestCheck(_planner, _counters, options.CheckWhenIdle, reportHealing);
         _endings = new RequestEndings(_planner, _live);
@@ -69,6 +77,9 @@ public sealed class EngineLoop : IEngine, IDisposable
     /// <inheritdoc />
     public Task Drained => _live.Drained;
 
+    /// <summary>Complete once the engine takes requests: what it did to warm up.</summary>
+    public Task<WarmUpReport> WarmedUp => _warmedUp.Task;
+
     /// <summary>Whether a step was given up, so that the executor may still be busy with it.</summary>
     public bool HasLostStep => _custody.IsTaken;
 
@@ -77,14 +88,15 @@ public sealed class EngineLoop : IEngine, IDisposable
 
     /// <summary>Creates the engine thread and lets it run; once.</summary>
     /// <param name="name">Name of the thread.</param>
-    public void Start(string name = "modelserve engine")
+    /// <param name="warmUp">How long it first answers made-up requests; zero for none. Requests admitted meanwhile wait.</param>
+    public void Start(string name = "modelserve engine", TimeSpan warmUp = default)
     {
         if (_thread is not null)
         {
             throw new InvalidOperationException("the engine has been started");
         }
 
-        _thread = new Thread(Run) { Name = name, IsBackground = true };
+        _thread = new Thread(() => Run(warmUp)) { Name = name, IsBackground = true };
         _thread.Start();
     }
 
@@ -229,10 +241,11 @@ public sealed class EngineLoop : IEngine, IDisposable
         return order.Done.WaitAsync(cancellationToken);
     }
 
-    private void Run()
+    private void Run(TimeSpan warmUp)
     {
         try
         {
+            WarmUpFor(warmUp);
             while (Volatile.Read(ref _stopped) == 0)
             {
                 if (!RunStep() || _live.Failure is not null)
@@ -245,6 +258,23 @@ public sealed class EngineLoop : IEngine, IDisposable
         {
             // Whoever gave the step up has ended every request; this thread has nothing left that is its own.
         }
+    }
+
+    private void WarmUpFor(TimeSpan limit)
+    {
+        var report = new WarmUpReport(0, TimeSpan.Zero, null);
+        if (limit > TimeSpan.Zero)
+        {
+            var options = _options with { EnablePrefixCaching = false, KvEventCapacity = 0 };
+            using var apart = new EngineLoop(_executor, options, _time, reportHealing: null, _planner.Portions.Times);
+            report = WarmUp.Run(apart, limit, _time, () => Volatile.Read(ref _stopped) != 0);
+            if (report.Failure is { } failure)
+            {
+                _collapse.Fail(new ExecutorFailedException(failure), _time.GetUtcNow());
+            }
+        }
+
+        _warmedUp.SetResult(report);
     }
 
     private void TakeCommands()

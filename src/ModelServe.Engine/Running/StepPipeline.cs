@@ -13,6 +13,7 @@ internal sealed class StepPipeline
     private readonly EngineCounters _counters;
     private readonly TimeProvider _time;
     private readonly PlannedStep[] _steps;
+    private long _lastEnd;
 
     /// <summary>Makes the pipeline of one engine, empty.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The executor takes no step.</exception>
@@ -68,6 +69,7 @@ internal sealed class StepPipeline
     public void Settle(StepResult result, DateTimeOffset now)
     {
         var step = StepOf(LastStepId - InFlight + 1);
+        Learn(step);
         _settlement.Settle(step, result, now);
         _counters.CountStep(step.Plan.TokenCount, _time.GetElapsedTime(step.SubmittedAt));
         InFlight--;
@@ -75,6 +77,20 @@ internal sealed class StepPipeline
 
     /// <summary>Forgets what is in flight: the executor has dropped it, or will not be heard again.</summary>
     public void Drop() => InFlight = 0;
+
+    private void Learn(PlannedStep step)
+    {
+        if (!_planner.Portions.Learns)
+        {
+            return;
+        }
+
+        // One after the other: a step that was submitted while another ran began when that one ended.
+        var end = _time.GetTimestamp();
+        var took = _time.GetElapsedTime(Math.Max(step.SubmittedAt, _lastEnd), end);
+        _lastEnd = end;
+        _planner.Portions.Times.Observe(StepShape.Of(step.Plan), took.TotalMilliseconds);
+    }
 
     private PlannedStep StepOf(long stepId) => _steps[(int)(stepId % _steps.Length)];
 }
