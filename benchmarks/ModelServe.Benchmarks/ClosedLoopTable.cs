@@ -15,10 +15,11 @@ internal static class ClosedLoopTable
     /// <param name="promptTokens">Tokens of each prompt.</param>
     /// <param name="newTokens">Tokens of each answer.</param>
     /// <param name="mixedPrefillTokens">Prompt tokens that a step feeds beside answers; 0 for no such limit.</param>
-    public static async Task PrintAsync(TextWriter writer, string directory, int promptTokens, int newTokens, int mixedPrefillTokens)
+    /// <param name="stretch">How many times as long a step may take with prompt tokens beside answers; 0 for a fixed number of them.</param>
+    public static async Task PrintAsync(TextWriter writer, string directory, int promptTokens, int newTokens, int mixedPrefillTokens, double stretch)
     {
         using LoadedModel model = ModelLoader.Load(directory, new() { MaxSequences = 16, MaxModelLength = promptTokens + newTokens + 16 }, progress: null);
-        EngineOptions options = new() { EnablePrefixCaching = false, MixedPrefillTokens = mixedPrefillTokens };
+        EngineOptions options = new() { EnablePrefixCaching = false, MixedPrefillTokens = mixedPrefillTokens, PrefillStretch = stretch };
         using EngineLoop engine = new(model.Executor, options, TimeProvider.System);
         engine.Start();
         await StreamRates.ClosedLoopAsync(engine, 2, 4, promptTokens, newTokens);

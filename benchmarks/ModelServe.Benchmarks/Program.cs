@@ -24,7 +24,10 @@ switch (args)
     case ["wire-server", var folder, ..]:
         return await WireServerProcess.RunAsync(folder, Number(args, 2, 1024));
     case ["closed-loop", var directory, ..]:
-        await ClosedLoopTable.PrintAsync(Console.Out, directory, Number(args, 2, 128), Number(args, 3, 64), Number(args, 4, 32));
+        await ClosedLoopTable.PrintAsync(Console.Out, directory, Number(args, 2, 128), Number(args, 3, 64), Number(args, 4, 32), double.Parse(Word(args, 5, "1.75"), CultureInfo.InvariantCulture));
+        return 0;
+    case ["steps", var directory, ..]:
+        StepTimeTable.Print(Console.Out, directory, Number(args, 2, 160), Number(args, 3, 10));
         return 0;
     case ["gemm", ..]:
         GemmTable.Print(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));

@@ -89,7 +89,14 @@ internal sealed class OpenEngineControlService(
                     MaxTopN = (uint)options.Limits.TopLogprobs,
                     CandidateSelectionModes = { CandidateTokenSelectionMode.TopN },
                 },
-                GuidedDecoding = new GuidedDecodingCapabilities { Supported = false },
+                GuidedDecoding = new GuidedDecodingCapabilities
+                {
+                    Supported = true,
+                    Modes =
+                    {
+                        GuidedDecodingMode.JsonSchema, GuidedDecodingMode.Regex, GuidedDecodingMode.EbnfGrammar, GuidedDecodingMode.Choice, GuidedDecodingMode.JsonObject,
+                    },
+                },
                 MaxNumSequences = 1,
                 SupportsPriority = true,
                 SupportsStopInOutput = true,

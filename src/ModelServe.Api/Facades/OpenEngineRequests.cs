@@ -22,6 +22,7 @@ internal static class OpenEngineRequests
         ("options.stop.strings", "stopping.conditions.stop_text"),
         ("options.stop.token_ids", "stopping.conditions.stop_token_id"),
         ("options.stop.", "stopping."),
+        ("options.form", "guided"),
         ("options.cache_salt", "kv.cache_salt"),
         ("options.priority", "openengine-priority"),
         ("options.request_id", "request_id"),
@@ -38,7 +39,10 @@ internal static class OpenEngineRequests
     /// <param name="own">The same in this server's contract, when the answer is null.</param>
     public static Rejection? Translate(Theirs request, int? priority, out Own own)
     {
-        own = new Own { Options = new GenerationOptions { Sampling = new SamplingParameters(), Stop = new StopConditions() } };
+        own = new Own
+        {
+            Options = new GenerationOptions { Sampling = new SamplingParameters(), Stop = new StopConditions(), Form = FormOf(request.Guided) },
+        };
         if (request.Model.Length > 0)
         {
             own.Model = request.Model;
@@ -76,9 +80,21 @@ internal static class OpenEngineRequests
 
     private static Rejection? Refuse(Theirs request) =>
         FacadeFields.Unknown(("GenerateRequest", Of(request)))
-        ?? FacadeFields.Unsupported(request.Guided is not null, "guided")
+        ?? FacadeFields.Unsupported(request.Guided is { HasStructuralTag: true }, "guided.structural_tag")
         ?? FacadeFields.Unsupported(request.Media.Count > 0, "media")
         ?? FacadeFields.Unsupported(request.LoraName.Length > 0, "lora_name");
+
+    // One without a guide becomes a form without one, which is refused.
+    private static OutputForm? FormOf(GuidedDecoding? given) => given?.GuideCase switch
+    {
+        null => null,
+        GuidedDecoding.GuideOneofCase.JsonSchema => new OutputForm { JsonSchema = given.JsonSchema },
+        GuidedDecoding.GuideOneofCase.Regex => new OutputForm { Regex = given.Regex },
+        GuidedDecoding.GuideOneofCase.EbnfGrammar => new OutputForm { Grammar = given.EbnfGrammar },
+        GuidedDecoding.GuideOneofCase.Choice => new OutputForm { Choice = new TextChoices { Texts = { given.Choice.Choices } } },
+        GuidedDecoding.GuideOneofCase.JsonObject => new OutputForm { JsonObject = true },
+        _ => new OutputForm(),
+    };
 
     private static Rejection? ReadSampling(SamplingParams? given, SamplingParameters own)
     {

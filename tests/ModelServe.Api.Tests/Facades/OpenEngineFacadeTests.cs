@@ -74,6 +74,33 @@ public sealed class OpenEngineFacadeTests(SyntheticCheckpoint checkpoint) : Wire
     }
 
     [Fact]
+    public async Task Every_guide_is_kept_and_told_among_the_capabilities()
+    {
+        await using WireServer server = await StartAsync();
+        server.Fake.Writes("zzzzzzzz");
+        (GuidedDecodingMode Mode, string Pattern, GuidedDecoding Guide)[] cases =
+        [
+            (GuidedDecodingMode.JsonSchema, "^[0-9]{3}$", new GuidedDecoding { JsonSchema = """{"type":"integer","minimum":100,"maximum":999}""" }),
+            (GuidedDecodingMode.Regex, "^ab{1,3}c$", new GuidedDecoding { Regex = "ab{1,3}c" }),
+            (GuidedDecodingMode.EbnfGrammar, "^(x-[0-9]){1,3}y$", new GuidedDecoding { EbnfGrammar = "root ::= many{1,3} \"y\"\nmany ::= \"x-\" [0-9]" }),
+            (GuidedDecodingMode.Choice, "^(left|right)$", new GuidedDecoding { Choice = new ChoiceConstraint { Choices = { "left", "right" } } }),
+            (GuidedDecodingMode.JsonObject, "^\\{", new GuidedDecoding { JsonObject = new JsonObjectConstraint() }),
+        ];
+        foreach ((_, string pattern, GuidedDecoding guide) in cases)
+        {
+            GenerateRequest request = Request();
+            request.Stopping.MaxTokens = 60;
+            request.Guided = guide;
+            List<GenerateResponse> all = await ReadAllAsync(Inference(server).Generate(request, cancellationToken: Token));
+            Assert.Matches(pattern, string.Concat(all.SkipLast(1).Select(message => message.Token.Text)));
+        }
+
+        ModelInfo model = await Control(server).GetModelInfoAsync(new GetModelInfoRequest { Model = "fake" }, cancellationToken: Token);
+        Assert.True(model.Generation.GuidedDecoding.Supported);
+        Assert.Equal(cases.Select(entry => entry.Mode), model.Generation.GuidedDecoding.Modes);
+    }
+
+    [Fact]
     public async Task A_failure_after_acceptance_is_one_terminal_error_and_the_call_ends_well()
     {
         await using WireServer server = await StartAsync();
@@ -111,7 +138,9 @@ public sealed class OpenEngineFacadeTests(SyntheticCheckpoint checkpoint) : Wire
             ("response.prompt_logprob_start", StatusCode.InvalidArgument, request => request.Response = new ResponseOptions { PromptLogprobStart = 2 }),
             ("kv.session", StatusCode.Unimplemented, request => request.Kv = new KvOptions { Session = new KvSessionRef() }),
             ("kv.cache_salt", StatusCode.InvalidArgument, request => request.Kv = new KvOptions { CacheSalt = new string('s', 200) }),
-            ("guided", StatusCode.Unimplemented, request => request.Guided = new GuidedDecoding { Regex = "a" }),
+            ("guided.structural_tag", StatusCode.Unimplemented, request => request.Guided = new GuidedDecoding { StructuralTag = "{}" }),
+            ("guided", StatusCode.InvalidArgument, request => request.Guided = new GuidedDecoding()),
+            ("guided", StatusCode.InvalidArgument, request => request.Guided = new GuidedDecoding { EbnfGrammar = "root ::= root" }),
             ("media", StatusCode.Unimplemented, request => request.Media.Add(new MediaItem())),
             ("lora_name", StatusCode.Unimplemented, request => request.LoraName = "l"),
             ("input", StatusCode.InvalidArgument, request => request.ClearInput()),

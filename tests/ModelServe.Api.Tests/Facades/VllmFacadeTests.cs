@@ -79,14 +79,36 @@ public sealed class VllmFacadeTests(SyntheticCheckpoint checkpoint) : WireTest(c
     }
 
     [Fact]
+    public async Task Every_constraint_is_kept()
+    {
+        await using WireServer server = await StartAsync();
+        server.Fake.Writes("zzzzzzzz");
+        (string Pattern, Action<SamplingParams> Set)[] cases =
+        [
+            ("^[0-9]{3}$", given => given.JsonSchema = """{"type":"integer","minimum":100,"maximum":999}"""),
+            ("^ab{1,3}c$", given => given.Regex = "ab{1,3}c"),
+            ("^x-y(x-y){0,2}$", given => given.Grammar = "root ::= pair{1,3}\npair ::= \"x-\" \"y\""),
+            ("^(left|right)$", given => given.Choice = new ChoiceConstraint { Choices = { "left", "right" } }),
+            ("^\\{", given => given.JsonObject = true),
+        ];
+        foreach ((string pattern, Action<SamplingParams> set) in cases)
+        {
+            GenerateRequest request = Request(stream: false);
+            request.SamplingParams.MaxTokens = 60;
+            set(request.SamplingParams);
+            GenerateComplete complete = (await ReadAllAsync(Client(server).Generate(request, cancellationToken: Token)))[^1].Complete;
+            Assert.Matches(pattern, string.Concat(complete.OutputIds.Where(id => id < 128).Select(id => (char)id)));
+        }
+    }
+
+    [Fact]
     public async Task What_is_not_offered_is_unimplemented_by_name()
     {
         await using WireServer server = await StartAsync();
         (string Field, Action<GenerateRequest> Set)[] cases =
         [
             ("prompt_logprobs of -1", request => request.SamplingParams.PromptLogprobs = -1),
-            ("constraint", request => request.SamplingParams.Regex = "a"),
-            ("constraint", request => request.SamplingParams.JsonObject = false),
+            ("structural_tag", request => request.SamplingParams.StructuralTag = "{}"),
             ("n above 1", request => request.SamplingParams.N = 2),
             ("logprobs", request => request.SamplingParams.Logprobs = -1),
             ("truncate_prompt_tokens", request => request.SamplingParams.TruncatePromptTokens = 3),
@@ -121,6 +143,10 @@ public sealed class VllmFacadeTests(SyntheticCheckpoint checkpoint) : WireTest(c
             ("sampling_params.max_tokens", request => request.SamplingParams.MaxTokens = uint.MaxValue),
             ("sampling_params.stop_token_ids", request => request.SamplingParams.StopTokenIds.Add(uint.MaxValue)),
             ("sampling_params.logit_bias", request => request.SamplingParams.LogitBias.Add(-1, 1)),
+            ("sampling_params.constraint", request => request.SamplingParams.Regex = "("),
+            ("sampling_params.constraint", request => request.SamplingParams.Grammar = "root ::= missing"),
+            ("sampling_params.constraint", request => request.SamplingParams.Choice = new ChoiceConstraint()),
+            ("sampling_params.constraint", request => request.SamplingParams.JsonObject = false),
             ("tokenized.input_ids", request => request.Tokenized.InputIds.Add(260)),
             ("input", request => request.Tokenized = new TokenizedInput()),
             ("input", request => request.ClearInput()),
