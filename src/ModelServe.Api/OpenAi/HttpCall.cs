@@ -107,7 +107,11 @@ internal sealed class HttpCall(
                 ? (ChoiceWriter)new ChatChoiceWriter(stream, shape, head, i)
                 : new TextChoiceWriter(stream, shape, head, i, echoes?[i / shape.Choices])),
         ];
-        await PumpAsync(context, requests, writers);
+        if (!await PumpAsync(context, requests, writers))
+        {
+            return;
+        }
+
         await stream.EnterAsync();
         stream.End();
         JsonText json = new(stream.Pipe);
@@ -138,7 +142,11 @@ internal sealed class HttpCall(
     {
         ChoiceCollector[] choices =
             [.. requests.Select((_, i) => new ChoiceCollector(chat, i % shape.Choices == 0, echoes?[i / shape.Choices]))];
-        await PumpAsync(context, requests, choices);
+        if (!await PumpAsync(context, requests, choices))
+        {
+            return;
+        }
+
         if (choices.FirstOrDefault(choice => choice.Failure is not null) is { } failed)
         {
             await ErrorAnswer.WriteAsync(context, failed.Failure!);
@@ -161,31 +169,26 @@ internal sealed class HttpCall(
     }
 
     /// <summary>Pumps every output to its end; one that fails ends the others, because the response fails as a whole.</summary>
-    private async Task PumpAsync<TWriter>(HttpContext context, AdmittedRequest[] requests, TWriter[] writers)
+    /// <returns>Whether there is somebody to tell of the end: false where the client has gone or was cut off.</returns>
+    private async Task<bool> PumpAsync<TWriter>(HttpContext context, AdmittedRequest[] requests, TWriter[] writers)
         where TWriter : IOutputWriter, IChoice
     {
         using var others = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
-        async Task PumpOneAsync(int i)
+        async Task<bool> PumpOneAsync(int i)
         {
             using var pump = new ResponsePump(requests[i], writers[i], options.Limits.StalledWrite, context.Abort, time, logger);
-            try
+            bool told = await pump.RunAsync(others.Token);
+            if (told && writers[i].Failure is not null)
             {
-                await pump.RunAsync(others.Token);
-                if (writers[i].Failure is not null)
-                {
-                    await others.CancelAsync();
-                }
+                await others.CancelAsync();
             }
-            catch (OperationCanceledException) when (others.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
-            {
-                // Another output failed, and is reported.
-            }
+
+            // An output that was cut short because another failed is reported with that one.
+            return told || others.IsCancellationRequested;
         }
 
-        await Task.WhenAll(requests.Select((_, i) => PumpOneAsync(i)));
-        if (requests.Any(request => request.Ending == EndReason.SlowReader))
-        {
-            throw new OperationCanceledException("the client did not read its stream");
-        }
+        bool[] told = await Task.WhenAll(requests.Select((_, i) => PumpOneAsync(i)));
+        return Array.TrueForAll(told, each => each) && !context.RequestAborted.IsCancellationRequested
+            && !Array.Exists(requests, request => request.Ending == EndReason.SlowReader);
     }
 }
