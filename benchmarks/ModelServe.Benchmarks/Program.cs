@@ -21,6 +21,9 @@ switch (args)
     case ["wire", .. var rows]:
         await WireTable.PrintAsync(Console.Out, Path.Combine(AppContext.BaseDirectory, "models", "tiny-mini"), rows, TimeSpan.FromSeconds(10));
         return 0;
+    case ["wire-turns", var turns, .. var processes]:
+        await WireTurns.PrintAsync(Console.Out, Path.Combine(AppContext.BaseDirectory, "models", "tiny-mini"), int.Parse(turns, CultureInfo.InvariantCulture), processes);
+        return 0;
     case ["wire-server", var folder, ..]:
         return await WireServerProcess.RunAsync(folder, Number(args, 2, 1024));
     case ["closed-loop", var directory, ..]:

@@ -112,7 +112,11 @@ internal sealed class HttpCall(
                 ? (ChoiceWriter)new ChatChoiceWriter(stream, shape, head, i, prompts[i / shape.Choices])
                 : new TextChoiceWriter(stream, shape, head, i, prompts[i / shape.Choices])),
         ];
-        await PumpAsync(context, requests, prompts, writers);
+        if (!await PumpAsync(context, requests, prompts, writers))
+        {
+            return;
+        }
+
         await stream.EnterAsync();
         stream.End();
         JsonText json = new(stream.Pipe);
@@ -143,7 +147,11 @@ internal sealed class HttpCall(
     {
         ChoiceCollector[] choices =
             [.. requests.Select((_, i) => new ChoiceCollector(chat, i % shape.Choices == 0, prompts[i / shape.Choices]))];
-        await PumpAsync(context, requests, prompts, choices);
+        if (!await PumpAsync(context, requests, prompts, choices))
+        {
+            return;
+        }
+
         if (choices.FirstOrDefault(choice => choice.Failure is not null) is { } failed)
         {
             await ErrorAnswer.WriteAsync(context, failed.Failure!);
@@ -172,12 +180,13 @@ internal sealed class HttpCall(
 
     /// <summary>Pumps every output to its end; one that fails ends the others, because the response fails as a whole.</summary>
     /// <remarks>Outputs after a prompt's first begin when that one knows what they show of the prompt; their tokens gather meanwhile.</remarks>
-    private async Task PumpAsync<TWriter>(HttpContext context, AdmittedRequest[] requests, PromptPart[] prompts, TWriter[] writers)
+    /// <returns>Whether there is somebody to tell of the end: false where the client has gone or was cut off.</returns>
+    private async Task<bool> PumpAsync<TWriter>(HttpContext context, AdmittedRequest[] requests, PromptPart[] prompts, TWriter[] writers)
         where TWriter : IOutputWriter, IChoice
     {
         using var others = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
         int choices = requests.Length / prompts.Length;
-        async Task PumpOneAsync(int i)
+        async Task<bool> PumpOneAsync(int i)
         {
             PromptPart prompt = prompts[i / choices];
             using var pump = new ResponsePump(requests[i], writers[i], options.Limits.StalledWrite, context.Abort, time, logger);
@@ -185,18 +194,17 @@ internal sealed class HttpCall(
             {
                 if (i % choices > 0 && prompt.IsAwaited)
                 {
-                    await prompt.Known.WaitAsync(others.Token);
+                    await prompt.Known.WaitAsync(others.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 }
 
-                await pump.RunAsync(others.Token);
-                if (writers[i].Failure is not null)
+                bool told = await pump.RunAsync(others.Token);
+                if (told && writers[i].Failure is not null)
                 {
                     await others.CancelAsync();
                 }
-            }
-            catch (OperationCanceledException) when (others.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
-            {
-                // Another output failed, and is reported.
+
+                // An output that was cut short because another failed is reported with that one.
+                return told || others.IsCancellationRequested;
             }
             finally
             {
@@ -207,10 +215,8 @@ internal sealed class HttpCall(
             }
         }
 
-        await Task.WhenAll(requests.Select((_, i) => PumpOneAsync(i)));
-        if (requests.Any(request => request.Ending == EndReason.SlowReader))
-        {
-            throw new OperationCanceledException("the client did not read its stream");
-        }
+        bool[] told = await Task.WhenAll(requests.Select((_, i) => PumpOneAsync(i)));
+        return Array.TrueForAll(told, each => each) && !context.RequestAborted.IsCancellationRequested
+            && !Array.Exists(requests, request => request.Ending == EndReason.SlowReader);
     }
 }
