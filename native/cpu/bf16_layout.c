@@ -30,6 +30,9 @@ MS_TARGET_BF16 void ms_cpu_bf16_pack(
     }
 }
 
+/* Pairs of columns whose places are called in from the other processors' caches, which have read them, before they are written. */
+#define ARRANGED_AHEAD 64
+
 MS_TARGET_BF16 static __m512i rounded_pairs(const float *source, int32_t width) {
     const uint32_t within = width == 16 ? 0xFFFFFFFFu : (1u << (2 * width)) - 1u;
     __m512 low = _mm512_maskz_loadu_ps((__mmask16)within, source);
@@ -46,9 +49,20 @@ MS_TARGET_BF16 void ms_cpu_bf16_arrange(const ms_cpu_product *product, int32_t f
         const int32_t height = (int32_t)((int64_t)count * (block + 1) / blocks) - start;
         const __mmask16 lanes = (__mmask16)((1u << height) - 1u);
         uint32_t *target = product->arranged + pairs * start;
+        const int64_t step = 16 * height;
+        for (int64_t word = first * (int64_t)height; word < (first + ARRANGED_AHEAD) * (int64_t)height; word += 16) {
+            __builtin_prefetch(target + word, 1);
+        }
+
         for (int32_t pair = first; pair < last; pair += 16) {
             const int32_t width = last - pair < 16 ? last - pair : 16;
             const __mmask16 within = (__mmask16)((1u << width) - 1u);
+            if (pair + ARRANGED_AHEAD < last) {
+                for (int64_t word = 0; word < step; word += 16) {
+                    __builtin_prefetch(target + (pair + ARRANGED_AHEAD) * (int64_t)height + word, 1);
+                }
+            }
+
             __m512i r[16];
             for (int i = 0; i < 16; i++) {
                 r[i] = i < height ? rounded_pairs(product->x + (start + i) * product->x_stride + 2 * pair, width)

@@ -171,6 +171,30 @@ internal sealed unsafe class CpuOps : IOps
         }
     }
 
+    /// <inheritdoc />
+    public void NormGated(
+        Activation residual,
+        Activation? pending,
+        WeightVector gain,
+        float epsilon,
+        Activation normed,
+        WeightMatrix weight,
+        Activation gateUp,
+        Activation output,
+        int rows)
+    {
+        Normalise(residual, pending, gain, epsilon, normed, rows);
+        if (PanelProduct.FitsGated(weight))
+        {
+            _panels!.MultiplyGated(normed, weight, gateUp, output, rows);
+        }
+        else
+        {
+            Linear(normed, weight, gateUp, rows);
+            GatedActivation(gateUp, output, rows);
+        }
+    }
+
     /// <summary><see cref="Linear"/> without libtorch, whatever the rows.</summary>
     internal void OwnLinear(Activation x, WeightMatrix weight, Activation output, int rows)
     {
