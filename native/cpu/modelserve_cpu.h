@@ -65,6 +65,21 @@ MS_CPU_EXPORT void ms_cpu_bf16_pack(uint16_t *weight, int32_t rows, int32_t colu
 /* Rounds and arranges pairs of columns [first, last) of the activations. AVX512_BF16. */
 MS_CPU_EXPORT void ms_cpu_bf16_arrange(const ms_cpu_product *product, int32_t first, int32_t last);
 
+/* What root-mean-square normalisation of a product's activations needs; rows have as many columns as the product. */
+typedef struct ms_cpu_norm {
+    float *residual;    /* [count, columns] what is normalised; where delta is given, the sum is written back */
+    const float *delta; /* [count, columns] added first, or null */
+    const float *gain;  /* [columns] */
+    float epsilon;      /* added to the mean square */
+    int32_t reserved;
+} ms_cpu_norm;
+
+/*
+ * Normalises the rows of blocks [first, last) of the activations, rounds and arranges them, in place of x. AVX512_BF16.
+ * A row's result is the same bit for bit whatever is computed beside it.
+ */
+MS_CPU_EXPORT void ms_cpu_bf16_norm(const ms_cpu_product *product, const ms_cpu_norm *norm, int32_t first, int32_t last);
+
 /*
  * Computes the rows of panels [first, last). AVX512_BF16.
  * Has the cache fetch meanwhile the first panels that this thread will read afterwards: those from next_panel on of next, of which only

@@ -14,6 +14,9 @@ internal sealed unsafe class PanelProduct : IDisposable
     /// <summary>Rows of a panel.</summary>
     public const int PanelRows = 16;
 
+    // Most rows of a block of activations, which one thread normalises: MS_BLOCK.
+    private const int BlockRows = 12;
+
     // Panels of a unit: as many as the kernels take at a time, of one or few rows and of many.
     private const int FewRowsPanels = 4;
     private const int ManyRowsPanels = 2;
@@ -62,18 +65,40 @@ internal sealed unsafe class PanelProduct : IDisposable
     public void Multiply(Activation x, WeightMatrix weight, Activation output, int rows)
     {
         Division division = default;
-        Describe(ref division.Product, x, weight, output, rows);
+        Describe(ref division.Product, weight, output, rows);
+        division.Product.X = x.Data;
+        division.Product.XStride = x.Columns;
+        Arrange(&division.Product);
         Multiply(&division);
     }
 
-    /// <summary>As the other, by a weight that <see cref="FitsGated"/>, and <c>output[r, i] = silu(y[r, i]) * y[r, n + i]</c> of what that gives.</summary>
-    /// <remarks><paramref name="gateUp"/> is scratch, of weight.Rows columns. The results never leave the registers of the thread that makes them.</remarks>
-    public void MultiplyGated(Activation x, WeightMatrix weight, Activation gateUp, Activation output, int rows)
+    /// <summary>As <see cref="Multiply(Activation, WeightMatrix, Activation, int)"/>, of rows that are normalised first, after what is pending was added to them.</summary>
+    public void MultiplyNormed(
+        Activation residual, Activation? pending, WeightVector gain, float epsilon, WeightMatrix weight, Activation output, int rows)
     {
         Division division = default;
-        Describe(ref division.Product, x, weight, gateUp, rows);
+        Describe(ref division.Product, weight, output, rows);
+        Normalise(&division, residual, pending, gain, epsilon);
+        Multiply(&division);
+    }
+
+    /// <summary>As <see cref="MultiplyNormed"/>, by a weight that <see cref="FitsGated"/>, and <c>output[r, i] = silu(y[r, i]) * y[r, n + i]</c> of what that gives.</summary>
+    /// <remarks><paramref name="gateUp"/> is scratch, of weight.Rows columns. The results never leave the registers of the thread that makes them.</remarks>
+    public void MultiplyGated(
+        Activation residual,
+        Activation? pending,
+        WeightVector gain,
+        float epsilon,
+        WeightMatrix weight,
+        Activation gateUp,
+        Activation output,
+        int rows)
+    {
+        Division division = default;
+        Describe(ref division.Product, weight, gateUp, rows);
         division.Product.Gated = output.Data;
         division.Product.GatedStride = output.Columns;
+        Normalise(&division, residual, pending, gain, epsilon);
         Multiply(&division);
     }
 
@@ -84,12 +109,10 @@ internal sealed unsafe class PanelProduct : IDisposable
         _arranged.Dispose();
     }
 
-    private void Describe(ref PanelProductArguments product, Activation x, WeightMatrix weight, Activation y, int rows)
+    private void Describe(ref PanelProductArguments product, WeightMatrix weight, Activation y, int rows)
     {
         product.Weight = (ushort*)weight.Data;
         product.Bias = weight.Bias is null ? null : weight.Bias.Data;
-        product.X = x.Data;
-        product.XStride = x.Columns;
         product.Arranged = (uint*)_arranged.Pointer;
         product.Y = y.Data;
         product.YStride = y.Columns;
@@ -98,9 +121,8 @@ internal sealed unsafe class PanelProduct : IDisposable
         product.Count = rows;
     }
 
-    private void Multiply(Division* division)
+    private void Arrange(PanelProductArguments* product)
     {
-        var product = &division->Product;
         var parts = (int)Math.Min((long)product->Count * product->Columns / ArrangedElements, _pool.Threads);
         if (parts < 2)
         {
@@ -108,10 +130,31 @@ internal sealed unsafe class PanelProduct : IDisposable
         }
         else
         {
-            // A part is a range of columns, which are those that the thread has made itself where it made them in a product.
+            // A part is a range of columns: mostly those that the thread has made itself, where they come from a product.
             _pool.Run(&ArrangePart, product, parts);
         }
+    }
 
+    private void Normalise(Division* division, Activation residual, Activation? pending, WeightVector gain, float epsilon)
+    {
+        division->Norm.Residual = residual.Data;
+        division->Norm.Delta = pending is null ? null : pending.Data;
+        division->Norm.Gain = gain.Data;
+        division->Norm.Epsilon = epsilon;
+        var blocks = (division->Product.Count + BlockRows - 1) / BlockRows;
+        if (blocks == 1 || _pool.Threads == 1)
+        {
+            NativeCpuMethods.ms_cpu_bf16_norm(&division->Product, &division->Norm, 0, blocks);
+        }
+        else
+        {
+            _pool.Run(&NormalisePart, division, blocks);
+        }
+    }
+
+    private void Multiply(Division* division)
+    {
+        var product = &division->Product;
         var panels = OwnPanels(product);
         division->UnitPanels = (product->Count <= FewRows ? FewRowsPanels : ManyRowsPanels) / (product->Gated is null ? 1 : 2);
         var units = (panels + division->UnitPanels - 1) / division->UnitPanels;
@@ -155,6 +198,12 @@ internal sealed unsafe class PanelProduct : IDisposable
             product, vectors * part / parts * 16, Math.Min(pairs, vectors * (part + 1) / parts * 16));
     }
 
+    private static void NormalisePart(void* context, int part, int parts)
+    {
+        var division = (Division*)context;
+        NativeCpuMethods.ms_cpu_bf16_norm(&division->Product, &division->Norm, part, part + 1);
+    }
+
     private static void MultiplyPart(void* context, int part, int parts)
     {
         var division = (Division*)context;
@@ -171,6 +220,7 @@ internal sealed unsafe class PanelProduct : IDisposable
     private struct Division
     {
         public PanelProductArguments Product;
+        public PanelNormArguments Norm;
         public PartShares Shares;
         public int UnitPanels;
     }

@@ -117,11 +117,10 @@ public sealed unsafe class PanelGateTests
 
         public void InParts(int rows, Activation output, bool withPending = false)
         {
-            var normed = Memory.Empty(rows, _columns);
             var gateUp = Memory.Empty(rows, _weight.Rows);
             var residual = Memory.Activation(_x, rows, _columns);
-            ((IOps)_ops).NormPending(residual, withPending ? Memory.Activation(_delta, rows, _columns) : null, _gain, 1e-5f, normed, rows);
-            _ops.Linear(normed, _weight, gateUp, rows);
+            var pending = withPending ? Memory.Activation(_delta, rows, _columns) : null;
+            _ops.NormLinear(residual, pending, _gain, 1e-5f, Memory.Empty(rows, _columns), _weight, gateUp, rows);
             _ops.GatedActivation(gateUp, output, rows);
         }
 
