@@ -5,7 +5,7 @@ namespace ModelServe.LoadGenerator;
 /// <param name="Rate">Open loop: mean arrivals a second; null for a closed loop.</param>
 /// <param name="Concurrency">Closed loop: requests in flight.</param>
 /// <param name="Requests">Measured requests.</param>
-/// <param name="Warmup">Requests sent before, one after the other.</param>
+/// <param name="Warmup">Requests sent before in the same way, which count for nothing.</param>
 /// <param name="PromptTokens">Tokens of each prompt.</param>
 /// <param name="OutputTokens">Tokens of each output; end tokens are ignored, so it is exact.</param>
 /// <param name="SharedPrefixTokens">Leading prompt tokens that all requests share.</param>
@@ -39,8 +39,14 @@ internal sealed record LoadPlan(
     public uint[] Prompt(int index, int vocabularySize)
     {
         var shared = new Random(Seed);
-        var own = new Random(HashCode.Combine(Seed, index));
-        return [.. Enumerable.Range(0, PromptTokens).Select(i => (uint)(i < SharedPrefixTokens ? shared : own).Next(vocabularySize))];
+        var own = new Random((Seed * 1_000_003) ^ index);
+        uint[] prompt = new uint[PromptTokens];
+        for (int i = 0; i < prompt.Length; i++)
+        {
+            prompt[i] = (uint)(i < SharedPrefixTokens ? shared : own).Next(vocabularySize);
+        }
+
+        return prompt;
     }
 
     private static string? Check(string option, int value, int least) =>

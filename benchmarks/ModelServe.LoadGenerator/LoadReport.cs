@@ -7,6 +7,7 @@ namespace ModelServe.LoadGenerator;
 /// <param name="Failed">Requests that did not.</param>
 /// <param name="FirstFailure">What the first of them was told.</param>
 /// <param name="Seconds">From the first request to the last answer.</param>
+/// <param name="ClientProcessorSeconds">Processor time that this program took meanwhile.</param>
 /// <param name="RequestsPerSecond">Completed requests.</param>
 /// <param name="OutputTokensPerSecond">Tokens received.</param>
 /// <param name="PromptTokensPerSecond">Tokens sent.</param>
@@ -20,6 +21,7 @@ internal sealed record LoadReport(
     int Failed,
     string? FirstFailure,
     double Seconds,
+    double ClientProcessorSeconds,
     double RequestsPerSecond,
     double OutputTokensPerSecond,
     double PromptTokensPerSecond,

@@ -4,6 +4,7 @@ using System.Net;
 using System.Text.Json;
 using Grpc.Net.Client;
 using ModelServe.Client;
+using ModelServe.V1;
 
 namespace ModelServe.LoadGenerator;
 
@@ -27,7 +28,7 @@ internal static class Program
         };
         var rate = new Option<double?>("--rate") { Description = "Open loop: mean arrivals a second, Poisson." };
         var requests = new Option<int>("--requests") { DefaultValueFactory = _ => 64 };
-        var warmup = new Option<int>("--warmup") { DefaultValueFactory = _ => 4, Description = "Requests before the measured ones." };
+        var warmup = new Option<int>("--warmup") { DefaultValueFactory = _ => 16, Description = "Requests before the measured ones, sent in the same way." };
         var prompt = new Option<int>("--prompt-tokens") { DefaultValueFactory = _ => 64 };
         var output = new Option<int>("--output-tokens") { DefaultValueFactory = _ => 64 };
         var shared = new Option<int>("--shared-prefix-tokens") { Description = "Leading prompt tokens that all requests share." };
@@ -82,8 +83,13 @@ internal static class Program
         try
         {
             using HttpLoadClient? client = httpAddress is null ? null : new HttpLoadClient(httpAddress);
-            var run = new LoadRun([.. channels.Select(channel => new ModelServeClient(channel))], plan, client);
-            LoadReport report = await run.RunAsync(cancellationToken);
+            using var described = new ModelServeClient(channels[0]);
+            Model model = await described.GetModelAsync(plan.Model, cancellationToken);
+            GrpcLoadClient[] clients = [.. channels.Select(channel => new GrpcLoadClient(channel))];
+            SendRequest send = client is null
+                ? (number, prompt, received, token) => clients[number % clients.Length].SendAsync(model.Name, prompt, plan.OutputTokens, received, token)
+                : (_, prompt, received, token) => client.SendAsync(model.Name, prompt, plan.OutputTokens, received, token);
+            LoadReport report = await new LoadRun(plan, model, send).RunAsync(cancellationToken);
             Console.WriteLine(JsonSerializer.Serialize(report, Indented));
             return report.Failed == 0 ? 0 : 1;
         }
