@@ -14,6 +14,7 @@ namespace ModelServe.LoadGenerator;
 /// <param name="FirstTokenSeconds">From sending a request to its first token.</param>
 /// <param name="InterTokenSeconds">Between tokens; tokens of one message share the time since the one before.</param>
 /// <param name="RequestSeconds">From sending a request to its end.</param>
+/// <param name="BesideFirstTokenSeconds">From sending a request beside the measured ones to its token.</param>
 internal sealed record LoadReport(
     string Model,
     LoadPlan Plan,
@@ -27,4 +28,5 @@ internal sealed record LoadReport(
     double PromptTokensPerSecond,
     Distribution FirstTokenSeconds,
     Distribution InterTokenSeconds,
-    Distribution RequestSeconds);
+    Distribution RequestSeconds,
+    Distribution BesideFirstTokenSeconds);

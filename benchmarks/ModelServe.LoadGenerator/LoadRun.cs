@@ -5,7 +5,7 @@ using ModelServe.V1;
 namespace ModelServe.LoadGenerator;
 
 /// <summary>Sends one request of a plan and reports how many tokens each message brought.</summary>
-internal delegate Task SendRequest(int connection, uint[] prompt, Action<int> received, CancellationToken cancellationToken);
+internal delegate Task SendRequest(int connection, uint[] prompt, int outputTokens, Action<int> received, CancellationToken cancellationToken);
 
 /// <summary>Sends the requests of a plan and records what each client saw.</summary>
 /// <remarks>Prompts and everything that records are made before the first measured request.</remarks>
@@ -16,13 +16,17 @@ internal sealed class LoadRun(LoadPlan plan, Model model, SendRequest send)
     {
         // Warm-up requests differ from all measured ones, else a prefix cache would answer these.
         _ = await ClosedLoopAsync(-plan.Warmup, plan.Warmup, cancellationToken);
+        using var beside = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task<List<RequestClock>> besides = BesideAsync(beside.Token);
         TimeSpan before = Environment.CpuUsage.TotalTime;
         long start = Stopwatch.GetTimestamp();
         RequestClock[] clocks = plan.Rate is { } rate
             ? await OpenLoopAsync(rate, cancellationToken)
             : await ClosedLoopAsync(0, plan.Requests, cancellationToken);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        return Report(clocks, seconds, (Environment.CpuUsage.TotalTime - before).TotalSeconds);
+        double processor = (Environment.CpuUsage.TotalTime - before).TotalSeconds;
+        await beside.CancelAsync();
+        return Report(clocks, await besides, seconds, processor);
     }
 
     private async Task<RequestClock[]> ClosedLoopAsync(int first, int count, CancellationToken cancellationToken)
@@ -65,6 +69,29 @@ internal sealed class LoadRun(LoadPlan plan, Model model, SendRequest send)
         return clocks;
     }
 
+    // Until it is cancelled; those that have not ended by then count for nothing.
+    private async Task<List<RequestClock>> BesideAsync(CancellationToken cancellationToken)
+    {
+        List<RequestClock> clocks = [];
+        List<Task> tasks = [];
+        var random = new Random(~plan.Seed);
+        try
+        {
+            for (int i = 0; plan.BesideRate > 0; i++)
+            {
+                await Task.Delay(TimeSpan.FromSeconds(-Math.Log(1 - random.NextDouble()) / plan.BesideRate), TimeProvider.System, cancellationToken);
+                clocks.Add(new RequestClock(1));
+                tasks.Add(SendAsync(i, plan.BesidePrompt(i, model.VocabularySize), clocks[^1], cancellationToken));
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            await Task.WhenAll(tasks);
+        }
+
+        return clocks;
+    }
+
     private (uint[][] Prompts, RequestClock[] Clocks) Prepare(int first, int count) => (
         [.. Enumerable.Range(first, count).Select(index => plan.Prompt(index, model.VocabularySize))],
         [.. Enumerable.Range(0, count).Select(_ => new RequestClock(plan.OutputTokens))]);
@@ -75,13 +102,13 @@ internal sealed class LoadRun(LoadPlan plan, Model model, SendRequest send)
         clock.Start();
         try
         {
-            await send(number, prompt, clock.Receive, cancellationToken);
+            await send(number, prompt, clock.Capacity, clock.Receive, cancellationToken);
         }
         catch (RpcException exception)
         {
             failure = $"{exception.StatusCode}: {exception.Status.Detail}";
         }
-        catch (Exception exception) when (exception is HttpRequestException or InvalidDataException)
+        catch (Exception exception) when (exception is HttpRequestException or InvalidDataException or OperationCanceledException)
         {
             failure = exception.Message;
         }
@@ -89,7 +116,7 @@ internal sealed class LoadRun(LoadPlan plan, Model model, SendRequest send)
         clock.End(failure);
     }
 
-    private LoadReport Report(RequestClock[] clocks, double seconds, double processorSeconds)
+    private LoadReport Report(RequestClock[] clocks, List<RequestClock> besides, double seconds, double processorSeconds)
     {
         RequestClock[] good = [.. clocks.Where(clock => clock.Failure is null)];
         long tokens = good.Sum(clock => (long)clock.Tokens);
@@ -106,6 +133,7 @@ internal sealed class LoadRun(LoadPlan plan, Model model, SendRequest send)
             good.Length * (double)plan.PromptTokens / seconds,
             Distribution.Of([.. good.Select(clock => clock.FirstTokenSeconds)]),
             Distribution.Of([.. good.SelectMany(clock => clock.Gaps.ToArray())]),
-            Distribution.Of([.. good.Select(clock => clock.TotalSeconds)]));
+            Distribution.Of([.. good.Select(clock => clock.TotalSeconds)]),
+            Distribution.Of([.. besides.Where(clock => clock.Failure is null).Select(clock => clock.FirstTokenSeconds)]));
     }
 }

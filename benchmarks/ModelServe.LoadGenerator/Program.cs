@@ -35,9 +35,11 @@ internal static class Program
         var connections = new Option<int>("--connections") { DefaultValueFactory = _ => 1 };
         var http = new Option<string?>("--http") { Description = "Send the requests over the OpenAI dialect to this address; gRPC then only describes the model." };
         var seed = new Option<int>("--seed") { DefaultValueFactory = _ => 1 };
+        var besideRate = new Option<double>("--beside-rate") { Description = "Mean arrivals a second of requests for one token beside the measured ones, Poisson; 0 for none." };
+        var besidePrompt = new Option<int>("--beside-prompt-tokens") { DefaultValueFactory = _ => 512, Description = "Tokens of their prompts." };
         var command = new RootCommand("Load for a ModelServe server on this machine; prints latencies and throughput as JSON.")
         {
-            address, model, concurrency, rate, requests, warmup, prompt, output, shared, connections, http, seed,
+            address, model, concurrency, rate, requests, warmup, prompt, output, shared, connections, http, seed, besideRate, besidePrompt,
         };
         command.SetAction((parsed, token) => RunAsync(
             parsed.GetValue(address)!,
@@ -50,7 +52,9 @@ internal static class Program
                 parsed.GetValue(prompt),
                 parsed.GetValue(output),
                 parsed.GetValue(shared),
-                parsed.GetValue(seed)),
+                parsed.GetValue(seed),
+                parsed.GetValue(besideRate),
+                parsed.GetValue(besidePrompt)),
             parsed.GetValue(connections),
             parsed.GetValue(http),
             token));
@@ -87,8 +91,8 @@ internal static class Program
             Model model = await described.GetModelAsync(plan.Model, cancellationToken);
             GrpcLoadClient[] clients = [.. channels.Select(channel => new GrpcLoadClient(channel))];
             SendRequest send = client is null
-                ? (number, prompt, received, token) => clients[number % clients.Length].SendAsync(model.Name, prompt, plan.OutputTokens, received, token)
-                : (_, prompt, received, token) => client.SendAsync(model.Name, prompt, plan.OutputTokens, received, token);
+                ? (number, prompt, output, received, token) => clients[number % clients.Length].SendAsync(model.Name, prompt, output, received, token)
+                : (_, prompt, output, received, token) => client.SendAsync(model.Name, prompt, output, received, token);
             LoadReport report = await new LoadRun(plan, model, send).RunAsync(cancellationToken);
             Console.WriteLine(JsonSerializer.Serialize(report, Indented));
             return report.Failed == 0 ? 0 : 1;

@@ -10,6 +10,9 @@ internal sealed class RequestClock(int outputTokens)
     private long _start;
     private long _last;
 
+    /// <summary>Tokens asked for.</summary>
+    public int Capacity => _gaps.Length;
+
     /// <summary>Tokens received.</summary>
     public int Tokens { get; private set; }
 
