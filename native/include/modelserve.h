@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-#define MS_ABI_VERSION 2
+#define MS_ABI_VERSION 3
 #define MS_API __attribute__((visibility("default")))
 
 /* 0 is success; failures are negative. */

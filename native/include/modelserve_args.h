@@ -296,6 +296,8 @@ typedef struct ms_top_logprobs_args {
   int32_t* ids;                 /* out [n_rows][max_n] */
   float* logprobs;              /* out [n_rows][max_n] */
   float* chosen_logprob;        /* out [n_rows], with chosen */
+  /* optional out [n_rows], with chosen: its place in that order, from 1; 0 if it has no logit */
+  int32_t* chosen_rank;
 } ms_top_logprobs_args;
 
 /* Copies whole blocks, all layers, keys and values: to[i] = from[i]. Pairs must not overlap. */

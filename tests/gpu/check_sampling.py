@@ -85,9 +85,9 @@ def check_logprobs(device, rng, vocab, ties=False):
         logits[0] = 1.0
     wanted, chosen = np.array([5, 0, 20, -1], np.int32), np.array([3, vocab - 1, 0, 1], np.int32)
     ids, values = device.full((4, 20), -8, np.int32), device.full((4, 20), np.nan, np.float32)
-    own = device.full(4, np.nan, np.float32)
+    own, rank = device.full(4, np.nan, np.float32), device.full(4, -8, np.int32)
     device.run("top_logprobs", n_rows=4, vocab=vocab, max_n=20, logits=device.buffer(logits), wanted=device.buffer(wanted),
-               chosen=device.buffer(chosen), ids=ids, logprobs=values, chosen_logprob=own)
+               chosen=device.buffer(chosen), ids=ids, logprobs=values, chosen_logprob=own, chosen_rank=rank)
     reference = log_softmax(logits.astype(np.float64))
     got, got_values, got_own = ids.read(), values.read(), own.read()
     for row, n in enumerate(wanted):
@@ -99,6 +99,8 @@ def check_logprobs(device, rng, vocab, ties=False):
         assert (got[row, n:] == -1).all()
         assert np.allclose(got_values[row, :n], reference[row, order], atol=2e-5)
         assert abs(got_own[row] - reference[row, chosen[row]]) < 2e-5
+        place = np.lexsort((np.arange(vocab), -logits[row])).tolist().index(chosen[row]) + 1
+        assert rank.read()[row] == (0 if np.isneginf(logits[row, chosen[row]]) else place), (rank.read()[row], place)
     return 0.0
 
 

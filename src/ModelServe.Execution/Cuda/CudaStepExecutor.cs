@@ -19,6 +19,7 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
     private readonly KernelStream _stream;
     private readonly CausalDecoder _model;
     private readonly DeviceSampler _sampler;
+    private readonly DeviceScorer _scorer;
     private readonly DeviceStep _step;
     private readonly DecodeGraph?[] _graphs;
     private readonly bool _useGraphs;
@@ -48,7 +49,8 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         _resources = resources;
         Geometry = resources.Geometry;
         Depth = depth;
-        (_stream, _model, _sampler, _step) = (resources.Stream, resources.Model, resources.Sampler, resources.Step);
+        (_stream, _model, _step) = (resources.Stream, resources.Model, resources.Step);
+        (_sampler, _scorer) = (resources.Sampler, resources.Scorer);
         _slots = resources.Slots;
         _tenancies = new long[_slots.Length];
         _useGraphs = useGraphs;
@@ -64,7 +66,7 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         _flights = new StepFlight[depth + 1];
         for (var i = 0; i < _flights.Length; i++)
         {
-            _flights[i] = new StepFlight(resources.Device, Geometry, resources.ImageBytes);
+            _flights[i] = new StepFlight(resources.Device, Geometry, resources.ImageBytes, _scorer.StepBytes);
         }
 
         foreach (var rows in GraphBuckets.UpTo(Math.Min(GraphsAtStart, Geometry.MaxSequences)))
@@ -132,6 +134,11 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
 
         Record(flight);
         _sampler.Read(flight, _result);
+        if (flight.Scored > 0)
+        {
+            _scorer.Read(flight, _result);
+        }
+
         return _result;
     }
 
@@ -180,6 +187,7 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         flight.StepId = plan.StepId;
         flight.SequenceCount = plan.SequenceCount;
         flight.Sampled = _order.Sampled;
+        flight.Scored = plan.ScoredCount;
         for (var row = 0; row < _order.Sampled; row++)
         {
             flight.Sequences[row] = _order.SampledSequence(row);
@@ -237,11 +245,16 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
 
         _writer.Write(plan, _order, _mixedWork, _mixedLayout, flight.Image);
         Upload(flight.Image, _mixedLayout.UsedBytes(_order.Tokens));
-        BoundTo(_mixedLayout, _order.Rows, _order.Tokens, _order.Sampled, deltas);
+        BoundTo(_mixedLayout, _order.Rows, _order.Tokens, _order.Sampled, deltas, plan.ScoredCount);
+        if (plan.ScoredCount > 0)
+        {
+            _scorer.Begin(plan, _order, _writer, flight);
+        }
+
         _step.DecodeRows = _order.Singles;
         _step.Items = _mixedWork.Count;
         _step.Tiles = ((int*)flight.Image)[6];
-        var logits = _model.Forward(_batch);
+        var logits = _model.Forward(_batch, _scorer);
         flight.HasLogprobs = false;
         if (_order.Sampled == 0)
         {
@@ -349,10 +362,10 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         _step.Tiles = 0;
     }
 
-    private void BoundTo(StepImage layout, int rows, int tokens, int sampled, int deltas)
+    private void BoundTo(StepImage layout, int rows, int tokens, int sampled, int deltas, int scored = 0)
     {
         _step.Layout = layout;
         (_step.Rows, _step.Tokens, _step.Sampled, _step.Deltas) = (rows, tokens, sampled, deltas);
-        _batch.SetBounds(tokens, rows, sampled);
+        _batch.SetBounds(tokens, rows, sampled, scored);
     }
 }
