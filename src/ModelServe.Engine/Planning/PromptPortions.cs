@@ -7,13 +7,14 @@ namespace ModelServe.Engine.Planning;
 /// With <see cref="EngineOptions.PrefillStretch"/> as many as keep the step within that multiple of what it would take without them, or
 /// within <see cref="EngineOptions.BriefStep"/>, by what steps of such shapes took so far; more where more wait than generate, and where a
 /// prompt has been at it for long; never fewer than a few, so that every prompt gets on. The rows of a step come to a multiple
-/// of what kernels compute at once, and stay where they are while the estimate only trembles. A pure function of its
+/// of what kernels compute at once, by up to three rows more than was reckoned, and stay where they are while the estimate only trembles. A pure function of its
 /// state and what it is told. Thread: engine thread only.
 /// </remarks>
 internal sealed class PromptPortions
 {
     private const int RowsAtOnce = 8;
-    private const int Tremble = 2;
+    private const int RowsToSpare = 2;
+    private const int Tremble = 1;
     private const double MostForMany = 3;
     private const double MostForAge = 4;
 
@@ -92,10 +93,10 @@ internal sealed class PromptPortions
 
     private int Settled(int rows)
     {
-        var whole = rows / RowsAtOnce * RowsAtOnce;
-        if ((whole > _rows && rows >= _rows + RowsAtOnce + Tremble) || (whole < _rows && rows < _rows - Tremble))
+        // Two rows short of a multiple are as good as it: kernels take as long for them, and one multiple less would be a third of the step.
+        if (rows >= _rows + RowsAtOnce - RowsToSpare + Tremble || rows < _rows - RowsToSpare - Tremble)
         {
-            _rows = whole;
+            _rows = (rows + RowsToSpare) / RowsAtOnce * RowsAtOnce;
         }
 
         return _rows;

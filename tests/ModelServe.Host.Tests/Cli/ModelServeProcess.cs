@@ -69,7 +69,7 @@ internal sealed partial class ModelServeProcess : IDisposable
 
     // A server that is up for a moment need not be at its fastest.
     private static string[] Unwarmed(string[] arguments) =>
-        arguments is ["serve", ..] && !arguments.Contains("--warm-up") ? [.. arguments, "--warm-up", "0"] : arguments;
+        arguments is ["serve", ..] && !arguments.Any(argument => argument.StartsWith("--warm-up", StringComparison.Ordinal)) ? [.. arguments, "--warm-up", "0"] : arguments;
 
     /// <summary>Runs the program to its end.</summary>
     public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(CancellationToken cancellationToken, params string[] arguments)
