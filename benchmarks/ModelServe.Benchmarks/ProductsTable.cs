@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using ModelServe.Execution.Cpu;
-using ModelServe.Execution.Loading;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Operations;
 using ModelServe.Execution.Quantization;

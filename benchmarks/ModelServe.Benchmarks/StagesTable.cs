@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using ModelServe.Engine.Planning;
 using ModelServe.Engine.Running;
 using ModelServe.Execution;
 using ModelServe.Execution.Checkpoints;
