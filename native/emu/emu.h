@@ -62,6 +62,17 @@ void cp_async(void* to, const void* from, bool valid);
 void cp_async_commit();
 void cp_async_wait(int pending_groups);
 
+/// What orders accesses, and accesses that are not the running thread's own: for shadow.h.
+void sync_warp();
+void fence_device();
+void griddep_wait();
+int atomic_add(int* p, int v);
+unsigned atomic_cas(unsigned* p, unsigned expected, unsigned desired);
+unsigned load_relaxed(const unsigned* p);
+/// A lane's row of an ldmatrix.
+void lane_reads(int lane, const void* address, std::size_t bytes);
+bool is_fiber_stack(const void* address);
+
 float half_to_float(uint16_t bits);
 uint16_t float_to_half(float x);
 uint16_t float_to_bf16(float x);

@@ -120,6 +120,21 @@ done
 g++ "${flags[@]}" -O2 -shared "${host[@]}" "${units[@]}" "$native"/emu/*.cpp \
   -o "$build/libmodelserve_emu.so" -ldl
 g++ "${flags[@]}" -O2 -shared "$native/tests/fake_cublaslt.cpp" -o "$build/libfake_cublaslt.so"
+# The same with an account of every access (emu/shadow.h), which must first find what was planted for it.
+checked=(-DMS_CHECKED -fsanitize=thread --param tsan-instrument-func-entry-exit=0 -DMS_EMULATE -Wno-unknown-pragmas -x c++)
+units=()
+for unit in "$native"/units/*.cu "$native/tests/planted.cu"; do
+  object=$build/$(basename "$unit" .cu).checked.o
+  g++ "${flags[@]}" -O2 "${checked[@]}" -c "$unit" -o "$object"
+  [ "$(basename "$unit")" = planted.cu ] || units+=("$object")
+done
+g++ "${flags[@]}" -O2 -DMS_CHECKED -shared "${host[@]}" "${units[@]}" "$native"/emu/*.cpp \
+  -o "$build/libmodelserve_checked.so" -ldl
+g++ "${flags[@]}" -O2 -DMS_CHECKED "$native/tests/sanitizer_catches.cpp" "$native"/emu/{fibers,shadow,races,tsan_hooks}.cpp \
+  "$build/planted.checked.o" -o "$build/sanitizer_catches" -ldl
+for seed in 1 2 3; do
+  MS_EMU_SEED=$seed "$build/sanitizer_catches" | sed 's/^/compile gate: emulator: /'
+done
 checks=$native/../tests/gpu/check.py
 python=
 for candidate in python3 /usr/bin/python3; do
@@ -138,11 +153,18 @@ for form in stub emu; do
   { grep ' FAILED ' "$build/check_$form.txt" || true; tail -n 1 "$build/check_$form.txt"; } |
     sed "s/^/compile gate: libmodelserve_$form: /"
 done
+# Races, bounds, memory nobody wrote, what a dependent launch may not touch: every kernel, in two orders of blocks and threads.
+for seed in 1 2; do
+  MS_EMU_SEED=$seed PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1 "$python" "$checks" "$build/libmodelserve_checked.so" \
+    --cublaslt "$build/libfake_cublaslt.so" --without "sample support" > "$build/check_checked_$seed.txt" 2>&1 || status=1
+  { grep -E ' FAILED |^emulator:' "$build/check_checked_$seed.txt" || true; tail -n 1 "$build/check_checked_$seed.txt"; } |
+    sed "s/^/compile gate: every access checked, order $seed: /"
+done
 [ "$status" -eq 0 ] || exit 1
 # The GPU check as it is started there, as far as it goes without a GPU: stages, arguments, files.
 OUT=$build/dry OPENBLAS_NUM_THREADS=1 "$native/../tests/gpu/run.sh" --dry "$build/libmodelserve_stub.so" > "$build/dry.txt" || status=1
 for script in timing decode_bench; do
-  PYTHONDONTWRITEBYTECODE=1 "$python" "$(dirname "$checks")/$script.py" "$build/libmodelserve_emu.so" --dry | tail -n 1 |
+  PYTHONDONTWRITEBYTECODE=1 "$python" "$(dirname "$checks")/$script.py" "$build/libmodelserve_checked.so" --dry | tail -n 1 |
     sed "s/^/compile gate: $script --dry: /" || status=1
 done
 grep '^== .* exit status' "$build/dry.txt" | sed 's/^== /compile gate: run.sh --dry: /'
