@@ -46,6 +46,8 @@ struct Kernel {
 };
 /// Null when no such kernel is registered.
 const Kernel* find_kernel(const char* name);
+/// All of them: the nth, null behind the last.
+const Kernel* kernel_at(std::size_t n);
 
 /// Runs the whole grid, blocks and threads in a shuffled order; aborts with the kernel's name on a
 /// deadlock or on lanes that meet in different instructions.

@@ -180,6 +180,8 @@ const Kernel* find_kernel(const char* name) {
   return nullptr;
 }
 
+const Kernel* kernel_at(std::size_t n) { return n < registry().size() ? &registry()[n] : nullptr; }
+
 unsigned char* dynamic_shared() { return machine().shared; }
 
 void barrier() {

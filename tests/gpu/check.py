@@ -41,7 +41,8 @@ def main():
     print(f"{options.library}: {kind}, {device.info.sm_count} multiprocessors, cuBLASLt: {bool(device.info.has_cublaslt)}")
     print("attention is also held to 1.5 times the error of torch's own" if torch_or_none() else
           "torch is not installed: attention is not compared with torch's own error")
-    table = Table(options.json)
+    # An emulated kernel may take its time; a GPU that does has stopped.
+    table = Table(options.json, limit_s=3600 if device.info.is_emulated else 90)
     for module in (MODULES[name] for name in options.module.split(",")):
         for name, body in module.cases(device, options.full):
             if not any(word in name for word in options.only.split(",")) or (options.without and options.without in name):
