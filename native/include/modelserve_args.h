@@ -193,7 +193,7 @@ typedef struct ms_act_mul_args {
   void* out;                              /* [n_tokens][features] bf16 */
 } ms_act_mul_args;
 
-/* Per row: scale = max|x| / 448 (1 for a row of zeros); out = x / scale in e4m3. */
+/* Per row: scale = max|x| / 448 (1 for a row below 1e-30); out = x / scale in e4m3. */
 typedef struct ms_quant_fp8_args {
   uint32_t struct_size;
   int32_t n_rows, columns; /* columns a multiple of 8 */

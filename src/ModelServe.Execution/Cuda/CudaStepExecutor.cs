@@ -10,7 +10,8 @@ namespace ModelServe.Execution.Cuda;
 /// <remarks>
 /// One stream orders everything. A step of single tokens is one transfer, two graphs (forward, sampling) and one transfer back; a
 /// step that feeds chunks launches its operations one by one. Tokens that the host does not know yet are read on the device.
-/// Nothing is allocated in a step, but for a batch size that is met for the first time, whose graphs are captured then.
+/// Nothing is allocated in a step, but for a batch size that is met for the first time, whose graphs are captured then; where the
+/// device has no memory for them, steps of that size run their operations one by one, and the capture is tried again later.
 /// Thread: the engine's.
 /// </remarks>
 internal sealed unsafe class CudaStepExecutor : IStepExecutor
@@ -21,7 +22,7 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
     private readonly DeviceSampler _sampler;
     private readonly DeviceScorer _scorer;
     private readonly DeviceStep _step;
-    private readonly DecodeGraph?[] _graphs;
+    private readonly DecodeGraphs _graphs;
     private readonly bool _useGraphs;
     private readonly DecodeWorkPlanner _mixedWork;
     private readonly StepImage _mixedLayout;
@@ -42,8 +43,9 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
     /// <param name="resources">The model and its device.</param>
     /// <param name="depth">Steps in flight, 1 or 2.</param>
     /// <param name="useGraphs">Whether decode steps are captured.</param>
+    /// <param name="report">Told what an operator should know of later steps.</param>
     /// <exception cref="KernelException">The library refused something of a first, empty step.</exception>
-    public CudaStepExecutor(CudaResources resources, int depth, bool useGraphs)
+    public CudaStepExecutor(CudaResources resources, int depth, bool useGraphs, Action<string>? report = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(depth, 1);
         _resources = resources;
@@ -61,7 +63,13 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         _writer = new StepWriter(Geometry, resources.TileTokens, resources.Window, _mirror, _slots);
         _mixedWork = resources.PlanWork(Geometry.MaxSequences);
         _mixedLayout = resources.MixedLayout;
-        _graphs = new DecodeGraph?[GraphBuckets.For(Geometry.MaxSequences) + 1];
+        _graphs = new DecodeGraphs(
+            _stream,
+            GraphBuckets.For(Geometry.MaxSequences),
+            rows => new DecodeGraph(rows, resources.PlanWork(rows)),
+            () => _model.Forward(_batch),
+            () => _sampler.Sample(_model.Logits),
+            report);
         _forward = new KernelEvent(resources.Device);
         _flights = new StepFlight[depth + 1];
         for (var i = 0; i < _flights.Length; i++)
@@ -91,7 +99,7 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
     public long GraphSteps { get; private set; }
 
     /// <summary>Batch sizes whose graphs have been captured so far, ascending.</summary>
-    public IEnumerable<int> CapturedRows => Enumerable.Range(0, _graphs.Length).Where(rows => _graphs[rows]?.Forward is not null);
+    public IEnumerable<int> CapturedRows => _graphs.CapturedRows;
 
     /// <summary>Bytes that the last step brought to the device.</summary>
     public int LastUploadBytes { get; private set; }
@@ -107,6 +115,11 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         try
         {
             Run(plan);
+        }
+        catch (KernelException exception) when (exception.Status == KernelStatus.OutOfMemory)
+        {
+            Abandon(plan.StepId);
+            throw new ExecutorExhaustedException($"step {plan.StepId}: {exception.Message}", exception);
         }
         catch (Exception exception) when (exception is KernelException or InvalidOperationException)
         {
@@ -145,17 +158,32 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
     /// <inheritdoc />
     public void Dispose()
     {
-        foreach (var graph in _graphs)
-        {
-            graph?.Dispose();
-        }
-
+        _graphs.Dispose();
         foreach (var flight in _flights)
         {
             flight.Dispose();
         }
 
         _forward.Dispose();
+    }
+
+    /// <summary>Waits for what was launched and drops every step in flight: the engine computes their sequences again, in slots of their own.</summary>
+    private void Abandon(long stepId)
+    {
+        try
+        {
+            _stream.Synchronize();
+            foreach (var flight in _flights)
+            {
+                flight.Arrive();
+            }
+        }
+        catch (KernelException exception)
+        {
+            throw new ExecutorFailedException($"step {stepId}: {exception.Message}", exception);
+        }
+
+        _arrived = _departed;
     }
 
     private void Run(StepPlan plan)
@@ -205,9 +233,8 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         _writer.Write(plan, _order, graph.Work, graph.Layout, flight.Image);
         Upload(flight.Image, graph.Layout.Bytes);
         Bound(graph);
-        if (graph.Forward is { } forward)
+        if (_graphs.Launch(graph, graph.Forward, _departed))
         {
-            forward.Launch(_stream);
             GraphSteps++;
         }
         else
@@ -220,11 +247,7 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         {
             SampleSpecial(plan, _model.Logits, flight);
         }
-        else if (graph.Sample is { } sample)
-        {
-            sample.Launch(_stream);
-        }
-        else
+        else if (!_graphs.Launch(graph, graph.Sample, _departed))
         {
             _sampler.Sample(_model.Logits);
         }
@@ -329,26 +352,15 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         LastUploadBytes = bytes;
     }
 
-    /// <summary>The graph of a bucket; captured when it is asked for the first time.</summary>
+    /// <summary>The graph of a bucket; captured when it is asked for the first time, and where that found no memory, a good while later.</summary>
     private DecodeGraph Graph(int rows)
     {
-        if (_graphs[rows] is { } known)
+        var graph = _graphs.Of(rows);
+        if (_useGraphs && DecodeGraphs.IsDue(graph, _departed))
         {
-            return known;
-        }
-
-        var graph = new DecodeGraph(rows, _resources.PlanWork(rows));
-        _graphs[rows] = graph;
-        if (_useGraphs)
-        {
-            // Run once without rows first, so that every kernel is loaded before the capture.
             _stream.Fill(_resources.Image, 0, graph.Layout.Bytes);
             Bound(graph);
-            _model.Forward(_batch);
-            _sampler.Sample(_model.Logits);
-            _stream.Synchronize();
-            graph.Forward = _stream.Capture(() => _model.Forward(_batch));
-            graph.Sample = _stream.Capture(() => _sampler.Sample(_model.Logits));
+            _graphs.Capture(graph, _departed);
         }
 
         return graph;

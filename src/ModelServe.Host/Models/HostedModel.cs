@@ -76,6 +76,7 @@ internal sealed class HostedModel : IDisposable
             .. rooms.Select(room => common with
             {
                 Device = room.Device, MemoryBytes = room.MemoryBytes ?? common.MemoryBytes, HeldByOthers = room.HeldByOthers,
+                Report = line => Console.Error.WriteLine($"{reference.Name} on {room.Device}: {line}"),
             }),
         ];
         if (settings.VerifyChecksums)
