@@ -126,7 +126,7 @@ internal sealed class HttpCall(
             json.Raw(ErrorAnswer.BodyOf(failed.Failure!));
             json.Raw("\n\n"u8);
             await stream.FlushAsync();
-            await BrokenEnd.EndAsync(context);
+            await BrokenEnd.EndAsync(context, time);
             return;
         }
 
