@@ -7,8 +7,7 @@ namespace ModelServe.Benchmarks;
 /// <summary>Callers that each send one request after another to the engine in this process: what a server could reach without its network.</summary>
 internal static class ClosedLoopTable
 {
-    private const int RequestsOfACaller = 3;
-    private static readonly int[] Callers = [1, 4, 8];
+    private const int RequestsOfACaller = 4;
 
     /// <summary>Prints output tokens per second and the times between tokens, by rule for portions of prompts and number of callers: medians of rounds in each of which every pair runs once.</summary>
     /// <param name="writer">Where the table goes.</param>
@@ -16,8 +15,9 @@ internal static class ClosedLoopTable
     /// <param name="promptTokens">Tokens of each prompt.</param>
     /// <param name="newTokens">Tokens of each answer.</param>
     /// <param name="rounds">How often each is measured.</param>
+    /// <param name="numbers">Numbers of callers.</param>
     /// <param name="rules">Each a number of prompt tokens that a step feeds beside answers, 0 for no such limit, or x and how many times as long it may take.</param>
-    public static async Task PrintAsync(TextWriter writer, string directory, int promptTokens, int newTokens, int rounds, IReadOnlyList<string> rules)
+    public static async Task PrintAsync(TextWriter writer, string directory, int promptTokens, int newTokens, int rounds, IReadOnlyList<int> numbers, IReadOnlyList<string> rules)
     {
         using LoadedModel model = ModelLoader.Load(directory, new() { MaxSequences = 16, MaxModelLength = promptTokens + newTokens + 16 }, progress: null);
         Dictionary<(string, int), List<(double Rate, double Median, double P99)>> runs = [];
@@ -28,7 +28,7 @@ internal static class ClosedLoopTable
                 using EngineLoop engine = new(model.Executor, OptionsOf(rule), TimeProvider.System);
                 engine.Start(warmUp: TimeSpan.FromSeconds(round == 0 ? 2 : 0.5));
                 await engine.WarmedUp;
-                foreach (int callers in Callers)
+                foreach (int callers in numbers)
                 {
                     runs.TryAdd((rule, callers), []);
                     runs[(rule, callers)].Add(await StreamRates.ClosedLoopAsync(engine, callers, RequestsOfACaller * callers, promptTokens, newTokens));

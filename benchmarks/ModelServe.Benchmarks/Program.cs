@@ -27,7 +27,7 @@ switch (args)
     case ["wire-server", var folder, ..]:
         return await WireServerProcess.RunAsync(folder, Number(args, 2, 1024));
     case ["closed-loop", var directory, ..]:
-        await ClosedLoopTable.PrintAsync(Console.Out, directory, Number(args, 2, 128), Number(args, 3, 64), Number(args, 4, 3), args.Length > 5 ? args[5..] : ["32", "x1.75"]);
+        await ClosedLoopTable.PrintAsync(Console.Out, directory, Number(args, 2, 128), Number(args, 3, 64), Number(args, 4, 3), [.. Word(args, 5, "1,4,8").Split(',').Select(word => int.Parse(word, CultureInfo.InvariantCulture))], args.Length > 6 ? args[6..] : ["32", "x1.75"]);
         return 0;
     case ["steps", var directory, ..]:
         StepTimeTable.Print(Console.Out, directory, Number(args, 2, 160), Number(args, 3, 10));
