@@ -63,10 +63,11 @@ internal static class WarmUp
         var geometry = engine.Geometry;
         var length = Math.Min(ShortestPrompt + (number * 28 % (LongestPrompt - ShortestPrompt)), Math.Max(1, geometry.MaxModelLength / 2));
         var prompt = new int[length];
-        var random = new Random((wave * MostStreams) + number);
+        // Scattered by multiplying, so that prompts differ and a start is like any other.
+        var scatter = (uint)((wave * MostStreams) + number + 1) * 40_503u;
         for (var i = 0; i < length; i++)
         {
-            prompt[i] = random.Next(geometry.VocabularySize);
+            prompt[i] = (int)((scatter + (uint)i) * 2_654_435_761u % (uint)geometry.VocabularySize);
         }
 
         var result = engine.Admit(new GenerationRequest

@@ -102,7 +102,7 @@ public sealed class PromptLogprobTests
         {
             if (++step is 2 or 4)
             {
-                throw new ExecutorExhaustedException("no memory", new OutOfMemoryException());
+                throw new ExecutorExhaustedException("no memory");
             }
         };
         var asked = scenario.Admit(Scored("asked", EngineScenario.Prompt(50), 5, top: 3));

@@ -1,17 +1,19 @@
 using Microsoft.Extensions.Time.Testing;
-using ModelServe.Engine.Admission;
 using ModelServe.Engine.Running;
 using ModelServe.Engine.Simulation;
 
 namespace ModelServe.Engine.Tests.Running;
 
 /// <summary>What a model does before requests reach it, and what is left of it afterwards.</summary>
-public sealed class WarmUpTests
+public sealed class WarmUpTests : IDisposable
 {
     private static readonly EngineOptions Options = new() { MixedPrefillTokens = 8, PrefillStretch = 1.75 };
 
     private readonly FakeTimeProvider _time = new();
     private readonly FakeExecutor _executor = new(EngineScenario.Small with { MaxModelLength = 200, BlockCount = 400, MaxSequences = 8, MaxBatchedTokens = 128 });
+
+    /// <inheritdoc/>
+    public void Dispose() => _executor.Dispose();
 
     [Fact]
     public async Task It_runs_as_long_as_it_may_and_leaves_only_what_steps_take()
