@@ -89,7 +89,11 @@ internal sealed class StepPipeline
         var end = _time.GetTimestamp();
         var took = _time.GetElapsedTime(Math.Max(step.SubmittedAt, _lastEnd), end);
         _lastEnd = end;
-        _planner.Portions.Times.Observe(StepShape.Of(step.Plan), took.TotalMilliseconds);
+        if (step.Plan.ScoredCount == 0)
+        {
+            // One that scores prompt tokens takes longer than its shape says, and such steps are few.
+            _planner.Portions.Times.Observe(StepShape.Of(step.Plan), took.TotalMilliseconds);
+        }
     }
 
     private PlannedStep StepOf(long stepId) => _steps[(int)(stepId % _steps.Length)];

@@ -59,6 +59,22 @@ public sealed class PrefillStretchTests
     }
 
     [Fact]
+    public void Steps_that_score_prompts_teach_nothing_about_others()
+    {
+        using var timed = new TimedScenario(new Device(6, 24, 0), Options) { ScoringSlowness = 6 };
+        timed.Acquaint(8);
+        timed.Admit("long", 256, 4);
+        timed.Run(60);
+        var (portion, count) = (timed.Steps.Max(step => step.Prompt), timed.Steps.Count);
+        timed.Admit("scored", 512, 4, promptLogprobs: 0);
+        timed.Run(80);
+        int[] fed = [.. timed.Steps.Skip(count).Where(step => step.Prompt > 0).Select(step => step.Prompt)];
+        Assert.Equal(512, fed.Sum());
+        Assert.True(fed[..^1].All(tokens => tokens == portion), $"{portion}: {string.Join(" ", fed)}");
+        Assert.True(portion > 8);
+    }
+
+    [Fact]
     public void Portions_do_not_swing_on_a_device_whose_steps_tremble()
     {
         using var timed = new TimedScenario(Known, Options);

@@ -1,3 +1,4 @@
+using ModelServe.Engine.Admission;
 using ModelServe.Engine.Planning;
 using ModelServe.Engine.Running;
 using ModelServe.Engine.Tests.Planning;
@@ -15,7 +16,7 @@ internal sealed class TimedScenario : IDisposable
         Scenario.Executor.Collecting = plan =>
         {
             var shape = StepShape.Of(plan);
-            var milliseconds = device.Milliseconds(shape) * Slowness;
+            var milliseconds = device.Milliseconds(shape) * Slowness * (plan.ScoredCount > 0 ? ScoringSlowness : 1);
             var plain = device.Milliseconds(StepShape.Generating(shape.Rows - shape.PromptTokens, shape.Attended)) * Slowness;
             Scenario.Time.Advance(TimeSpan.FromMilliseconds(milliseconds));
             _steps.Add(new Step(shape.Rows - shape.PromptTokens, shape.PromptTokens, milliseconds, plain));
@@ -26,6 +27,9 @@ internal sealed class TimedScenario : IDisposable
 
     /// <summary>By what the device is slower than it was made.</summary>
     public double Slowness { get; set; } = 1;
+
+    /// <summary>By what a step is slower that scores prompt tokens.</summary>
+    public double ScoringSlowness { get; set; } = 1;
 
     public IReadOnlyList<Step> Steps => _steps;
 
@@ -47,8 +51,12 @@ internal sealed class TimedScenario : IDisposable
         _steps.Clear();
     }
 
-    public Conversation Admit(string id, int promptTokens, int maxTokens) =>
-        Scenario.Admit(EngineScenario.Request(id, EngineScenario.Prompt(promptTokens, id.Length + id[^1]), maxTokens) with { BypassPrefixCache = true });
+    public Conversation Admit(string id, int promptTokens, int maxTokens, int? promptLogprobs = null) =>
+        Scenario.Admit(EngineScenario.Request(id, EngineScenario.Prompt(promptTokens, id.Length + id[^1]), maxTokens) with
+        {
+            BypassPrefixCache = true,
+            Sampling = SamplingOptions.Greedy with { PromptLogprobs = promptLogprobs },
+        });
 
     public void Run(int steps)
     {
