@@ -30,6 +30,16 @@ internal sealed record Ceilings(int Threads, double ReadPass, double ReadPiece, 
         return new Ceilings(threads, pass, piece, single, rounded, bytes);
     }
 
+    /// <summary>Dot products alone, of bytes or of bfloat16 pairs, in billions of operations a second; not a number without the native library.</summary>
+    public static unsafe double Peak(int threads, bool isQuantized)
+    {
+        NativeCpuFeatures features = NativeCpu.Load();
+        using ForkJoinPool pool = new(threads);
+        return !features.HasFlag(isQuantized ? NativeCpuFeatures.Avx512Vnni : NativeCpuFeatures.Avx512BFloat16)
+            ? double.NaN
+            : Best(pool, isQuantized ? &BytesPart : &BFloatPart);
+    }
+
     /// <inheritdoc />
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,

@@ -27,10 +27,36 @@ switch (args)
     case ["wire-server", var folder, ..]:
         return await WireServerProcess.RunAsync(folder, Number(args, 2, 1024));
     case ["closed-loop", var directory, ..]:
-        await ClosedLoopTable.PrintAsync(Console.Out, directory, Number(args, 2, 128), Number(args, 3, 64), Number(args, 4, 32));
+        await ClosedLoopTable.PrintAsync(Console.Out, directory, Number(args, 2, 128), Number(args, 3, 64), Number(args, 4, 3), [.. Word(args, 5, "1,4,8").Split(',').Select(word => int.Parse(word, CultureInfo.InvariantCulture))], args.Length > 6 ? args[6..] : ["32", "x1.75"]);
+        return 0;
+    case ["steps", var directory, ..]:
+        StepTimeTable.Print(Console.Out, directory, Number(args, 2, 160), Number(args, 3, 10));
         return 0;
     case ["gemm", ..]:
         GemmTable.Print(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));
+        return 0;
+    case ["products", var shape, var format, ..]:
+        if (!RandomCheckpoint.Shapes.ContainsKey(shape) || !CpuTable.Formats.Take(3).Contains(format))
+        {
+            await Console.Error.WriteLineAsync($"shape: one of {string.Join(", ", RandomCheckpoint.Shapes.Keys)}, and a format: one of {string.Join(", ", CpuTable.Formats.Take(3))}; got {shape} {format}");
+            return 2;
+        }
+
+        ProductsTable.Print(
+            Console.Out,
+            shape,
+            format,
+            Number(args, 3, 20),
+            Environment.ProcessorCount,
+            args.Length > 4 ? [.. args.Skip(4).Select(text => int.Parse(text, CultureInfo.InvariantCulture))] : [1, 4, 8, 16, 24, 32, 40, 48, 64]);
+        return 0;
+    case ["stages", var directory, var format, ..]:
+        await StagesTable.PrintAsync(
+            Console.Out,
+            directory,
+            format,
+            Number(args, 3, 64),
+            args.Length > 4 ? [.. args.Skip(4).Select(text => int.Parse(text, CultureInfo.InvariantCulture))] : [512, 1, 4, 8, 16, 32, 64]);
         return 0;
     case ["attention", ..]:
         AttentionTable.Print(Console.Out, Number(args, 1, 10), Number(args, 2, Environment.ProcessorCount));

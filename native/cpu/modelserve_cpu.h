@@ -18,7 +18,7 @@ extern "C" {
 #define MS_CPU_EXPORT __attribute__((visibility("default")))
 
 /* Raised whenever a function or a struct below changes. */
-#define MS_CPU_ABI_VERSION 2
+#define MS_CPU_ABI_VERSION 3
 
 /* AVX-512 F, BW, DQ and VL. */
 #define MS_CPU_AVX512 1u
@@ -55,6 +55,8 @@ typedef struct ms_cpu_product {
     int32_t columns;        /* even */
     int32_t count;          /* at least 1 */
     int32_t reserved;
+    float *gated;           /* [count, gated_stride], or null: what gates let through, see ms_cpu_bf16_multiply */
+    int64_t gated_stride;
 } ms_cpu_product;
 
 /* Packs panels [first, last) of a plain row-major matrix in place; scratch holds 16 * columns elements. AVX512_BF16. */
@@ -63,12 +65,33 @@ MS_CPU_EXPORT void ms_cpu_bf16_pack(uint16_t *weight, int32_t rows, int32_t colu
 /* Rounds and arranges pairs of columns [first, last) of the activations. AVX512_BF16. */
 MS_CPU_EXPORT void ms_cpu_bf16_arrange(const ms_cpu_product *product, int32_t first, int32_t last);
 
+/* What root-mean-square normalisation of a product's activations needs; rows have as many columns as the product. */
+typedef struct ms_cpu_norm {
+    float *residual;    /* [count, columns] what is normalised; where delta is given, the sum is written back */
+    const float *delta; /* [count, columns] added first, or null */
+    const float *gain;  /* [columns] */
+    float epsilon;      /* added to the mean square */
+    int32_t reserved;
+} ms_cpu_norm;
+
+/*
+ * Normalises the rows of blocks [first, last) of the activations, rounds and arranges them, in place of x. AVX512_BF16.
+ * A row's result is the same bit for bit whatever is computed beside it.
+ */
+MS_CPU_EXPORT void ms_cpu_bf16_norm(const ms_cpu_product *product, const ms_cpu_norm *norm, int32_t first, int32_t last);
+
 /*
  * Computes the rows of panels [first, last). AVX512_BF16.
+ * Has the cache fetch meanwhile the first panels that this thread will read afterwards: those from next_panel on of next, of which only
+ * weight, rows, columns, count and whether it is gated matter; null for none.
+ * Where gated is given, the first half of the weight's rows, a multiple of 16, are gates and the second half what they let through:
+ * panels [first, last) of the first half are computed with their partners of the second, gated receives g / (1 + exp(-g)) * u for the rows
+ * of the first half, and y is scratch.
  * Sums are float32. Each result has one accumulator, which starts at the bias and meets the pairs of columns in order: it is the same
  * bit for bit whatever rows are computed beside it and however the panels are divided.
  */
-MS_CPU_EXPORT void ms_cpu_bf16_multiply(const ms_cpu_product *product, int32_t first, int32_t last);
+MS_CPU_EXPORT void ms_cpu_bf16_multiply(
+    const ms_cpu_product *product, int32_t first, int32_t last, const ms_cpu_product *next, int32_t next_panel);
 
 /* Widens one row of a packed matrix to float32. */
 MS_CPU_EXPORT void ms_cpu_bf16_row(const uint16_t *weight, int32_t rows, int32_t columns, int32_t row, float *output);

@@ -1,9 +1,7 @@
 using System.Buffers.Binary;
 using System.IO.Pipelines;
 using Google.Protobuf;
-using Grpc.AspNetCore.Server;
 using Grpc.Core;
-using Microsoft.AspNetCore.Http;
 
 namespace ModelServe.Api.Services;
 

@@ -31,8 +31,13 @@ internal sealed class GenerationCall(
     }
 
     /// <summary>Runs a request to its end, its events written in order. A call that broke off is told by the context's status.</summary>
+    /// <param name="read">The request.</param>
+    /// <param name="writer">What takes the events.</param>
+    /// <param name="context">The call.</param>
+    /// <param name="rename">A refusal in the names of the client's contract; null where that is this server's own.</param>
     /// <exception cref="RpcException">It was refused.</exception>
-    public async Task RunAsync(ReadRequest read, IServerStreamWriter<GenerationEvent> writer, ServerCallContext context)
+    public async Task RunAsync(
+        ReadRequest read, IServerStreamWriter<GenerationEvent> writer, ServerCallContext context, Func<Rejection, Rejection>? rename = null)
     {
         Rejection? refused;
         try
@@ -44,10 +49,10 @@ internal sealed class GenerationCall(
             throw new RpcException(CutShort(context));
         }
 
-        ThrowIf(read.Model.Name, refused);
+        ThrowIf(read.Model.Name, refused is not null && rename is not null ? rename(refused) : refused);
         if (!admission.TryAdmit(read, context.Deadline, out AdmittedRequest? request, out Rejection? rejection))
         {
-            throw RejectionStatus.ToException(rejection);
+            throw RejectionStatus.ToException(rename is null ? rejection : rename(rejection));
         }
 
         HttpContext http = context.GetHttpContext();

@@ -79,7 +79,7 @@ internal sealed partial class ResponsePump : IDisposable
 
                 ObserveInterval();
                 bool stopped = Decode(out int taken);
-                if (taken > 0 || !_text.IsEmpty)
+                if (taken > 0 || !_text.IsEmpty || _delta.PromptLogprobs is not null)
                 {
                     _request.TokensSent += taken;
                     _taken = taken;

@@ -171,6 +171,44 @@ internal sealed unsafe class CpuOps : IOps
         }
     }
 
+    /// <inheritdoc />
+    public void NormLinear(
+        Activation residual, Activation? pending, WeightVector gain, float epsilon, Activation normed, WeightMatrix weight, Activation output, int rows)
+    {
+        if (weight.Layout == WeightLayout.Panels)
+        {
+            _panels!.MultiplyNormed(residual, pending, gain, epsilon, weight, output, rows);
+        }
+        else
+        {
+            Normalise(residual, pending, gain, epsilon, normed, rows);
+            Linear(normed, weight, output, rows);
+        }
+    }
+
+    /// <inheritdoc />
+    public void NormGated(
+        Activation residual,
+        Activation? pending,
+        WeightVector gain,
+        float epsilon,
+        Activation normed,
+        WeightMatrix weight,
+        Activation gateUp,
+        Activation output,
+        int rows)
+    {
+        if (PanelProduct.FitsGated(weight))
+        {
+            _panels!.MultiplyGated(residual, pending, gain, epsilon, weight, gateUp, output, rows);
+        }
+        else
+        {
+            NormLinear(residual, pending, gain, epsilon, normed, weight, gateUp, rows);
+            GatedActivation(gateUp, output, rows);
+        }
+    }
+
     /// <summary><see cref="Linear"/> without libtorch, whatever the rows.</summary>
     internal void OwnLinear(Activation x, WeightMatrix weight, Activation output, int rows)
     {
@@ -248,7 +286,7 @@ internal sealed unsafe class CpuOps : IOps
             work.Output = output.Data;
             work.Cache = cache.Keys(layer, 0, 0);
             work.HeadBytes = cache.HeadBytes;
-            work.Attend = Attend(cache.Type);
+            work.Attend = AttentionChoice.For(cache.Type, _native);
             work.Scratch = _scratch.Pointer;
             work.ScratchBytes = AttentionWork.BytesFor(_unitRows, shape.HeadDim);
             work.Partials = (float*)_partials.Pointer;
@@ -286,11 +324,18 @@ internal sealed unsafe class CpuOps : IOps
     }
 
     /// <inheritdoc />
-    public void GatherSampled(StepBatch batch, Activation residual, Activation? pending, Activation output)
+    public void GatherSampled(StepBatch batch, Activation residual, Activation? pending, Activation output) =>
+        Gather(batch.SampledTokens.AsSpan(0, batch.SampledCount), residual, pending, output);
+
+    /// <inheritdoc />
+    public void GatherScored(StepBatch batch, int start, Activation residual, Activation? pending, Activation output, int rows) =>
+        Gather(batch.ScoredTokens.AsSpan(start, rows), residual, pending, output);
+
+    private static void Gather(ReadOnlySpan<int> tokens, Activation residual, Activation? pending, Activation output)
     {
-        for (var i = 0; i < batch.SampledCount; i++)
+        for (var i = 0; i < tokens.Length; i++)
         {
-            var token = batch.SampledTokens[i];
+            var token = tokens[i];
             if (pending is null)
             {
                 residual.Row(token).CopyTo(output.Row(i));
@@ -318,24 +363,10 @@ internal sealed unsafe class CpuOps : IOps
         _partials.Dispose();
     }
 
-    private delegate*<AttentionChunk*, void> Attend(ElementType cache) => cache switch
-    {
-        ElementType.BFloat16 when (_native & NativeCpuFeatures.Avx512BFloat16) != 0 => &AttendNativePairs,
-        ElementType.BFloat16 => &AttentionKernel.Run<CacheLanes.BFloat16>,
-        ElementType.Int8 when (_native & NativeCpuFeatures.Avx512Vnni) != 0 => &AttendNativeBytes,
-        ElementType.Int8 => &AttentionKernel.Run<CacheLanes.Int8>,
-        ElementType.Float32 => &AttentionKernel.Run<CacheLanes.Single32>,
-        _ => throw new ArgumentOutOfRangeException(nameof(cache), cache, "key-value blocks: float32, bfloat16 or int8 on a CPU"),
-    };
-
     private bool FitsLibrary(WeightMatrix weight) =>
         weight.Type == ElementType.BFloat16 &&
         (long)weight.Rows * weight.Columns >= LibraryElements &&
         weight.Rows != _shape.VocabularySize;
-
-    private static void AttendNativePairs(AttentionChunk* chunk) => NativeAttentionMethods.ms_cpu_bf16_attend(chunk);
-
-    private static void AttendNativeBytes(AttentionChunk* chunk) => NativeAttentionMethods.ms_cpu_int8_attend(chunk);
 
     private static void ArrangeSingle(void* work, int part, int parts) =>
         SkinnyGemm.Arrange((GemmWork*)work, ElementType.Float32, part, parts);

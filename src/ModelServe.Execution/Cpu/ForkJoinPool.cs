@@ -69,7 +69,11 @@ internal sealed unsafe class ForkJoinPool : IDisposable
 
     /// <summary>Calls <c>body(context, part, parts)</c> for every part and returns when all have returned.</summary>
     /// <exception cref="Exception">What the body threw, of the lowest part that threw; all parts have ended by then.</exception>
-    public void Run(delegate*<void*, int, int, void> body, void* context, int parts)
+    public void Run(delegate*<void*, int, int, void> body, void* context, int parts) => Run(body, context, parts, parts);
+
+    /// <summary>As the other <c>Run</c>, where the parts divide so many pieces among themselves as they run.</summary>
+    /// <remarks>What a thread is waited for at the end is a piece then, and not a part: how long is too long is judged by that.</remarks>
+    public void Run(delegate*<void*, int, int, void> body, void* context, int parts, int pieces)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(parts, MaxParts);
@@ -90,7 +94,7 @@ internal sealed unsafe class ForkJoinPool : IDisposable
         if (Volatile.Read(ref _remaining) != 0)
         {
             WaitForWorkers(end);
-            _watch.End(end, own == 0 ? end - start + SpinTicks : (end - start) / own);
+            _watch.End(end, own == 0 ? end - start + SpinTicks : (end - start) * parts / own / pieces);
         }
 
         Rethrow();

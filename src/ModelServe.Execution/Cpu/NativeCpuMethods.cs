@@ -26,7 +26,12 @@ internal static unsafe partial class NativeCpuMethods
 
     [LibraryImport(Library)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    internal static partial void ms_cpu_bf16_multiply(PanelProductArguments* product, int first, int last);
+    internal static partial void ms_cpu_bf16_norm(PanelProductArguments* product, PanelNormArguments* norm, int first, int last);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial void ms_cpu_bf16_multiply(
+        PanelProductArguments* product, int first, int last, PanelProductArguments* next, int nextPanel);
 
     [LibraryImport(Library)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

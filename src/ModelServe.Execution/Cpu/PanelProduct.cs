@@ -14,25 +14,30 @@ internal sealed unsafe class PanelProduct : IDisposable
     /// <summary>Rows of a panel.</summary>
     public const int PanelRows = 16;
 
-    // Panels of a part: as many as the kernels take at a time.
-    private const int PartPanels = 4;
+    // Most rows of a block of activations, which one thread normalises: MS_BLOCK.
+    private const int BlockRows = 12;
 
-    // Multiplications below which a part is not worth its handing over, and below which none is.
-    private const long PartProducts = 1 << 17;
-    private const long ArrangedElements = 1 << 14;
-    private const int PartsPerThread = 16;
+    // Panels of a unit: as many as the kernels take at a time, of one or few rows and of many.
+    private const int FewRowsPanels = 4;
+    private const int ManyRowsPanels = 2;
+    private const int FewRows = 6;
 
-    // The threads' first parts are half of the whole: a long run of panels is read and fetched ahead best. The rest evens out.
-    private const int FirstShare = 2;
+    // Multiplications below which a product is not worth its handing over; of few rows, they take as long as of the most of these.
+    private const long SharedProducts = 1 << 18;
+
+    // Elements of activations that are worth a thread's arranging them.
+    private const long ArrangedElements = 1 << 13;
 
     private readonly ForkJoinPool _pool;
     private readonly NativeBuffer _arranged;
+    private readonly NativeBuffer _shares;
 
     /// <summary>Takes scratch for that many rows of at most that many columns.</summary>
     public PanelProduct(ForkJoinPool pool, int maxRows, int maxColumns)
     {
         _pool = pool;
         _arranged = new NativeBuffer(Math.Max(64, (long)maxRows * maxColumns * sizeof(ushort)));
+        _shares = new NativeBuffer(PartShares.BytesFor(pool.Threads));
     }
 
     /// <summary>Whether a weight can lie in panels.</summary>
@@ -53,48 +58,120 @@ internal sealed unsafe class PanelProduct : IDisposable
         weight.Layout = WeightLayout.Panels;
     }
 
+    /// <summary>Whether a weight of gate rows, then up rows can be multiplied and gated in one.</summary>
+    public static bool FitsGated(WeightMatrix weight) => weight.Layout == WeightLayout.Panels && weight.Rows % (2 * PanelRows) == 0;
+
     /// <summary><c>output[r] = weight · x[r] (+ bias)</c> for the first <paramref name="rows"/> rows.</summary>
     public void Multiply(Activation x, WeightMatrix weight, Activation output, int rows)
     {
         Division division = default;
-        division.Threads = _pool.Threads;
-        ref var product = ref division.Product;
-        product.Weight = (ushort*)weight.Data;
-        product.Bias = weight.Bias is null ? null : weight.Bias.Data;
-        product.X = x.Data;
-        product.XStride = x.Columns;
-        product.Arranged = (uint*)_arranged.Pointer;
-        product.Y = output.Data;
-        product.YStride = output.Columns;
-        product.Rows = weight.Rows;
-        product.Columns = weight.Columns;
-        product.Count = rows;
-        var elements = (long)rows * weight.Columns;
-        if (elements < 2 * ArrangedElements)
-        {
-            NativeCpuMethods.ms_cpu_bf16_arrange(&division.Product, 0, weight.Columns / 2);
-        }
-        else
-        {
-            _pool.Run(&ArrangePart, &division.Product, (int)Math.Min(elements / ArrangedElements, 4 * _pool.Threads));
-        }
+        Describe(ref division.Product, weight, output, rows);
+        division.Product.X = x.Data;
+        division.Product.XStride = x.Columns;
+        Arrange(&division.Product);
+        Multiply(&division);
+    }
 
-        // Weights that come from memory take as long for a few rows as for one.
-        var panels = Panels(weight.Rows);
-        var cost = (long)weight.Rows * weight.Columns * ((rows + 5) / 6);
-        var parts = (int)Math.Min(Math.Min(cost / PartProducts, PartsPerThread * _pool.Threads), (panels + PartPanels - 1) / PartPanels);
-        if (parts < 2)
-        {
-            NativeCpuMethods.ms_cpu_bf16_multiply(&division.Product, 0, panels);
-        }
-        else
-        {
-            _pool.Run(&MultiplyPart, &division, parts);
-        }
+    /// <summary>As <see cref="Multiply(Activation, WeightMatrix, Activation, int)"/>, of rows that are normalised first, after what is pending was added to them.</summary>
+    public void MultiplyNormed(
+        Activation residual, Activation? pending, WeightVector gain, float epsilon, WeightMatrix weight, Activation output, int rows)
+    {
+        Division division = default;
+        Describe(ref division.Product, weight, output, rows);
+        Normalise(&division, residual, pending, gain, epsilon);
+        Multiply(&division);
+    }
+
+    /// <summary>As <see cref="MultiplyNormed"/>, by a weight that <see cref="FitsGated"/>, and <c>output[r, i] = silu(y[r, i]) * y[r, n + i]</c> of what that gives.</summary>
+    /// <remarks><paramref name="gateUp"/> is scratch, of weight.Rows columns. The results never leave the registers of the thread that makes them.</remarks>
+    public void MultiplyGated(
+        Activation residual,
+        Activation? pending,
+        WeightVector gain,
+        float epsilon,
+        WeightMatrix weight,
+        Activation gateUp,
+        Activation output,
+        int rows)
+    {
+        Division division = default;
+        Describe(ref division.Product, weight, gateUp, rows);
+        division.Product.Gated = output.Data;
+        division.Product.GatedStride = output.Columns;
+        Normalise(&division, residual, pending, gain, epsilon);
+        Multiply(&division);
     }
 
     /// <inheritdoc />
-    public void Dispose() => _arranged.Dispose();
+    public void Dispose()
+    {
+        _shares.Dispose();
+        _arranged.Dispose();
+    }
+
+    private void Describe(ref PanelProductArguments product, WeightMatrix weight, Activation y, int rows)
+    {
+        product.Weight = (ushort*)weight.Data;
+        product.Bias = weight.Bias is null ? null : weight.Bias.Data;
+        product.Arranged = (uint*)_arranged.Pointer;
+        product.Y = y.Data;
+        product.YStride = y.Columns;
+        product.Rows = weight.Rows;
+        product.Columns = weight.Columns;
+        product.Count = rows;
+    }
+
+    private void Arrange(PanelProductArguments* product)
+    {
+        var parts = (int)Math.Min((long)product->Count * product->Columns / ArrangedElements, _pool.Threads);
+        if (parts < 2)
+        {
+            NativeCpuMethods.ms_cpu_bf16_arrange(product, 0, product->Columns / 2);
+        }
+        else
+        {
+            // A part is a range of columns: mostly those that the thread has made itself, where they come from a product.
+            _pool.Run(&ArrangePart, product, parts);
+        }
+    }
+
+    private void Normalise(Division* division, Activation residual, Activation? pending, WeightVector gain, float epsilon)
+    {
+        division->Norm.Residual = residual.Data;
+        division->Norm.Delta = pending is null ? null : pending.Data;
+        division->Norm.Gain = gain.Data;
+        division->Norm.Epsilon = epsilon;
+        var blocks = (division->Product.Count + BlockRows - 1) / BlockRows;
+        if (blocks == 1 || _pool.Threads == 1)
+        {
+            NativeCpuMethods.ms_cpu_bf16_norm(&division->Product, &division->Norm, 0, blocks);
+        }
+        else
+        {
+            _pool.Run(&NormalisePart, division, blocks);
+        }
+    }
+
+    private void Multiply(Division* division)
+    {
+        var product = &division->Product;
+        var panels = OwnPanels(product);
+        division->UnitPanels = (product->Count <= FewRows ? FewRowsPanels : ManyRowsPanels) / (product->Gated is null ? 1 : 2);
+        var units = (panels + division->UnitPanels - 1) / division->UnitPanels;
+        var cost = (long)product->Rows * product->Columns * ((product->Count + FewRows - 1) / FewRows);
+        var shares = Math.Min(_pool.Threads, units);
+        if (shares < 2 || cost < SharedProducts)
+        {
+            NativeCpuMethods.ms_cpu_bf16_multiply(product, 0, panels, null, 0);
+        }
+        else
+        {
+            division->Shares.Begin(_shares.Pointer, units, shares);
+            _pool.Run(&MultiplyPart, division, shares, units);
+        }
+    }
+
+    private static int OwnPanels(PanelProductArguments* product) => Panels(product->Gated is null ? product->Rows : product->Rows / 2);
 
     private static int Panels(int rows) => (rows + PanelRows - 1) / PanelRows;
 
@@ -121,29 +198,31 @@ internal sealed unsafe class PanelProduct : IDisposable
             product, vectors * part / parts * 16, Math.Min(pairs, vectors * (part + 1) / parts * 16));
     }
 
+    private static void NormalisePart(void* context, int part, int parts)
+    {
+        var division = (Division*)context;
+        NativeCpuMethods.ms_cpu_bf16_norm(&division->Product, &division->Norm, part, part + 1);
+    }
+
     private static void MultiplyPart(void* context, int part, int parts)
     {
-        // Parts are whole groups of panels, so that only the last one meets fewer.
         var division = (Division*)context;
-        var panels = Panels(division->Product.Rows);
-        var groups = (panels + PartPanels - 1) / PartPanels;
-        var firstParts = parts > division->Threads ? division->Threads : 0;
-        var length = firstParts == 0 ? 0 : groups / FirstShare / firstParts;
-        var first = part < firstParts ? part * length : Rest(part);
-        var last = part < firstParts ? (part + 1) * length : Rest(part + 1);
-        NativeCpuMethods.ms_cpu_bf16_multiply(&division->Product, first * PartPanels, Math.Min(panels, last * PartPanels));
-
-        int Rest(int number)
+        var product = &division->Product;
+        var panels = OwnPanels(product);
+        while (division->Shares.TryTake(part, out var unit, out var follows))
         {
-            var begin = firstParts * length;
-            return begin + (int)((long)(groups - begin) * (number - firstParts) / (parts - firstParts));
+            var first = unit * division->UnitPanels;
+            var last = Math.Min(panels, first + division->UnitPanels);
+            NativeCpuMethods.ms_cpu_bf16_multiply(product, first, last, follows ? product : null, last);
         }
     }
 
     private struct Division
     {
         public PanelProductArguments Product;
-        public int Threads;
+        public PanelNormArguments Norm;
+        public PartShares Shares;
+        public int UnitPanels;
     }
 
     private struct Packing

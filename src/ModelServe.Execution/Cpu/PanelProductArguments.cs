@@ -37,4 +37,10 @@ internal unsafe struct PanelProductArguments
     public int Count;
 
     private int _reserved;
+
+    /// <summary>What the gates of a gated product let through, [Count, GatedStride]; or null, where Y is the result.</summary>
+    public float* Gated;
+
+    /// <summary>Elements from one row of that to the next.</summary>
+    public long GatedStride;
 }

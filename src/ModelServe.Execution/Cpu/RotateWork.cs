@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using ModelServe.Execution.Operations;
 
 namespace ModelServe.Execution.Cpu;
@@ -60,9 +61,44 @@ internal unsafe struct RotateWork
     {
         var work = (RotateWork*)context;
         var last = (int)((long)work->Rows * (part + 1) / parts);
-        for (var row = (int)((long)work->Rows * part / parts); row < last; row++)
+        var first = (int)((long)work->Rows * part / parts);
+        for (var row = first; row < last; row++)
         {
+            if (row + 1 < last)
+            {
+                CallIn(work, row + 1);
+            }
+
             Token(work, row);
+        }
+    }
+
+    // A token's places in the cache are a hundred lines that nobody has read for a whole step: they come from memory while the
+    // token before is dealt with, and not one after the other when they are written.
+    private static void CallIn(RotateWork* work, int row)
+    {
+        if (!Sse.IsSupported)
+        {
+            return;
+        }
+
+        // Rows of 32 bits for each slot: of the key's elements one after the other, of the value's one for as many slots as it packs.
+        var dim = work->HeadDim;
+        var pack = sizeof(uint) / work->Type.Bytes();
+        var slot = work->CacheSlots[row] % work->BlockTokens;
+        var target = work->Cache + (work->HeadBytes * work->KeyValueHeads * (work->CacheSlots[row] / work->BlockTokens));
+        for (var head = 0; head < work->KeyValueHeads; head++, target += work->HeadBytes)
+        {
+            for (var i = 0; i < dim / pack; i++)
+            {
+                Sse.Prefetch0(target + (((i * work->BlockTokens) + slot) * sizeof(uint)));
+            }
+
+            var value = target + (work->BlockTokens * dim * work->Type.Bytes()) + (slot / pack * dim * sizeof(uint));
+            for (var line = 0; line < dim * sizeof(uint); line += 64)
+            {
+                Sse.Prefetch0(value + line);
+            }
         }
     }
 

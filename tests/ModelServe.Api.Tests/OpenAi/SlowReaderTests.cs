@@ -90,7 +90,7 @@ public sealed class SlowReaderTests(SyntheticCheckpoint checkpoint) : OpenAiTest
         {
             for (int count; (count = await socket.ReceiveAsync(piece, Token)) > 0;)
             {
-                all.Write(piece, 0, count);
+                await all.WriteAsync(piece.AsMemory(0, count), Token);
                 // Looked for in the last pieces alone: an answer has megabytes.
                 int tail = (int)Math.Min(all.Length, count + until.Length);
                 if (Encoding.UTF8.GetString(all.GetBuffer(), (int)all.Length - tail, tail).Contains(until, StringComparison.Ordinal))
