@@ -39,7 +39,7 @@ internal sealed class PromptPortions
     /// <summary>Prompt tokens, over all sequences, that the next step may feed: at least 1, and with nobody generating no limit.</summary>
     public int Most(in StepDemand demand)
     {
-        if (demand.Generating == 0)
+        if (demand.Generating == 0 || (!Learns && _options.MixedPrefillTokens == 0))
         {
             return int.MaxValue;
         }
