@@ -4,7 +4,7 @@
 #
 #   tests/gpu/server.sh PACK.tar.xz LIBRARY [STAGE…]      PACK from pack_server.sh, LIBRARY from pack_kernels.sh or run.sh build
 #     stages: accuracy cross qwen3-0.6b llama-3.2-1b llama-3.1-8b workload peers; default: all, each below nine minutes
-#   tests/gpu/server.sh PACK.tar.xz LIBRARY quick         accuracy, the public workload, the 8B shape at 1, 32 and 256 streams: five minutes
+#   tests/gpu/server.sh PACK.tar.xz LIBRARY quick         accuracy, the public workload, the 8B shape at 1, 32 and 256 streams
 #   tests/gpu/server.sh --dry SERVER_FOLDER LOAD_FOLDER LIBRARY
 #     the same stages on the CPU stub with tiny checkpoints and counts, into a folder that is removed: the way, not the figures
 #
@@ -50,7 +50,8 @@ if [ "${1:-}" = --dry ]; then
   minutes=1
 else
   dry=0 library=$2 models=$work/models out=${OUT:-$here/results}
-  tar -C "$work" -xJf "$1" || exit 1
+  # A bare machine may lack xz; Python has it inside.
+  tar -C "$work" -xJf "$1" 2>/dev/null || "$python" -c 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2])' "$1" "$work" || exit 1
   shift 2
   server=("$work/server/modelserve") load=("$work/load/ModelServe.LoadGenerator")
   qwen=qwen3-0.6b llama=llama-3.2-1b large=llama-3.1-8b
@@ -195,8 +196,8 @@ stage_peers() { # what else runs on this machine, beside the server's rows
   echo '```' >> "$table"
 }
 
-torch=${TORCH_LIB_DIR:-$(python3 -c 'import torch; print(torch.__path__[0] + "/lib")' 2>/dev/null)}
 if [ -n "${ABI_CHECK:-}" ]; then
+  torch=${TORCH_LIB_DIR:-$(python3 -c 'import torch; print(torch.__path__[0] + "/lib")' 2>/dev/null)}
   if [ -n "$torch" ] && [ -f "$work/server/libLibTorchSharp.so" ]; then
     check "libtorch fits LibTorchSharp" python3 "$ABI_CHECK" "$torch" "$work/server/libLibTorchSharp.so"
   else
