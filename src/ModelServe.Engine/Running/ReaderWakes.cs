@@ -3,8 +3,8 @@ namespace ModelServe.Engine.Running;
 /// <summary>Resumes the readers whom a step has news for: threads of the pool take them one by one from one list.</summary>
 /// <remarks>
 /// A work item for each reader would cost the pool's queue hundreds of turns a step, and wake and put to sleep its threads many times
-/// over. Here the engine thread queues one item; whoever runs it asks for one more thread as long as readers are left, and all take the
-/// next reader until none is. A reader that takes long holds up nobody but the thread it runs on.
+/// over. Here one item is in the pool's queue as long as readers are left: whoever runs it puts it there again and then takes one reader after
+/// the other. The pool decides how many threads come to help, and a reader that takes long holds up nobody but the thread it runs on.
 /// Thread: the one that publishes begins, adds and sends. Allocates nothing once the lists have their size.
 /// </remarks>
 internal sealed class ReaderWakes
@@ -63,7 +63,7 @@ internal sealed class ReaderWakes
         private RequestStream?[] _streams = new RequestStream?[64];
         private int _count;
         private int _next;
-        private int _helpers;
+        private int _isQueued;
         private int _inside;
 
         public void Add(RequestStream stream)
@@ -79,14 +79,16 @@ internal sealed class ReaderWakes
         public void Send()
         {
             _next = 0;
-            _helpers = Environment.ProcessorCount - 1;
+            _isQueued = 1;
             _inside = 1;
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
         }
 
         public void Execute()
         {
-            if (Volatile.Read(ref _next) + 1 < _count && Interlocked.Decrement(ref _helpers) >= 0)
+            Volatile.Write(ref _isQueued, 0);
+            // Of one reader this thread takes care itself.
+            if (Volatile.Read(ref _next) + 1 < _count && Interlocked.Exchange(ref _isQueued, 1) == 0)
             {
                 Interlocked.Increment(ref _inside);
                 ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
