@@ -40,8 +40,9 @@ build_kernels() {
 }
 
 build_server() {
-  # Apart from the ordinary build's folders, whose restored packages are others.
-  dotnet publish "$root/src/ModelServe.Host" -c Release -r linux-x64 --self-contained -p:Accelerator=none -p:RunAnalyzers=false \
+  # Apart from the ordinary build's folders, whose restored packages are others. Compiled ahead, so that a young server need not compile
+  # while it answers; what is hot is compiled again for the machine it runs on.
+  dotnet publish "$root/src/ModelServe.Host" -c Release -r linux-x64 --self-contained -p:Accelerator=none -p:PublishReadyToRun=true -p:RunAnalyzers=false \
     --artifacts-path "${ARTIFACTS:-$root/artifacts/cuda/publish}" -o "$1"
 }
 

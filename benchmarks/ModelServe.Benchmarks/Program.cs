@@ -21,10 +21,19 @@ switch (args)
     case ["wire", .. var rows]:
         await WireTable.PrintAsync(Console.Out, Path.Combine(AppContext.BaseDirectory, "models", "tiny-mini"), rows, TimeSpan.FromSeconds(10));
         return 0;
+    case ["wire-turns", var turns, .. var processes]:
+        await WireTurns.PrintAsync(Console.Out, Path.Combine(AppContext.BaseDirectory, "models", "tiny-mini"), int.Parse(turns, CultureInfo.InvariantCulture), processes);
+        return 0;
     case ["wire-server", var folder, ..]:
         return await WireServerProcess.RunAsync(folder, Number(args, 2, 1024));
     case ["closed-loop", var directory, ..]:
-        await ClosedLoopTable.PrintAsync(Console.Out, directory, Number(args, 2, 128), Number(args, 3, 64), Number(args, 4, 32));
+        await ClosedLoopTable.PrintAsync(Console.Out, directory, Number(args, 2, 128), Number(args, 3, 64), Number(args, 4, 3), [.. Word(args, 5, "1,4,8").Split(',').Select(word => int.Parse(word, CultureInfo.InvariantCulture))], args.Length > 6 ? args[6..] : ["32", "x1.75"]);
+        return 0;
+    case ["beside", var directory, ..]:
+        await ClosedLoopTable.PrintBesideAsync(Console.Out, directory, Number(args, 2, 512), Number(args, 3, 3), args.Length > 4 ? args[4..] : ["32", "x1.75"]);
+        return 0;
+    case ["steps", var directory, ..]:
+        StepTimeTable.Print(Console.Out, directory, Number(args, 2, 160), Number(args, 3, 10));
         return 0;
     case ["gemm", ..]:
         GemmTable.Print(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));

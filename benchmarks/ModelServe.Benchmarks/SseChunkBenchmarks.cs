@@ -29,8 +29,9 @@ public class SseChunkBenchmarks
         string text = string.Join(' ', Enumerable.Repeat("The harbour was quiet before \"the rain\" came.\n", 256));
         _ids = tokenizer.EncodeIds(text, addSpecialTokens: false, parseSpecialTokens: false)[..Tokens];
         _stream = new SseStream(new DefaultHttpContext(), TimeProvider.System);
+        var shape = new OutputShape(true, false, false, 1);
         _writer = new ChatChoiceWriter(
-            _stream, new OutputShape(true, false, false, 1), new AnswerHead("chatcmpl-0", "chat.completion.chunk", 0, "tiny-mini"), 0);
+            _stream, shape, new AnswerHead("chatcmpl-0", "chat.completion.chunk", 0, "tiny-mini"), 0, new PromptPart(null!, null, shape));
         _text = new OutputText(tokenizer, new OutputRules(true, [], false, 0));
     }
 

@@ -113,6 +113,10 @@ internal sealed class TimedOps(IOps inner) : IOps
         inner.GatherSampled(batch, residual, pending, output);
 
     /// <inheritdoc />
+    public void GatherScored(StepBatch batch, int start, Activation residual, Activation? pending, Activation output, int rows) =>
+        inner.GatherScored(batch, start, residual, pending, output, rows);
+
+    /// <inheritdoc />
     public void Dispose()
     {
     }

@@ -30,12 +30,21 @@ internal sealed class WireClient : IDisposable
     public int Vocabulary { get; }
 
     /// <summary>Starts the serving process and connects.</summary>
-    public static async Task<WireClient> StartAsync(string textFolder, int slots)
+    /// <param name="textFolder">The vocabulary.</param>
+    /// <param name="slots">Sequences at once.</param>
+    /// <param name="assembly">The benchmark's assembly to serve from; this one where it is null.</param>
+    /// <param name="settings">Settings of its environment, each a name, an equals sign and a value.</param>
+    public static async Task<WireClient> StartAsync(string textFolder, int slots, string? assembly = null, IReadOnlyList<string>? settings = null)
     {
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardInput = true };
-        foreach (string argument in new[] { "exec", typeof(WireClient).Assembly.Location, "wire-server", textFolder, slots.ToString(CultureInfo.InvariantCulture) })
+        foreach (string argument in new[] { "exec", assembly ?? typeof(WireClient).Assembly.Location, "wire-server", textFolder, slots.ToString(CultureInfo.InvariantCulture) })
         {
             start.ArgumentList.Add(argument);
+        }
+
+        foreach (string[] setting in (settings ?? []).Select(setting => setting.Split('=', 2)))
+        {
+            start.Environment[setting[0]] = setting[1];
         }
 
         Process server = Process.Start(start)!;

@@ -5,11 +5,13 @@ namespace ModelServe.LoadGenerator;
 /// <param name="Rate">Open loop: mean arrivals a second; null for a closed loop.</param>
 /// <param name="Concurrency">Closed loop: requests in flight.</param>
 /// <param name="Requests">Measured requests.</param>
-/// <param name="Warmup">Requests sent before, one after the other.</param>
+/// <param name="Warmup">Requests sent before in the same way, which count for nothing.</param>
 /// <param name="PromptTokens">Tokens of each prompt.</param>
 /// <param name="OutputTokens">Tokens of each output; end tokens are ignored, so it is exact.</param>
 /// <param name="SharedPrefixTokens">Leading prompt tokens that all requests share.</param>
 /// <param name="Seed">Of prompts and arrivals.</param>
+/// <param name="BesideRate">Mean arrivals a second of requests beside the measured ones, for one token each; 0 for none.</param>
+/// <param name="BesidePromptTokens">Tokens of their prompts.</param>
 internal sealed record LoadPlan(
     string? Model,
     double? Rate,
@@ -19,7 +21,9 @@ internal sealed record LoadPlan(
     int PromptTokens,
     int OutputTokens,
     int SharedPrefixTokens,
-    int Seed)
+    int Seed,
+    double BesideRate = 0,
+    int BesidePromptTokens = 512)
 {
     /// <summary>What is wrong with the plan, or null.</summary>
     public string? Problem(int connections) =>
@@ -30,17 +34,30 @@ internal sealed record LoadPlan(
         ?? Check("--output-tokens", OutputTokens, 1)
         ?? Check("--shared-prefix-tokens", SharedPrefixTokens, 0)
         ?? Check("--connections", connections, 1)
+        ?? Check("--beside-prompt-tokens", BesidePromptTokens, 1)
+        ?? (!(BesideRate >= 0 && double.IsFinite(BesideRate)) ? $"--beside-rate: at least 0; got {BesideRate}" : null)
         ?? (Rate is { } rate && !(rate > 0 && double.IsFinite(rate)) ? $"--rate: more than 0; got {rate}" : null)
         ?? (SharedPrefixTokens > PromptTokens
             ? $"--shared-prefix-tokens: at most the {PromptTokens} of --prompt-tokens; got {SharedPrefixTokens}"
             : null);
 
     /// <summary>The prompt of one request.</summary>
-    public uint[] Prompt(int index, int vocabularySize)
+    public uint[] Prompt(int index, int vocabularySize) => Prompt(index, PromptTokens, SharedPrefixTokens, vocabularySize);
+
+    /// <summary>The prompt of one request beside them.</summary>
+    public uint[] BesidePrompt(int index, int vocabularySize) => Prompt(1_000_000 + index, BesidePromptTokens, 0, vocabularySize);
+
+    private uint[] Prompt(int index, int tokens, int sharedTokens, int vocabularySize)
     {
         var shared = new Random(Seed);
-        var own = new Random(HashCode.Combine(Seed, index));
-        return [.. Enumerable.Range(0, PromptTokens).Select(i => (uint)(i < SharedPrefixTokens ? shared : own).Next(vocabularySize))];
+        var own = new Random((Seed * 1_000_003) ^ index);
+        uint[] prompt = new uint[tokens];
+        for (int i = 0; i < prompt.Length; i++)
+        {
+            prompt[i] = (uint)(i < sharedTokens ? shared : own).Next(vocabularySize);
+        }
+
+        return prompt;
     }
 
     private static string? Check(string option, int value, int least) =>

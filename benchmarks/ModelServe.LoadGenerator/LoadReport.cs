@@ -7,12 +7,14 @@ namespace ModelServe.LoadGenerator;
 /// <param name="Failed">Requests that did not.</param>
 /// <param name="FirstFailure">What the first of them was told.</param>
 /// <param name="Seconds">From the first request to the last answer.</param>
+/// <param name="ClientProcessorSeconds">Processor time that this program took meanwhile.</param>
 /// <param name="RequestsPerSecond">Completed requests.</param>
 /// <param name="OutputTokensPerSecond">Tokens received.</param>
 /// <param name="PromptTokensPerSecond">Tokens sent.</param>
 /// <param name="FirstTokenSeconds">From sending a request to its first token.</param>
 /// <param name="InterTokenSeconds">Between tokens; tokens of one message share the time since the one before.</param>
 /// <param name="RequestSeconds">From sending a request to its end.</param>
+/// <param name="BesideFirstTokenSeconds">From sending a request beside the measured ones to its token.</param>
 internal sealed record LoadReport(
     string Model,
     LoadPlan Plan,
@@ -20,9 +22,11 @@ internal sealed record LoadReport(
     int Failed,
     string? FirstFailure,
     double Seconds,
+    double ClientProcessorSeconds,
     double RequestsPerSecond,
     double OutputTokensPerSecond,
     double PromptTokensPerSecond,
     Distribution FirstTokenSeconds,
     Distribution InterTokenSeconds,
-    Distribution RequestSeconds);
+    Distribution RequestSeconds,
+    Distribution BesideFirstTokenSeconds);

@@ -1,52 +1,56 @@
 using System.Diagnostics;
 using Grpc.Core;
-using ModelServe.Client;
 using ModelServe.V1;
 
 namespace ModelServe.LoadGenerator;
 
-/// <summary>Sends the requests of a plan and records what each client saw.</summary>
-internal sealed class LoadRun(ModelServeClient[] clients, LoadPlan plan, HttpLoadClient? http = null)
-{
-    private sealed record Sample(double FirstTokenSeconds, double TotalSeconds, double[] Gaps, int Tokens, string? Failure);
+/// <summary>Sends one request of a plan and reports how many tokens each message brought.</summary>
+internal delegate Task SendRequest(int connection, uint[] prompt, int outputTokens, Action<int> received, CancellationToken cancellationToken);
 
+/// <summary>Sends the requests of a plan and records what each client saw.</summary>
+/// <remarks>Prompts and everything that records are made before the first measured request.</remarks>
+internal sealed class LoadRun(LoadPlan plan, Model model, SendRequest send)
+{
     /// <summary>Runs the plan to its end.</summary>
     public async Task<LoadReport> RunAsync(CancellationToken cancellationToken)
     {
-        Model model = await clients[0].GetModelAsync(plan.Model, cancellationToken);
-        for (int i = 0; i < plan.Warmup; i++)
-        {
-            _ = await SendAsync(-1 - i, model, cancellationToken);
-        }
-
+        // Warm-up requests differ from all measured ones, else a prefix cache would answer these.
+        _ = await ClosedLoopAsync(-plan.Warmup, plan.Warmup, cancellationToken);
+        using var beside = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task<List<RequestClock>> besides = BesideAsync(beside.Token);
+        TimeSpan before = Environment.CpuUsage.TotalTime;
         long start = Stopwatch.GetTimestamp();
-        Sample[] samples = plan.Rate is { } rate
-            ? await OpenLoopAsync(rate, model, cancellationToken)
-            : await ClosedLoopAsync(model, cancellationToken);
-        return Report(model, samples, Stopwatch.GetElapsedTime(start).TotalSeconds);
+        RequestClock[] clocks = plan.Rate is { } rate
+            ? await OpenLoopAsync(rate, cancellationToken)
+            : await ClosedLoopAsync(0, plan.Requests, cancellationToken);
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        double processor = (Environment.CpuUsage.TotalTime - before).TotalSeconds;
+        await beside.CancelAsync();
+        return Report(clocks, await besides, seconds, processor);
     }
 
-    private async Task<Sample[]> ClosedLoopAsync(Model model, CancellationToken cancellationToken)
+    private async Task<RequestClock[]> ClosedLoopAsync(int first, int count, CancellationToken cancellationToken)
     {
-        var samples = new Sample[plan.Requests];
+        (uint[][] prompts, RequestClock[] clocks) = Prepare(first, count);
         int next = -1;
         async Task WorkAsync()
         {
-            for (int i = Interlocked.Increment(ref next); i < samples.Length; i = Interlocked.Increment(ref next))
+            for (int i = Interlocked.Increment(ref next); i < count; i = Interlocked.Increment(ref next))
             {
-                samples[i] = await SendAsync(i, model, cancellationToken);
+                await SendAsync(i, prompts[i], clocks[i], cancellationToken);
             }
         }
 
         await Task.WhenAll(Enumerable.Range(0, plan.Concurrency).Select(_ => WorkAsync()));
-        return samples;
+        return clocks;
     }
 
-    private async Task<Sample[]> OpenLoopAsync(double rate, Model model, CancellationToken cancellationToken)
+    private async Task<RequestClock[]> OpenLoopAsync(double rate, CancellationToken cancellationToken)
     {
         // Arrivals follow the clock, not the answers: a slow server does not slow the load down.
+        (uint[][] prompts, RequestClock[] clocks) = Prepare(0, plan.Requests);
         var random = new Random(plan.Seed);
-        var tasks = new Task<Sample>[plan.Requests];
+        var tasks = new Task[clocks.Length];
         long start = Stopwatch.GetTimestamp();
         double due = 0;
         for (int i = 0; i < tasks.Length; i++)
@@ -57,98 +61,79 @@ internal sealed class LoadRun(ModelServeClient[] clients, LoadPlan plan, HttpLoa
                 await Task.Delay(TimeSpan.FromSeconds(wait), TimeProvider.System, cancellationToken);
             }
 
-            tasks[i] = SendAsync(i, model, cancellationToken);
+            tasks[i] = SendAsync(i, prompts[i], clocks[i], cancellationToken);
             due += -Math.Log(1 - random.NextDouble()) / rate;
         }
 
-        return await Task.WhenAll(tasks);
+        await Task.WhenAll(tasks);
+        return clocks;
     }
 
-    private async Task<Sample> SendAsync(int index, Model model, CancellationToken cancellationToken)
+    // Until it is cancelled; those that have not ended by then count for nothing.
+    private async Task<List<RequestClock>> BesideAsync(CancellationToken cancellationToken)
     {
-        var gaps = new List<double>(plan.OutputTokens);
-        long start = Stopwatch.GetTimestamp();
-        long last = 0;
-        double first = 0;
-        int tokens = 0;
+        List<RequestClock> clocks = [];
+        List<Task> tasks = [];
+        var random = new Random(~plan.Seed);
         try
         {
-            uint[] prompt = plan.Prompt(index, model.VocabularySize);
-            await (http is null
-                ? SendAsync(clients[Math.Abs(index) % clients.Length], model, prompt, Receive, cancellationToken)
-                : http.SendAsync(model.Name, prompt, plan.OutputTokens, Receive, cancellationToken));
+            for (int i = 0; plan.BesideRate > 0; i++)
+            {
+                await Task.Delay(TimeSpan.FromSeconds(-Math.Log(1 - random.NextDouble()) / plan.BesideRate), TimeProvider.System, cancellationToken);
+                clocks.Add(new RequestClock(1));
+                tasks.Add(SendAsync(i, plan.BesidePrompt(i, model.VocabularySize), clocks[^1], cancellationToken));
+            }
         }
-        catch (HttpRequestException exception)
+        catch (OperationCanceledException)
         {
-            return new Sample(0, 0, [], 0, exception.Message);
+            await Task.WhenAll(tasks);
+        }
+
+        return clocks;
+    }
+
+    private (uint[][] Prompts, RequestClock[] Clocks) Prepare(int first, int count) => (
+        [.. Enumerable.Range(first, count).Select(index => plan.Prompt(index, model.VocabularySize))],
+        [.. Enumerable.Range(0, count).Select(_ => new RequestClock(plan.OutputTokens))]);
+
+    private async Task SendAsync(int number, uint[] prompt, RequestClock clock, CancellationToken cancellationToken)
+    {
+        string? failure = null;
+        clock.Start();
+        try
+        {
+            await send(number, prompt, clock.Capacity, clock.Receive, cancellationToken);
         }
         catch (RpcException exception)
         {
-            return new Sample(0, 0, [], 0, $"{exception.StatusCode}: {exception.Status.Detail}");
+            failure = $"{exception.StatusCode}: {exception.Status.Detail}";
         }
-        catch (ModelServeException exception)
+        catch (Exception exception) when (exception is HttpRequestException or InvalidDataException or OperationCanceledException)
         {
-            return new Sample(0, 0, [], 0, $"{exception.Code}: {exception.Message}");
+            failure = exception.Message;
         }
 
-        return new Sample(first, Stopwatch.GetElapsedTime(start).TotalSeconds, [.. gaps], tokens, null);
-
-        void Receive(int count)
-        {
-            long now = Stopwatch.GetTimestamp();
-            if (tokens == 0)
-            {
-                first = Stopwatch.GetElapsedTime(start, now).TotalSeconds;
-            }
-            else
-            {
-                double gap = Stopwatch.GetElapsedTime(last, now).TotalSeconds / count;
-                gaps.AddRange(Enumerable.Repeat(gap, count));
-            }
-
-            tokens += count;
-            last = now;
-        }
+        clock.End(failure);
     }
 
-    private async Task SendAsync(ModelServeClient client, Model model, uint[] prompt, Action<int> received, CancellationToken cancellationToken)
+    private LoadReport Report(RequestClock[] clocks, List<RequestClock> besides, double seconds, double processorSeconds)
     {
-        var request = new GenerateRequest
-        {
-            Model = model.Name,
-            TokenIds = new TokenIds(),
-            Options = new GenerationOptions
-            {
-                Sampling = new SamplingParameters { Temperature = 0 },
-                Stop = new StopConditions { MaxTokens = plan.OutputTokens, IgnoreEos = true },
-            },
-        };
-        request.TokenIds.Ids.Add(prompt);
-        await foreach (GenerationEvent message in client.GenerateAsync(request, cancellationToken: cancellationToken))
-        {
-            if (message.EventCase == GenerationEvent.EventOneofCase.Tokens && message.Tokens.TokenIds.Count > 0)
-            {
-                received(message.Tokens.TokenIds.Count);
-            }
-        }
-    }
-
-    private LoadReport Report(Model model, Sample[] samples, double seconds)
-    {
-        Sample[] good = [.. samples.Where(sample => sample.Failure is null)];
-        long tokens = good.Sum(sample => (long)sample.Tokens);
+        RequestClock[] good = [.. clocks.Where(clock => clock.Failure is null)];
+        long tokens = good.Sum(clock => (long)clock.Tokens);
         return new LoadReport(
             model.Name,
             plan,
             good.Length,
-            samples.Length - good.Length,
-            samples.Select(sample => sample.Failure).FirstOrDefault(failure => failure is not null),
+            clocks.Length - good.Length,
+            clocks.Select(clock => clock.Failure).FirstOrDefault(failure => failure is not null),
             seconds,
+            processorSeconds,
             good.Length / seconds,
             tokens / seconds,
             good.Length * (double)plan.PromptTokens / seconds,
-            Distribution.Of([.. good.Select(sample => sample.FirstTokenSeconds)]),
-            Distribution.Of([.. good.SelectMany(sample => sample.Gaps)]),
-            Distribution.Of([.. good.Select(sample => sample.TotalSeconds)]));
+            Distribution.Of([.. good.Select(clock => clock.FirstTokenSeconds)]),
+            Distribution.Of([.. good.SelectMany(clock => clock.Gaps.ToArray())]),
+            Distribution.Of([.. good.Select(clock => clock.TotalSeconds)]),
+            Distribution.Of([.. besides.Where(clock => clock.Failure is null).Select(clock => clock.FirstTokenSeconds)]));
     }
 }

@@ -4,6 +4,7 @@ using System.Net;
 using System.Text.Json;
 using Grpc.Net.Client;
 using ModelServe.Client;
+using ModelServe.V1;
 
 namespace ModelServe.LoadGenerator;
 
@@ -27,16 +28,18 @@ internal static class Program
         };
         var rate = new Option<double?>("--rate") { Description = "Open loop: mean arrivals a second, Poisson." };
         var requests = new Option<int>("--requests") { DefaultValueFactory = _ => 64 };
-        var warmup = new Option<int>("--warmup") { DefaultValueFactory = _ => 4, Description = "Requests before the measured ones." };
+        var warmup = new Option<int>("--warmup") { DefaultValueFactory = _ => 16, Description = "Requests before the measured ones, sent in the same way." };
         var prompt = new Option<int>("--prompt-tokens") { DefaultValueFactory = _ => 64 };
         var output = new Option<int>("--output-tokens") { DefaultValueFactory = _ => 64 };
         var shared = new Option<int>("--shared-prefix-tokens") { Description = "Leading prompt tokens that all requests share." };
         var connections = new Option<int>("--connections") { DefaultValueFactory = _ => 1 };
         var http = new Option<string?>("--http") { Description = "Send the requests over the OpenAI dialect to this address; gRPC then only describes the model." };
         var seed = new Option<int>("--seed") { DefaultValueFactory = _ => 1 };
+        var besideRate = new Option<double>("--beside-rate") { Description = "Mean arrivals a second of requests for one token beside the measured ones, Poisson; 0 for none." };
+        var besidePrompt = new Option<int>("--beside-prompt-tokens") { DefaultValueFactory = _ => 512, Description = "Tokens of their prompts." };
         var command = new RootCommand("Load for a ModelServe server on this machine; prints latencies and throughput as JSON.")
         {
-            address, model, concurrency, rate, requests, warmup, prompt, output, shared, connections, http, seed,
+            address, model, concurrency, rate, requests, warmup, prompt, output, shared, connections, http, seed, besideRate, besidePrompt,
         };
         command.SetAction((parsed, token) => RunAsync(
             parsed.GetValue(address)!,
@@ -49,7 +52,9 @@ internal static class Program
                 parsed.GetValue(prompt),
                 parsed.GetValue(output),
                 parsed.GetValue(shared),
-                parsed.GetValue(seed)),
+                parsed.GetValue(seed),
+                parsed.GetValue(besideRate),
+                parsed.GetValue(besidePrompt)),
             parsed.GetValue(connections),
             parsed.GetValue(http),
             token));
@@ -82,8 +87,13 @@ internal static class Program
         try
         {
             using HttpLoadClient? client = httpAddress is null ? null : new HttpLoadClient(httpAddress);
-            var run = new LoadRun([.. channels.Select(channel => new ModelServeClient(channel))], plan, client);
-            LoadReport report = await run.RunAsync(cancellationToken);
+            using var described = new ModelServeClient(channels[0]);
+            Model model = await described.GetModelAsync(plan.Model, cancellationToken);
+            GrpcLoadClient[] clients = [.. channels.Select(channel => new GrpcLoadClient(channel))];
+            SendRequest send = client is null
+                ? (number, prompt, output, received, token) => clients[number % clients.Length].SendAsync(model.Name, prompt, output, received, token)
+                : (_, prompt, output, received, token) => client.SendAsync(model.Name, prompt, output, received, token);
+            LoadReport report = await new LoadRun(plan, model, send).RunAsync(cancellationToken);
             Console.WriteLine(JsonSerializer.Serialize(report, Indented));
             return report.Failed == 0 ? 0 : 1;
         }

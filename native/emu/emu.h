@@ -46,6 +46,8 @@ struct Kernel {
 };
 /// Null when no such kernel is registered.
 const Kernel* find_kernel(const char* name);
+/// All of them: the nth, null behind the last.
+const Kernel* kernel_at(std::size_t n);
 
 /// Runs the whole grid, blocks and threads in a shuffled order; aborts with the kernel's name on a
 /// deadlock or on lanes that meet in different instructions.
@@ -61,6 +63,17 @@ void warp_collective(WarpOp op, const void* in, void* out);
 void cp_async(void* to, const void* from, bool valid);
 void cp_async_commit();
 void cp_async_wait(int pending_groups);
+
+/// What orders accesses, and accesses that are not the running thread's own: for shadow.h.
+void sync_warp();
+void fence_device();
+void griddep_wait();
+int atomic_add(int* p, int v);
+unsigned atomic_cas(unsigned* p, unsigned expected, unsigned desired);
+unsigned load_relaxed(const unsigned* p);
+/// A lane's row of an ldmatrix.
+void lane_reads(int lane, const void* address, std::size_t bytes);
+bool is_fiber_stack(const void* address);
 
 float half_to_float(uint16_t bits);
 uint16_t float_to_half(float x);

@@ -9,7 +9,7 @@
 #include <random>
 #include <vector>
 
-#include "emu.h"
+#include "shadow.h"
 
 #if !defined(__x86_64__)
 #error "the emulator's fiber switch is written for x86-64"
@@ -69,6 +69,12 @@ struct Warp {
   void* out[32];
 };
 
+/// MS_EMU_SEED gives another order of blocks and threads.
+unsigned seed() {
+  const char* text = std::getenv("MS_EMU_SEED");
+  return text != nullptr ? static_cast<unsigned>(std::atoi(text)) : 12345u;
+}
+
 struct Machine {
   Fiber fibers[kMaxThreads];
   Warp warps[kMaxThreads / 32];
@@ -80,7 +86,7 @@ struct Machine {
   int current = 0, alive = 0, at_barrier = 0;
   unsigned barrier_generation = 0;
   unsigned long long progress = 0;
-  std::mt19937 random{12345};
+  std::mt19937 random{seed()};
 };
 
 Machine& machine() {
@@ -111,11 +117,13 @@ void release_barrier_if_full() {
   m.at_barrier = 0;
   ++m.barrier_generation;
   ++m.progress;
+  Shadow::barrier_passed();
 }
 
 void fiber_main() {
   Machine& m = machine();
   m.kernel->body(m.params);
+  Shadow::thread_ended(m.current);
   m.fibers[m.current].done = true;
   --m.alive;
   ++m.progress;
@@ -172,6 +180,8 @@ const Kernel* find_kernel(const char* name) {
   return nullptr;
 }
 
+const Kernel* kernel_at(std::size_t n) { return n < registry().size() ? &registry()[n] : nullptr; }
+
 unsigned char* dynamic_shared() { return machine().shared; }
 
 void barrier() {
@@ -194,7 +204,9 @@ void warp_collective(WarpOp op, const void* in, void* out) {
   ++m.progress;
   unsigned generation = w.generation;
   if (++w.arrived == 32) {
+    Shadow::in_collective(true);
     op(w.in, w.out);
+    Shadow::in_collective(false);
     w.arrived = 0;
     ++w.generation;
     return;
@@ -204,6 +216,12 @@ void warp_collective(WarpOp op, const void* in, void* out) {
 
 // The bytes arrive at the wait and not before; until then the destination reads as NaN.
 void cp_async(void* to, const void* from, bool valid) {
+  Shadow::aligned(to, 16);
+  Shadow::touch(to, 16, Access::kWrite);
+  if (valid) {
+    Shadow::aligned(from, 16);
+    Shadow::touch(from, 16, Access::kRead);
+  }
   std::memset(to, 0xff, 16);
   machine().fibers[machine().current].open.push_back(Copy{to, from, valid});
 }
@@ -218,6 +236,7 @@ void cp_async_wait(int pending_groups) {
   Fiber& f = machine().fibers[machine().current];
   while (static_cast<int>(f.groups.size()) > pending_groups) {
     for (const Copy& c : f.groups.front()) {
+      Shadow::touch(c.to, 16, Access::kWrite);  // at any time since it was asked for
       if (c.valid) {
         std::memcpy(c.to, c.from, 16);
       } else {
@@ -226,6 +245,42 @@ void cp_async_wait(int pending_groups) {
     }
     f.groups.erase(f.groups.begin());
   }
+}
+
+bool is_fiber_stack(const void* address) {
+  const auto* at = static_cast<const unsigned char*>(address);
+  const unsigned char* stacks = machine().stacks;
+  return at >= stacks && at < stacks + kStackBytes * kMaxThreads;
+}
+
+void sync_warp() {
+  WarpOp op = [](const void* const(&)[32], void* const(&)[32]) {
+    Shadow::warp_synced(machine().current / 32);
+  };
+  warp_collective(op, nullptr, nullptr);
+}
+void fence_device() { Shadow::fenced(machine().current); }
+void griddep_wait() { Shadow::waited(machine().current); }
+int atomic_add(int* p, int v) {
+  Shadow::aligned(p, 4);
+  Shadow::atomic(machine().current, p);
+  int old = *p;
+  *p += v;
+  return old;
+}
+unsigned atomic_cas(unsigned* p, unsigned expected, unsigned desired) {
+  Shadow::aligned(p, 4);
+  Shadow::atomic(machine().current, p);
+  unsigned old = *p;
+  if (old == expected) *p = desired;
+  return old;
+}
+unsigned load_relaxed(const unsigned* p) { return *p; }
+void lane_reads(int lane, const void* address, std::size_t bytes) {
+  int thread = machine().current / 32 * 32 + lane;
+  if (reinterpret_cast<std::uintptr_t>(address) % bytes != 0)
+    die("a row of ldmatrix is not aligned");
+  Shadow::touch(thread, address, bytes, Access::kRead);
 }
 
 void run(const Kernel& kernel, Dim grid, Dim block, std::size_t shared_bytes, const void* params) {
@@ -251,14 +306,17 @@ void run(const Kernel& kernel, Dim grid, Dim block, std::size_t shared_bytes, co
   m.shared = region + mapped - page - rounded;
   g_grid_dim = grid;
   g_block_dim = block;
+  Shadow::begin_launch(kernel, shared_bytes, params, kernel.param_bytes);
   std::vector<unsigned> blocks(static_cast<std::size_t>(grid.x) * grid.y * grid.z);
   std::iota(blocks.begin(), blocks.end(), 0u);
   std::shuffle(blocks.begin(), blocks.end(), m.random);
   for (unsigned b : blocks) {
     g_block = Dim{b % grid.x, b / grid.x % grid.y, b / grid.x / grid.y};
     std::memset(m.shared, 0xff, rounded);
+    Shadow::begin_block(b, threads);
     run_block(threads);
   }
+  Shadow::end_launch();
   munmap(region, mapped);
   m.kernel = nullptr;
 }

@@ -67,6 +67,9 @@ inline void mma_f16(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned
 template <bool Trans>
 void ldmatrix_op(const void* const (&in)[32], void* const (&out)[32]) {
   for (int lane = 0; lane < 32; ++lane) {
+    emu::lane_reads(lane, *static_cast<const void* const*>(in[lane]), 16);
+  }
+  for (int lane = 0; lane < 32; ++lane) {
     unsigned* r = static_cast<unsigned*>(out[lane]);
     for (int m = 0; m < 4; ++m) {
       int g = lane / 4, t = lane % 4;
@@ -112,20 +115,14 @@ template <class T>
 T shfl_xor(T v, int mask) {
   return shfl(v, static_cast<int>(emu::g_thread.x % 32) ^ mask);
 }
-inline void sync_warp() { shfl(0, 0); }
+inline void sync_warp() { emu::sync_warp(); }
 inline void sync_block() { emu::barrier(); }
-inline void fence_device() {}
-inline int atomic_add(int* p, int v) {
-  int old = *p;
-  *p += v;
-  return old;
-}
-
+inline void fence_device() { emu::fence_device(); }
+inline int atomic_add(int* p, int v) { return emu::atomic_add(p, v); }
 inline unsigned atomic_cas(unsigned* p, unsigned expected, unsigned desired) {
-  unsigned old = *p;
-  if (old == expected) *p = desired;
-  return old;
+  return emu::atomic_cas(p, expected, desired);
 }
+inline unsigned load_relaxed(const unsigned* p) { return emu::load_relaxed(p); }
 
 inline void cp_async16(void* to, const void* from, bool valid) { emu::cp_async(to, from, valid); }
 inline void cp_async_commit() { emu::cp_async_commit(); }
@@ -154,6 +151,6 @@ inline unsigned mul_high(unsigned a, unsigned b) {
 }
 inline float load_l2(const float* p) { return *p; }
 inline void griddep_launch() {}
-inline void griddep_wait() {}
+inline void griddep_wait() { emu::griddep_wait(); }
 
 }  // namespace ms

@@ -4,6 +4,7 @@
 # stub and the emulator with g++, and runs the emulated kernels against the references.
 #
 #   native/gate/compile_gate.sh [BUILD_FOLDER]      default: native/build/gate
+#   native/gate/compile_gate.sh --nvrtc             only finds or fetches NVRTC, and prints where it is
 #
 # NVRTC comes from a CUDA toolkit where there is one (CUDA_HOME, /usr/local/cuda, the linker's paths),
 # else from Debian's packages libnvrtc12 and libnvrtc-builtins12.4, taken with the machine's own apt
@@ -11,6 +12,8 @@
 set -euo pipefail
 
 native=$(cd "$(dirname "$0")/.." && pwd)
+only_nvrtc=
+[ "${1:-}" != --nvrtc ] || { only_nvrtc=1; shift; }
 build=${1:-$native/build/gate}
 archs=(sm_80 sm_90 sm_90a)
 mkdir -p "$build"
@@ -61,6 +64,14 @@ fetch_nvrtc() {
   for package in "$root"/*.deb; do dpkg -x "$package" "$root/files"; done
 }
 
+nvrtc=$(find_nvrtc)
+if [ -z "$nvrtc" ]; then
+  fetch_nvrtc >&2
+  nvrtc=$(find_nvrtc)
+fi
+[ -n "$nvrtc" ] || { echo "compile gate: NVRTC is neither installed nor reachable" >&2; exit 1; }
+[ -z "$only_nvrtc" ] || { echo "$nvrtc"; exit 0; }
+
 # The formatter's versions differ in details, so only the one that the sources are kept in judges them.
 format_version=14
 formatter=$(command -v "clang-format-$format_version" || command -v clang-format || true)
@@ -77,12 +88,6 @@ else
     "(found: $([ -n "$formatter" ] && "$formatter" --version || echo none))"
 fi
 
-nvrtc=$(find_nvrtc)
-if [ -z "$nvrtc" ]; then
-  fetch_nvrtc
-  nvrtc=$(find_nvrtc)
-fi
-[ -n "$nvrtc" ] || { echo "compile gate: NVRTC is neither installed nor reachable" >&2; exit 1; }
 export LD_LIBRARY_PATH="$(dirname "$nvrtc")${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 echo "NVRTC: $(basename "$(readlink -f "$nvrtc")")"
 
@@ -120,6 +125,27 @@ done
 g++ "${flags[@]}" -O2 -shared "${host[@]}" "${units[@]}" "$native"/emu/*.cpp \
   -o "$build/libmodelserve_emu.so" -ldl
 g++ "${flags[@]}" -O2 -shared "$native/tests/fake_cublaslt.cpp" -o "$build/libfake_cublaslt.so"
+plain_units=("${units[@]}")
+# The same with an account of every access (emu/shadow.h), which must first find what was planted for it.
+checked=(-DMS_CHECKED -fsanitize=thread --param tsan-instrument-func-entry-exit=0 -DMS_EMULATE -Wno-unknown-pragmas -x c++)
+units=()
+for unit in "$native"/units/*.cu "$native/tests/planted.cu"; do
+  object=$build/$(basename "$unit" .cu).checked.o
+  g++ "${flags[@]}" -O2 "${checked[@]}" -c "$unit" -o "$object"
+  [ "$(basename "$unit")" = planted.cu ] || units+=("$object")
+done
+g++ "${flags[@]}" -O2 -DMS_CHECKED -shared "${host[@]}" "${units[@]}" "$native"/emu/*.cpp \
+  -o "$build/libmodelserve_checked.so" -ldl
+g++ "${flags[@]}" -O2 -DMS_CHECKED "$native/tests/sanitizer_catches.cpp" "$native"/emu/{fibers,shadow,races,tsan_hooks}.cpp \
+  "$build/planted.checked.o" -o "$build/sanitizer_catches" -ldl
+for seed in 1 2 3; do
+  MS_EMU_SEED=$seed "$build/sanitizer_catches" | sed 's/^/compile gate: emulator: /'
+done
+# The GPU library itself, its machine code inside, over a driver whose device is the emulator.
+MODELSERVE_CUBINS=$build/cubin JOBS=2 "$native/build_gpu.sh" "$build/gpu" > "$build/build_gpu.txt"
+mkdir -p "$build/fake"
+g++ "${flags[@]}" -O2 -shared -Wl,-soname,libcuda.so.1 "$native/tests/fake_libcuda.cpp" "$native"/emu/*.cpp "${plain_units[@]}" \
+  "$build/error.o" -o "$build/fake/libcuda.so.1" -ldl
 checks=$native/../tests/gpu/check.py
 python=
 for candidate in python3 /usr/bin/python3; do
@@ -138,11 +164,23 @@ for form in stub emu; do
   { grep ' FAILED ' "$build/check_$form.txt" || true; tail -n 1 "$build/check_$form.txt"; } |
     sed "s/^/compile gate: libmodelserve_$form: /"
 done
+LD_LIBRARY_PATH=$build/fake:$LD_LIBRARY_PATH PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1 "$python" "$checks" "$build/gpu/libmodelserve.so" \
+  --cublaslt "$build/libfake_cublaslt.so" --only "d128,graph,refusals,rope neox 128,skinny m8,cublaslt,step prologue,sample rows 64" \
+  > "$build/check_gpu.txt" 2>&1 || status=1
+{ grep -E ' FAILED |fake libcuda' "$build/check_gpu.txt" || true; tail -n 1 "$build/check_gpu.txt"; } |
+  sed 's/^/compile gate: the GPU library over a driver that emulates: /'
+# Races, bounds, memory nobody wrote, what a dependent launch may not touch: every kernel.
+for seed in 1; do
+  MS_EMU_SEED=$seed PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1 "$python" "$checks" "$build/libmodelserve_checked.so" \
+    --cublaslt "$build/libfake_cublaslt.so" --without "sample support" > "$build/check_checked_$seed.txt" 2>&1 || status=1
+  { grep -E ' FAILED |^emulator:' "$build/check_checked_$seed.txt" || true; tail -n 1 "$build/check_checked_$seed.txt"; } |
+    sed "s/^/compile gate: every access checked, order $seed: /"
+done
 [ "$status" -eq 0 ] || exit 1
 # The GPU check as it is started there, as far as it goes without a GPU: stages, arguments, files.
 OUT=$build/dry OPENBLAS_NUM_THREADS=1 "$native/../tests/gpu/run.sh" --dry "$build/libmodelserve_stub.so" > "$build/dry.txt" || status=1
 for script in timing decode_bench; do
-  PYTHONDONTWRITEBYTECODE=1 "$python" "$(dirname "$checks")/$script.py" "$build/libmodelserve_emu.so" --dry | tail -n 1 |
+  PYTHONDONTWRITEBYTECODE=1 "$python" "$(dirname "$checks")/$script.py" "$build/libmodelserve_checked.so" --dry | tail -n 1 |
     sed "s/^/compile gate: $script --dry: /" || status=1
 done
 grep '^== .* exit status' "$build/dry.txt" | sed 's/^== /compile gate: run.sh --dry: /'

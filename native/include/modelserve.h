@@ -6,7 +6,8 @@
  *          loader also compares ms_abi_version() with MS_ABI_VERSION and sizes with ms_sizeof().
  * Pointers are device pointers unless the name ends in _h. The caller owns every buffer; the
  * library keeps none, allocates none and synchronises nothing inside an op, so every op can be
- *          captured. Buffers of a captured op must outlive the graph.
+ *          captured. Buffers of a captured op must outlive the graph. Matrices and activations
+ *          start at multiples of 16 bytes, a GEMM's workspace at one of 256; others are refused.
  * Counts   n_* fields are upper bounds that fix the launch grid. Where an optional device counter
  *          (count, [1] int32) is given, the kernel reads the true number from it and ignores the
  *          padded rest, which lets one captured graph serve any smaller step.
@@ -26,7 +27,7 @@
 extern "C" {
 #endif
 
-#define MS_ABI_VERSION 2
+#define MS_ABI_VERSION 3
 #define MS_API __attribute__((visibility("default")))
 
 /* 0 is success; failures are negative. */

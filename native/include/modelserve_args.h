@@ -193,7 +193,7 @@ typedef struct ms_act_mul_args {
   void* out;                              /* [n_tokens][features] bf16 */
 } ms_act_mul_args;
 
-/* Per row: scale = max|x| / 448 (1 for a row of zeros); out = x / scale in e4m3. */
+/* Per row: scale = max|x| / 448 (1 for a row below 1e-30); out = x / scale in e4m3. */
 typedef struct ms_quant_fp8_args {
   uint32_t struct_size;
   int32_t n_rows, columns; /* columns a multiple of 8 */
@@ -296,6 +296,8 @@ typedef struct ms_top_logprobs_args {
   int32_t* ids;                 /* out [n_rows][max_n] */
   float* logprobs;              /* out [n_rows][max_n] */
   float* chosen_logprob;        /* out [n_rows], with chosen */
+  /* optional out [n_rows], with chosen: its place in that order, from 1; 0 if it has no logit */
+  int32_t* chosen_rank;
 } ms_top_logprobs_args;
 
 /* Copies whole blocks, all layers, keys and values: to[i] = from[i]. Pairs must not overlap. */

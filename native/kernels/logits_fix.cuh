@@ -70,7 +70,7 @@ MS_DEVICE void bump(u16* counter, bool prompt) {
   u64 address = (u64)counter;
   u32* word = (u32*)(address & ~3ull);
   int shift = (int)(address & 2) * 8;
-  u32 old = *word;
+  u32 old = load_relaxed(word);
   for (;;) {
     u32 field = old >> shift & 0xffffu;
     u32 next = prompt ? field | kPromptBit : (field & kCountMax) == kCountMax ? field : field + 1;

@@ -50,6 +50,24 @@ MS_DEVICE Best next_best(const LogitsRow& row, u32 threshold, Best after) {
   return block_best(best);
 }
 
+/// A token's place in (value, lower id) order, from 1; 0 if it is masked.
+MS_DEVICE int rank_of(const LogitsRow& row, int token) {
+  __shared__ float scratch[32];
+  float value = row.clean(row.from[token]);
+  int before = 0;
+  for (int q = threadIdx.x; q < row.quads(); q += kRowBlock) {
+    Logits4 v = row.quad(q);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      float x = v.x[i];
+      before += x > value || (x == value && 4 * q + i < token) ? 1 : 0;
+    }
+  }
+  // A vocabulary is far below 2^24, so the sum is exact.
+  int rank = 1 + (int)block_sum((float)before, scratch);
+  return is_masked(value) ? 0 : rank;
+}
+
 MS_DEVICE void top_logprobs(const TopLogprobsParams& p) {
   __shared__ SearchScratch scratch;
   __shared__ TopList list;
@@ -60,10 +78,14 @@ MS_DEVICE void top_logprobs(const TopLogprobsParams& p) {
   int wanted = min_i(p.wanted[r], p.max_n);
   LogitsRow row = {p.logits + (i64)r * p.vocab, p.vocab, 1.f};
   RowSummary summary = summarise(row);
-  if (threadIdx.x == 0 && p.chosen != nullptr) {
+  if (p.chosen != nullptr) {
     int token = p.chosen[r];
     bool known = token >= 0 && token < p.vocab && summary.best.index >= 0;
-    p.chosen_logprob[r] = known ? row.clean(row.from[token]) - summary.log_sum : 0.f;
+    int rank = known && p.chosen_rank != nullptr ? rank_of(row, token) : 0;
+    if (threadIdx.x == 0) {
+      p.chosen_logprob[r] = known ? row.clean(row.from[token]) - summary.log_sum : 0.f;
+      if (p.chosen_rank != nullptr) p.chosen_rank[r] = rank;
+    }
   }
   for (int i = (int)threadIdx.x; i < p.max_n; i += kRowBlock) {
     p.ids[(i64)r * p.max_n + i] = -1;

@@ -7,6 +7,10 @@
 
 namespace ms {
 
+/// A row's scale for fp8. Rows of next to nothing are nothing: the inverse of their scale would be
+/// infinite, and their zeros times it no number.
+MS_DEVICE float fp8_row_scale(float top) { return top > 1e-30f ? top / kFp8Max : 1.f; }
+
 /// Writes eight floats as fp8.
 MS_DEVICE void store_fp8(u8* to, const float (&x)[8], float inverse_scale) {
   u32 w[2] = {0, 0};
@@ -65,7 +69,7 @@ MS_DEVICE void add_rmsnorm(const NormParams& p) {
   float scale = 1.f;
   if (Fp8Out) {
     top = block_max(top, scratch);
-    scale = top > 0.f ? top / kFp8Max : 1.f;
+    scale = fp8_row_scale(top);
     if (threadIdx.x == 0) p.out_scale[t] = scale;
   }
 #pragma unroll
@@ -100,7 +104,7 @@ MS_DEVICE void quant_fp8(const QuantParams& p) {
     }
   }
   top = block_max(top, scratch);
-  float scale = top > 0.f ? top / kFp8Max : 1.f;
+  float scale = fp8_row_scale(top);
   if (threadIdx.x == 0) p.scale[t] = scale;
   for (int v = threadIdx.x; v < p.columns / 8; v += kNormThreads) {
     Vec4 x = *(const Vec4*)(p.x + row + v * 8);

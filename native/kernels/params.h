@@ -159,6 +159,7 @@ struct TopLogprobsParams {
   int* ids;
   float* logprobs;
   float* chosen_logprob;
+  int* chosen_rank;
   int n_rows, vocab, max_n;
 };
 

@@ -120,6 +120,12 @@ MS_DEVICE T shfl(T v, int lane) {
 MS_DEVICE void sync_block() { __syncthreads(); }
 MS_DEVICE void sync_warp() { __syncwarp(); }
 MS_DEVICE void fence_device() { __threadfence(); }
+/// A word that other threads change by atomics meanwhile.
+MS_DEVICE u32 load_relaxed(const u32* p) {
+  u32 v;
+  asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];\n" : "=r"(v) : "l"(p) : "memory");
+  return v;
+}
 MS_DEVICE int atomic_add(int* p, int v) { return atomicAdd(p, v); }
 MS_DEVICE u32 atomic_cas(u32* p, u32 expected, u32 desired) {
   return atomicCAS(p, expected, desired);

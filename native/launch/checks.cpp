@@ -40,7 +40,7 @@ constexpr FieldRule kKvCache[] = {
     MS_RANGE(ms_kv_cache, n_layers, 1, 4096),
     MS_RANGE(ms_kv_cache, n_kv_heads, 1, 1024),
     MS_RANGE(ms_kv_cache, n_blocks, 1, int64_t{1} << 31),
-    MS_POINTER(ms_kv_cache, base),
+    MS_ALIGNED(ms_kv_cache, base, 16),
 };
 
 constexpr FieldRule kStepBegin[] = {
@@ -58,7 +58,7 @@ constexpr FieldRule kStepBegin[] = {
     MS_POINTER(ms_step_begin_args, block_table),
     MS_POINTER(ms_step_begin_args, token_ids),
     MS_POINTER(ms_step_begin_args, positions),
-    MS_POINTER(ms_step_begin_args, kv_slots),
+    MS_ALIGNED(ms_step_begin_args, kv_slots, 8),
     MS_POINTER(ms_step_begin_args, context_len),
 };
 
@@ -68,24 +68,25 @@ constexpr FieldRule kEmbed[] = {
     MS_MULTIPLE(ms_embed_args, hidden, 8),
     MS_RANGE(ms_embed_args, vocab, 1, kMaxVocab),
     MS_POINTER(ms_embed_args, ids),
-    MS_POINTER(ms_embed_args, table),
-    MS_POINTER(ms_embed_args, out),
+    MS_ALIGNED(ms_embed_args, table, 16),
+    MS_ALIGNED(ms_embed_args, out, 16),
 };
 
 constexpr FieldRule kAddRmsNorm[] = {
     MS_RANGE(ms_add_rmsnorm_args, n_tokens, 1, kMaxRows),
     MS_RANGE(ms_add_rmsnorm_args, hidden, 8, 16384),
     MS_MULTIPLE(ms_add_rmsnorm_args, hidden, 8),
-    MS_POINTER(ms_add_rmsnorm_args, x),
-    MS_POINTER(ms_add_rmsnorm_args, weight),
-    MS_POINTER(ms_add_rmsnorm_args, out),
+    MS_ALIGNED(ms_add_rmsnorm_args, x, 16),
+    MS_ALIGNED(ms_add_rmsnorm_args, weight, 16),
+    MS_ALIGNED(ms_add_rmsnorm_args, out, 16),
+    MS_ALIGNED_OR_NULL(ms_add_rmsnorm_args, residual, 16),
 };
 
 constexpr FieldRule kQkRopeKv[] = {
     MS_RANGE(ms_qk_rope_kv_args, n_tokens, 1, kMaxRows),
     MS_RANGE(ms_qk_rope_kv_args, n_q_heads, 1, 4096),
     MS_POINTER(ms_qk_rope_kv_args, positions),
-    MS_POINTER(ms_qk_rope_kv_args, kv_slots),
+    MS_ALIGNED(ms_qk_rope_kv_args, kv_slots, 8),
     MS_POINTER(ms_qk_rope_kv_args, qkv),
 };
 
@@ -109,9 +110,9 @@ constexpr FieldRule kAttnDecode[] = {
     MS_POINTER(ms_attn_decode_args, slot),
     MS_POINTER(ms_attn_decode_args, context_len),
     MS_POINTER(ms_attn_decode_args, block_table),
-    MS_POINTER(ms_attn_decode_args, q),
+    MS_ALIGNED(ms_attn_decode_args, q, 16),
     MS_POINTER(ms_attn_decode_args, out),
-    MS_POINTER(ms_attn_decode_args, partial),
+    MS_ALIGNED(ms_attn_decode_args, partial, 16),
     MS_POINTER(ms_attn_decode_args, tickets),
 };
 
@@ -126,24 +127,24 @@ constexpr FieldRule kAttnPrefill[] = {
     MS_POINTER(ms_attn_prefill_args, token_start),
     MS_POINTER(ms_attn_prefill_args, context_len),
     MS_POINTER(ms_attn_prefill_args, block_table),
-    MS_POINTER(ms_attn_prefill_args, q),
-    MS_POINTER(ms_attn_prefill_args, out),
+    MS_ALIGNED(ms_attn_prefill_args, q, 16),
+    MS_ALIGNED(ms_attn_prefill_args, out, 16),
 };
 
 constexpr FieldRule kActMul[] = {
     MS_RANGE(ms_act_mul_args, n_tokens, 1, kMaxRows),
     MS_RANGE(ms_act_mul_args, features, 8, kMaxColumns),
     MS_MULTIPLE(ms_act_mul_args, features, 8),
-    MS_POINTER(ms_act_mul_args, gate_up),
-    MS_POINTER(ms_act_mul_args, out),
+    MS_ALIGNED(ms_act_mul_args, gate_up, 16),
+    MS_ALIGNED(ms_act_mul_args, out, 16),
 };
 
 constexpr FieldRule kQuantFp8[] = {
     MS_RANGE(ms_quant_fp8_args, n_rows, 1, kMaxRows),
     MS_RANGE(ms_quant_fp8_args, columns, 8, kMaxColumns),
     MS_MULTIPLE(ms_quant_fp8_args, columns, 8),
-    MS_POINTER(ms_quant_fp8_args, x),
-    MS_POINTER(ms_quant_fp8_args, out),
+    MS_ALIGNED(ms_quant_fp8_args, x, 16),
+    MS_ALIGNED(ms_quant_fp8_args, out, 16),
     MS_POINTER(ms_quant_fp8_args, scale),
 };
 
@@ -152,14 +153,14 @@ constexpr FieldRule kGatherRows[] = {
     MS_RANGE(ms_gather_rows_args, columns, 8, kMaxColumns),
     MS_MULTIPLE(ms_gather_rows_args, columns, 8),
     MS_POINTER(ms_gather_rows_args, index),
-    MS_POINTER(ms_gather_rows_args, x),
-    MS_POINTER(ms_gather_rows_args, out),
+    MS_ALIGNED(ms_gather_rows_args, x, 16),
+    MS_ALIGNED(ms_gather_rows_args, out, 16),
 };
 
 constexpr FieldRule kArgmax[] = {
     MS_RANGE(ms_argmax_args, n_rows, 1, kMaxRows),
     MS_RANGE(ms_argmax_args, vocab, 1, kMaxVocab),
-    MS_POINTER(ms_argmax_args, logits),
+    MS_ALIGNED(ms_argmax_args, logits, 16),
     MS_POINTER(ms_argmax_args, out),
 };
 
@@ -175,14 +176,14 @@ constexpr FieldRule kCountTokens[] = {
     MS_RANGE(ms_count_tokens_args, vocab, 1, kMaxVocab),
     MS_POINTER(ms_count_tokens_args, slot),
     MS_POINTER(ms_count_tokens_args, token),
-    MS_POINTER(ms_count_tokens_args, counts),
+    MS_ALIGNED(ms_count_tokens_args, counts, 4),
 };
 
 constexpr FieldRule kSample[] = {
     MS_RANGE(ms_sample_args, n_rows, 1, kMaxRows),
     MS_RANGE(ms_sample_args, vocab, 1, kMaxVocab),
-    MS_POINTER(ms_sample_args, logits),
-    MS_POINTER(ms_sample_args, rows),
+    MS_ALIGNED(ms_sample_args, logits, 16),
+    MS_ALIGNED(ms_sample_args, rows, 8),
     MS_POINTER(ms_sample_args, tokens),
 };
 
@@ -190,7 +191,7 @@ constexpr FieldRule kTopLogprobs[] = {
     MS_RANGE(ms_top_logprobs_args, n_rows, 1, kMaxRows),
     MS_RANGE(ms_top_logprobs_args, vocab, 1, kMaxVocab),
     MS_RANGE(ms_top_logprobs_args, max_n, 1, 32),
-    MS_POINTER(ms_top_logprobs_args, logits),
+    MS_ALIGNED(ms_top_logprobs_args, logits, 16),
     MS_POINTER(ms_top_logprobs_args, wanted),
     MS_POINTER(ms_top_logprobs_args, ids),
     MS_POINTER(ms_top_logprobs_args, logprobs),

@@ -16,9 +16,12 @@ constexpr FieldRule kGemm[] = {
     MS_RANGE(ms_gemm_args, k, 8, kMaxColumns),
     MS_MULTIPLE(ms_gemm_args, k, 8),
     MS_RANGE(ms_gemm_args, splits, 0, 16),
-    MS_POINTER(ms_gemm_args, x),
-    MS_POINTER(ms_gemm_args, w),
-    MS_POINTER(ms_gemm_args, y),
+    MS_ALIGNED(ms_gemm_args, x, 16),
+    MS_ALIGNED(ms_gemm_args, w, 16),
+    MS_ALIGNED(ms_gemm_args, y, 16),
+    MS_ALIGNED_OR_NULL(ms_gemm_args, norm_weight, 16),
+    MS_ALIGNED_OR_NULL(ms_gemm_args, residual, 16),
+    MS_ALIGNED_OR_NULL(ms_gemm_args, workspace, 256),
 };
 // clang-format on
 

@@ -10,14 +10,15 @@
 namespace ms {
 
 // What may be said of one field is a row of a table; what ties several together is code below it.
-enum class Rule : unsigned char { kRange, kMultiple, kPointer };
+enum class Rule : unsigned char { kRange, kMultiple, kPointer, kAligned };
 
 struct FieldRule {
   const char* field;
   Rule rule;
   unsigned char bytes;  // of the field
   size_t offset;
-  long long low, high;  // the range; or low: what the field is a multiple of
+  // The range; or low: what the field is a multiple of, high: whether it may be null.
+  long long low, high;
 };
 
 #define MS_FIELD(S, f, rule, low, high) \
@@ -25,6 +26,9 @@ struct FieldRule {
 #define MS_RANGE(S, f, low, high) MS_FIELD(S, f, Rule::kRange, low, high)
 #define MS_MULTIPLE(S, f, of) MS_FIELD(S, f, Rule::kMultiple, of, 0)
 #define MS_POINTER(S, f) MS_FIELD(S, f, Rule::kPointer, 0, 0)
+// Vector loads and cuBLASLt want more than the elements do; a GPU is lost by one that is not.
+#define MS_ALIGNED(S, f, to) MS_FIELD(S, f, Rule::kAligned, to, 0)
+#define MS_ALIGNED_OR_NULL(S, f, to) MS_FIELD(S, f, Rule::kAligned, to, 1)
 
 #define MS_REQUIRE(condition, status, ...)              \
   do {                                                  \
@@ -55,10 +59,14 @@ inline long long number(const unsigned char* at, int bytes) {
 
 inline ms_status apply(const FieldRule& rule, const unsigned char* arguments) {
   const unsigned char* at = arguments + rule.offset;
-  if (rule.rule == Rule::kPointer) {
-    void* pointer = nullptr;
-    std::memcpy(&pointer, at, sizeof(pointer));
-    return pointer != nullptr ? MS_OK : fail(MS_ERR_ARGUMENT, "%s is null", rule.field);
+  if (rule.rule == Rule::kPointer || rule.rule == Rule::kAligned) {
+    uintptr_t address = 0;
+    std::memcpy(&address, at, sizeof(address));
+    if (address == 0 && rule.high == 0) return fail(MS_ERR_ARGUMENT, "%s is null", rule.field);
+    return rule.low == 0 || address % static_cast<uintptr_t>(rule.low) == 0
+               ? MS_OK
+               : fail(MS_ERR_ARGUMENT, "%s must be a multiple of %lld bytes, is %#zx", rule.field,
+                      rule.low, static_cast<size_t>(address));
   }
   long long value = number(at, rule.bytes);
   if (rule.rule == Rule::kMultiple) {

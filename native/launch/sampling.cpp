@@ -54,7 +54,7 @@ extern "C" ms_status ms_sample(ms_ctx* ctx, const ms_sample_args* a, ms_stream* 
 extern "C" ms_status ms_top_logprobs(ms_ctx* ctx, const ms_top_logprobs_args* a, ms_stream* s) {
   ms_status status = check(a);
   if (status != MS_OK) return status;
-  TopLogprobsParams p{a->count,    a->logits,         a->wanted, a->chosen, a->ids,
-                      a->logprobs, a->chosen_logprob, a->n_rows, a->vocab,  a->max_n};
+  TopLogprobsParams p{a->count,          a->logits,      a->wanted, a->chosen, a->ids,  a->logprobs,
+                      a->chosen_logprob, a->chosen_rank, a->n_rows, a->vocab,  a->max_n};
   return launch_rows(ctx, "ms_top_logprobs_rows", a->n_rows, s, &p);
 }

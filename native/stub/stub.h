@@ -9,9 +9,17 @@
 
 #include "../launch/checks.h"
 
-// Makes the nth next wait for an event (or allocation of device memory) of a context fail with that
-// status, and all after it, as a lost GPU would: ms_stub_inject. Only the stub has it.
-enum { MS_STUB_EVENT_SYNC = 1, MS_STUB_MALLOC = 2, MS_STUB_LOGITS = 3 };
+// Makes the nth next wait for an event (or allocation of device memory, making or launch of a
+// graph, launch of an operation) of a context fail with that status, and all after it, as a lost
+// GPU would: ms_stub_inject, which point 0 ends. Only the stub has it.
+enum {
+  MS_STUB_EVENT_SYNC = 1,
+  MS_STUB_MALLOC = 2,
+  MS_STUB_LOGITS = 3,
+  MS_STUB_GRAPH = 4,
+  MS_STUB_LAUNCH = 5
+};
+constexpr int kStubPoints = 6;
 
 struct ms_ctx {
   int device = 0;
@@ -21,8 +29,10 @@ struct ms_ctx {
   int tunings = 0;       // calls of ms_gemm_tune so far
   // Faults ordered by file: calls that have passed since the order was first seen, and whether a
   // single one was carried out.
-  int passed[4] = {};
+  int passed[kStubPoints] = {};
+  int capturing = 0;  // streams that record
   bool poisoned = false;
+  bool lost = false;  // after a driver error nothing succeeds any more, as on a GPU
 };
 
 struct ms_stream {
@@ -49,12 +59,15 @@ int64_t device_used(int device);
 bool device_take(int device, int64_t bytes);
 void device_give(int device, int64_t bytes);
 
+/// Refuses what a driver refuses the thread that captures.
+ms_status outside_capture(const ms_ctx* ctx, const char* call);
+
 /// Carries out what is ordered for this call; MS_OK when nothing is.
 ms_status injected(ms_ctx* ctx, int point);
 /// Whether the logits of one row of this step shall not be numbers: once for each order.
 bool poisons_logits(ms_ctx* ctx);
 
-/// Refuses null handles by name.
+/// Refuses null handles by name, and everything once the device is lost.
 ms_status require(const ms_ctx* ctx, const void* handle);
 
 /// Runs the work now, or records it while the stream captures.
@@ -74,6 +87,7 @@ ms_status submit(ms_ctx* ctx, ms_stream* s, F work) {
 template <class Args, class F>
 ms_status op(ms_ctx* ctx, const Args* a, ms_stream* s, F body) {
   ms_status status = check(a);
+  if (status == MS_OK) status = injected(ctx, MS_STUB_LAUNCH);
   if (status != MS_OK) return status;
   Args copy = *a;
   return submit(ctx, s, [ctx, copy, body] {

@@ -48,7 +48,7 @@ void embed(const ms_embed_args& a) {
 void quantise(const std::vector<float>& row, uint8_t* out, float* scale) {
   float top = 0;
   for (float x : row) top = std::max(top, std::fabs(x));
-  *scale = top > 0 ? top / 448.0f : 1.0f;
+  *scale = top > 1e-30f ? top / 448.0f : 1.0f;
   for (size_t i = 0; i < row.size(); ++i) out[i] = float_to_fp8(row[i] / *scale);
 }
 

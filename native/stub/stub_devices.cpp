@@ -3,12 +3,14 @@
 //
 //   MS_STUB_DEVICES=2            devices 0 and 1
 //   MS_STUB_MEMORY=2147483648    bytes of each
-//   MS_STUB_FAULTS=FILE          lines "DEVICE POINT WHAT [AFTER]", read while the process runs; no
-//   file, no fault
+//   MS_STUB_FAULTS=FILE          lines "DEVICE POINT WHAT [AFTER [EVERY]]", read while the process
+//   runs; no file, no fault
 //
-// POINT is sync (a wait for the device), malloc or logits; WHAT is hang (the wait never ends), lost
+// POINT is sync (a wait for the device), malloc, graph (making or launching one), launch (of an
+// operation that is not in a graph) or logits; WHAT is hang (the wait never ends), lost
 // (every wait fails, as after a sticky error), memory (no allocation succeeds any more) or nan
-// (once, one row's logits are no numbers). AFTER calls pass first. Only this library reads these
+// (once, one row's logits are no numbers). AFTER calls pass first; with EVERY, only
+// one in so many fails from then on. Only this library reads these
 // names: the GPU library knows none of them.
 #include <unistd.h>
 
@@ -41,10 +43,11 @@ bool ordered(ms_ctx* ctx, int point, const char* at, std::string* what) {
   char line[128], where[16], kind[16];
   bool found = false;
   while (!found && std::fgets(line, sizeof(line), file) != nullptr) {
-    int device = -1, after = 0;
-    int fields = std::sscanf(line, "%d %15s %15s %d", &device, where, kind, &after);
+    int device = -1, after = 0, every = 1;
+    int fields = std::sscanf(line, "%d %15s %15s %d %d", &device, where, kind, &after, &every);
     if (fields < 3 || device != ctx->device || std::strcmp(where, at) != 0) continue;
-    found = ctx->passed[point]++ >= after;
+    int turn = ctx->passed[point]++ - after;
+    found = turn >= 0 && turn % (every > 0 ? every : 1) == 0;
     *what = kind;
     break;
   }
@@ -69,11 +72,14 @@ void device_give(int device, int64_t bytes) { used[static_cast<size_t>(device)].
 ms_status injected(ms_ctx* ctx, int point) {
   if (ctx == nullptr) return MS_OK;
   if (ctx->fault_point == point && --ctx->fault_in <= 0) {
+    ctx->lost = ctx->fault_status == MS_ERR_DRIVER;
     return fail(ctx->fault_status, "injected fault %d at point %d", ctx->fault_status, point);
   }
   std::string what;
-  if (!ordered(ctx, point, point == MS_STUB_MALLOC ? "malloc" : "sync", &what)) return MS_OK;
+  constexpr const char* kNames[kStubPoints] = {"", "sync", "malloc", "logits", "graph", "launch"};
+  if (!ordered(ctx, point, kNames[point], &what)) return MS_OK;
   while (what == "hang") pause();
+  ctx->lost = what != "memory";
   return what == "memory"
              ? fail(MS_ERR_MEMORY, "injected: no memory is left on device %d", ctx->device)
              : fail(MS_ERR_DRIVER, "injected: device %d was lost", ctx->device);

@@ -7,6 +7,7 @@
 
 using ms::fail;
 using ms::stub::injected;
+using ms::stub::outside_capture;
 using ms::stub::require;
 using ms::stub::submit;
 
@@ -15,7 +16,14 @@ namespace ms::stub {
 ms_status require(const ms_ctx* ctx, const void* handle) {
   if (ctx == nullptr) return fail(MS_ERR_ARGUMENT, "ctx is null");
   if (handle == nullptr) return fail(MS_ERR_ARGUMENT, "the stream or object handle is null");
+  if (ctx->lost) return fail(MS_ERR_DRIVER, "device %d was lost before", ctx->device);
   return MS_OK;
+}
+
+ms_status outside_capture(const ms_ctx* ctx, const char* call) {
+  return ctx == nullptr || ctx->capturing == 0
+             ? MS_OK
+             : fail(MS_ERR_DRIVER, "%s: not while a stream of this thread captures", call);
 }
 
 float fp8_to_float(uint8_t v) {
@@ -103,7 +111,7 @@ ms_status make(ms_ctx* ctx, T** out_h) {
 template <class T>
 ms_status drop(ms_ctx* ctx, T* handle) {
   ms_status status = require(ctx, handle);
-  if (status == MS_OK) delete handle;
+  if (handle != nullptr) delete handle;  // what of it is the host's is given back all the same
   return status;
 }
 
@@ -160,6 +168,7 @@ ms_status ms_ctx_info(ms_ctx* ctx, ms_device_info* info_h) {
 
 ms_status ms_malloc(ms_ctx* ctx, size_t bytes, void** out_h) {
   ms_status status = require(ctx, out_h);
+  if (status == MS_OK) status = outside_capture(ctx, "ms_malloc");
   if (status == MS_OK) status = injected(ctx, MS_STUB_MALLOC);
   if (status != MS_OK) return status;
   auto size = static_cast<int64_t>(bytes);
@@ -176,16 +185,19 @@ ms_status ms_malloc(ms_ctx* ctx, size_t bytes, void** out_h) {
   return MS_OK;
 }
 ms_status ms_free(ms_ctx* ctx, void* pointer) {
-  ms_status status = require(ctx, ctx);
-  if (status != MS_OK || pointer == nullptr) return status;
+  if (ctx == nullptr || pointer == nullptr) return require(ctx, ctx);
+  ms_status status = outside_capture(ctx, "ms_free");
+  if (status != MS_OK) return status;
   void* start = static_cast<char*>(pointer) - kHeader;
   int64_t size;
   std::memcpy(&size, start, sizeof(size));
   ms::stub::device_give(ctx->device, size);
   std::free(start);
-  return MS_OK;
+  return require(ctx, ctx);
 }
 ms_status ms_host_alloc(ms_ctx* ctx, size_t bytes, void** out_h) {
+  ms_status status = outside_capture(ctx, "ms_host_alloc");
+  if (status != MS_OK) return status;
   return allocate_into(ctx, bytes, out_h);
 }
 ms_status ms_host_free(ms_ctx* ctx, void* pointer_h) {
@@ -209,6 +221,7 @@ ms_status ms_stream_new(ms_ctx* ctx, int32_t, ms_stream** out_h) { return make(c
 ms_status ms_stream_free(ms_ctx* ctx, ms_stream* s) { return drop(ctx, s); }
 ms_status ms_stream_sync(ms_ctx* ctx, ms_stream* s) {
   ms_status status = require(ctx, s);
+  if (status == MS_OK) status = outside_capture(ctx, "ms_stream_sync");
   return status == MS_OK ? injected(ctx, MS_STUB_EVENT_SYNC) : status;
 }
 ms_status ms_stream_wait(ms_ctx* ctx, ms_stream* s, ms_event* e) {
@@ -231,6 +244,7 @@ ms_status ms_event_query(ms_ctx* ctx, ms_event* e, int32_t* done_h) {
 }
 ms_status ms_event_sync(ms_ctx* ctx, ms_event* e) {
   ms_status status = require(ctx, e);
+  if (status == MS_OK) status = outside_capture(ctx, "ms_event_sync");
   return status == MS_OK ? injected(ctx, MS_STUB_EVENT_SYNC) : status;
 }
 ms_status ms_event_elapsed(ms_ctx* ctx, ms_event* from, ms_event* to, float* ms_h) {
@@ -248,6 +262,7 @@ ms_status ms_capture_begin(ms_ctx* ctx, ms_stream* s) {
   if (status != MS_OK) return status;
   if (s->capturing) return fail(MS_ERR_STATE, "the stream is already capturing");
   s->capturing = true;
+  ++ctx->capturing;
   s->recorded.clear();
   return MS_OK;
 }
@@ -255,15 +270,18 @@ ms_status ms_capture_end(ms_ctx* ctx, ms_stream* s, ms_graph** out_h) {
   ms_status status = require(ctx, s);
   if (status != MS_OK) return status;
   if (!s->capturing) return fail(MS_ERR_STATE, "the stream is not capturing");
-  status = make(ctx, out_h);
-  if (status != MS_OK) return status;
   s->capturing = false;
+  --ctx->capturing;
+  status = injected(ctx, MS_STUB_GRAPH);
+  if (status == MS_OK) status = make(ctx, out_h);
+  if (status != MS_OK) return status;
   (*out_h)->work = std::move(s->recorded);
   s->recorded.clear();
   return MS_OK;
 }
 ms_status ms_graph_launch(ms_ctx* ctx, ms_graph* g, ms_stream* s) {
   ms_status status = require(ctx, g);
+  if (status == MS_OK) status = injected(ctx, MS_STUB_GRAPH);
   if (status != MS_OK) return status;
   return submit(ctx, s, [g] {
     for (const auto& work : g->work) work();

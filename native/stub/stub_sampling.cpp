@@ -146,6 +146,12 @@ void top_logprobs(const ms_top_logprobs_args& a) {
     int token = a.chosen[r];
     bool known = token >= 0 && token < a.vocab && best >= 0;
     a.chosen_logprob[r] = known ? static_cast<float>(x[token] - sum) : 0.0f;
+    if (a.chosen_rank == nullptr) continue;
+    a.chosen_rank[r] = 0;
+    if (!known || x[token] == kNone) continue;
+    for (int i = 0; i < a.vocab; ++i) {
+      a.chosen_rank[r] += x[i] > x[token] || (x[i] == x[token] && i <= token) ? 1 : 0;
+    }
   }
 }
 

@@ -16,6 +16,7 @@ internal sealed class ModelRunner : IStepExecutor
     private readonly StepBatch _batch;
     private readonly StepResult _result;
     private readonly TokenSampler _sampler;
+    private readonly PromptScorer _scorer;
     private readonly SlotSampling[] _slots;
     private readonly int[] _lastSampled;
     private readonly MaskWorkers _masks = MaskWorkers.ForThisMachine();
@@ -39,6 +40,7 @@ internal sealed class ModelRunner : IStepExecutor
             _slots[slot] = new SlotSampling(_masks);
         }
 
+        _scorer = new PromptScorer(_slots, hostLogits);
         _lastSampled = new int[geometry.MaxSequences];
         Array.Fill(_lastSampled, StepResult.NoToken);
     }
@@ -103,7 +105,12 @@ internal sealed class ModelRunner : IStepExecutor
 
         _batch.Fill(plan, _lastSampled);
         CheckTokens();
-        var logits = _model.Forward(_batch);
+        if (plan.ScoredCount > 0)
+        {
+            _scorer.Begin(plan, _result);
+        }
+
+        var logits = _model.Forward(_batch, _scorer);
         logits = _hostLogits?.Bring(logits, _batch.SampledCount) ?? logits;
         _result.StepId = plan.StepId;
         _result.SequenceCount = plan.SequenceCount;

@@ -14,7 +14,7 @@ public sealed class WireContractTests
     [Fact]
     public void The_compiled_contract_equals_the_reviewed_text()
     {
-        string actual = Describe(InferenceReflection.Descriptor, ToolChoiceReflection.Descriptor, ModelsReflection.Descriptor, ControlReflection.Descriptor, EventsReflection.Descriptor);
+        string actual = Describe(InferenceReflection.Descriptor, PromptLogprobsReflection.Descriptor, ToolChoiceReflection.Descriptor, ModelsReflection.Descriptor, ControlReflection.Descriptor, EventsReflection.Descriptor);
         string written = Path.Combine(AppContext.BaseDirectory, "modelserve.v1.actual.txt");
         File.WriteAllText(written, actual);
         Assert.True(
@@ -25,7 +25,7 @@ public sealed class WireContractTests
     [Fact]
     public void Every_scalar_field_of_the_contract_is_optional()
     {
-        IEnumerable<string> bare = Messages(InferenceReflection.Descriptor, ToolChoiceReflection.Descriptor, ModelsReflection.Descriptor, ControlReflection.Descriptor, EventsReflection.Descriptor)
+        IEnumerable<string> bare = Messages(InferenceReflection.Descriptor, PromptLogprobsReflection.Descriptor, ToolChoiceReflection.Descriptor, ModelsReflection.Descriptor, ControlReflection.Descriptor, EventsReflection.Descriptor)
             .SelectMany(message => message.Fields.InDeclarationOrder())
             .Where(field => !field.IsRepeated && field.FieldType != FieldType.Message && !field.HasPresence)
             .Select(field => field.FullName);

@@ -130,6 +130,10 @@ def check_refusals(device):
     refused("n_tokens", "act_mul", n_tokens=0, features=8, gate_up=some, out=some)
     refused("activation", "act_mul", n_tokens=1, features=8, activation=9, gate_up=some, out=some)
     refused("x_dtype", "gemm", m=1, n=8, k=256, x_dtype=99, w_dtype=1, y_dtype=1, x=some, w=some, y=some)
+    # A GPU would be lost by a vector load from there.
+    refused("table must be a multiple of 16", "embed", n_tokens=1, hidden=16, vocab=5, ids=some, table=some.address + 8, out=some)
+    refused("residual must be a multiple of 16", "gemm", m=1, n=8, k=256, x_dtype=1, w_dtype=1, y_dtype=1, x=some, w=some, y=some,
+            residual=some.address + 2)
     cache = check_attention.Cache(device, np.random.default_rng(0), [4], 1, 64)
     for field, value in (("head_dim", 72), ("dtype", 77), ("block_size", 5), ("struct_size", 3)):
         kv = cache.struct()

@@ -19,7 +19,7 @@ def rows_of(n, temperature=1.0, top_p=1.0, min_p=0.0, top_k=0, seed=1, position=
 def sample(device, logits, rows, logprob=False):
     n, vocab = logits.shape
     tokens, lp = device.full(n, -9, np.int32), device.full(n, np.nan, np.float32)
-    last = device.full(n, -5, np.int32)
+    last = device.full(max(n, int(rows["slot"].max()) + 1), -5, np.int32)
     device.run("sample", n_rows=n, vocab=vocab, logits=device.buffer(logits.astype(np.float32)),
                rows=device.buffer(rows.view(np.uint8)), tokens=tokens, logprob=lp, last_token=last)
     return (tokens.read(), lp.read(), last.read()) if logprob else tokens.read()
@@ -85,9 +85,9 @@ def check_logprobs(device, rng, vocab, ties=False):
         logits[0] = 1.0
     wanted, chosen = np.array([5, 0, 20, -1], np.int32), np.array([3, vocab - 1, 0, 1], np.int32)
     ids, values = device.full((4, 20), -8, np.int32), device.full((4, 20), np.nan, np.float32)
-    own = device.full(4, np.nan, np.float32)
+    own, rank = device.full(4, np.nan, np.float32), device.full(4, -8, np.int32)
     device.run("top_logprobs", n_rows=4, vocab=vocab, max_n=20, logits=device.buffer(logits), wanted=device.buffer(wanted),
-               chosen=device.buffer(chosen), ids=ids, logprobs=values, chosen_logprob=own)
+               chosen=device.buffer(chosen), ids=ids, logprobs=values, chosen_logprob=own, chosen_rank=rank)
     reference = log_softmax(logits.astype(np.float64))
     got, got_values, got_own = ids.read(), values.read(), own.read()
     for row, n in enumerate(wanted):
@@ -99,6 +99,8 @@ def check_logprobs(device, rng, vocab, ties=False):
         assert (got[row, n:] == -1).all()
         assert np.allclose(got_values[row, :n], reference[row, order], atol=2e-5)
         assert abs(got_own[row] - reference[row, chosen[row]]) < 2e-5
+        place = np.lexsort((np.arange(vocab), -logits[row])).tolist().index(chosen[row]) + 1
+        assert rank.read()[row] == (0 if np.isneginf(logits[row, chosen[row]]) else place), (rank.read()[row], place)
     return 0.0
 
 
@@ -156,7 +158,9 @@ def check_rows(device, rng, vocab):
     assert abs(logprob[0] - log_softmax(logits[0].astype(np.float64))[tokens[0]]) < 2e-5
     assert abs(logprob[2] - log_softmax(logits[2] / np.float64(np.float32(0.8)))[tokens[2]]) < 2e-5
     alone = sample(device, logits[5:6], rows[5:6].copy())
-    many = sample(device, np.concatenate([logits[5:6]] * 9), np.concatenate([rows[5:6]] * 9))
+    rows_of_many = np.concatenate([rows[5:6]] * 9)
+    rows_of_many["slot"] = np.arange(9)  # two rows of one slot would race for its last token
+    many = sample(device, np.concatenate([logits[5:6]] * 9), rows_of_many)
     assert alone[0] == tokens[5] and (many == tokens[5]).all(), "the draw depends on the batch"
     moved = rows[5:6].copy()
     different = set()

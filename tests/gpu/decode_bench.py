@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
 """Whole decode steps through the C ABI, captured as one graph: milliseconds a step for random weights of real shapes.
 
-usage: decode_bench.py LIBRARY [--json FILE] [--cublaslt FILE] [--dry]
+usage: decode_bench.py LIBRARY [--json FILE] [--cublaslt FILE] [--core | --peers | --peers-only] [--dry]
 
 Floor: bytes that must be read (weights once, keys and values once) over the copy bandwidth given in the reference, 4.3 TB/s.
 Prefill: one prompt of 2k-8k tokens in one step, tokens a second. Peers, on the same machine and in the same run (peers.py): a
 static-cache loop under torch.compile(mode="reduce-overhead"), and transformers' continuous batching; a table line says so
 where one cannot be imported.
 Up to 64 rows every product is the skinny kernel, with the norms on the way or apart (both are measured), gates and residuals on
-the way; beyond, cuBLASLt. Of the largest model also with weights in fp8. --dry runs one tiny
-model once on any implementation of the ABI, without times.
+the way; beyond, cuBLASLt. Of the largest model also with weights in fp8. --core measures what is compared with the targets: batch
+1, 32 and 256, one prompt. --dry runs one tiny model once on any implementation of the ABI, without times. A row that fails, or loses
+the device, costs itself only (survive.py).
 """
 import argparse
-import json
 import statistics
 import sys
 
@@ -22,6 +22,7 @@ from abi import C, K, STRUCTS, Device, bf16
 from check_attention import plan_decode
 from check_sampling import rows_of
 import peers
+from survive import Table
 
 MODELS = {  # layers, hidden, query heads, key/value heads, head size, features, vocabulary, head norms
     "Qwen3-0.6B": (28, 1024, 16, 8, 128, 3072, 151936, True),
@@ -266,7 +267,10 @@ def measure(model):
         device.sync()
         device.call("ms_event_elapsed", first, last, C.byref(ms))
         times.append(ms.value)
-    return statistics.median(times)
+    device.call("ms_graph_free", replay.graph)
+    for event in (first, last):
+        device.call("ms_event_free", event)
+    return max(statistics.median(times), 1e-6)  # a stand-in has no clock
 
 
 def dry(device):
@@ -284,8 +288,11 @@ def dry(device):
     device.sync()
     assert 0 <= prompt.sampled.read()[0] < TINY[6]
     prompt.close()
-    for line in peers.dry():
-        print(line)
+    MODELS["tiny"] = TINY
+    for name, body in (("a step", lambda: decode_row(device, "tiny", 2, 40, True, False)), ("a prompt", lambda: prefill_row(device, "tiny", 60))):
+        assert line(dict(body(), name=name, verdict="ok"))
+    for text in peers.dry():
+        print(text)
     print("one prompt prefilled; one step eager and one replayed: equal tokens, all in the vocabulary")
 
 
@@ -297,42 +304,66 @@ def main():
     parser.add_argument("--dry", action="store_true")
     parser.add_argument("--peers-only", action="store_true", help="measure nothing of our own")
     parser.add_argument("--peers", action="store_true", help="measure torch and transformers too (some minutes)")
+    parser.add_argument("--core", action="store_true", help="the rows that are compared with the targets")
     options = parser.parse_args()
-    device, rows = Device(options.library, options.cublaslt), []
+    device = Device(options.library, options.cublaslt)
     if options.dry:
         dry(device)
         return 0
-    def keep(row):  # whole after every row: a stage that runs out of time keeps what it has
-        rows.append(row)
-        if options.json:
-            with open(options.json, "w", encoding="utf-8") as file:
-                json.dump(rows, file, indent=1)
-
-    largest = list(MODELS)[-1]
-    for name, shape in () if options.peers_only else MODELS.items():
-        for batch in (1, 8, 32, 128, 256):
-            for fp8 in (False, True) if name == largest else (False,):
-                for norms_in in (True, False) if batch <= 64 else (False,):
-                    model = Model(device, shape, batch, CONTEXT, norms_in, fp8)
-                    ms = measure(model)
-                    floor = (model.weight_bytes + model.kv_bytes) / COPY_BYTES_PER_SECOND * 1e3
-                    keep(dict(model=name, batch=batch, context=CONTEXT, fp8=fp8, norms_in=norms_in, ms=ms, floor_ms=floor,
-                              launches=len(model.calls)))
-                    print(f"{name:14} B{batch:<4} {'fp8 ' if fp8 else 'bf16'} norms {'in   ' if norms_in else 'apart'} {ms:8.3f} ms/step  "
-                          f"floor {floor:7.3f} ms ({100 * floor / ms:4.1f} %)  {batch / ms * 1e3:9.0f} tok/s  "
-                          f"{len(model.calls)} launches", flush=True)
-                    model.close()
-        for tokens in (2048, 4096, 8192):
-            model = Prefill(device, shape, tokens)
-            ms = measure(model)
-            keep(dict(model=name, prefill=tokens, ms=ms, tok_s=tokens / ms * 1e3))
-            print(f"{name:14} prefill {tokens:5} {ms:8.2f} ms  {tokens / ms * 1e3:9.0f} tok/s", flush=True)
-            model.close()
+    table = Table(options.json, limit_s=120)
+    for name, body in () if options.peers_only else cases(device, options.core):
+        row = table.run(name, body)
+        if row is not None:
+            print(line(row), flush=True)
     if options.peers or options.peers_only:
         for row in peers.measure(MODELS, CONTEXT):
-            keep(row)
+            table.add(dict(row, name=f"peer {len(table.rows)}"))
             print(peers.line(row), flush=True)
-    return 0
+    return 1 if table.failed() else 0
+
+
+def cases(device, core):
+    """(name, function that returns a row), what decides first."""
+    order = list(MODELS)[::-1] if core else list(MODELS)
+    largest = list(MODELS)[-1]
+    for batch in (1, 32, 256) if core else (1, 8, 32, 128, 256):
+        for name in order:
+            for fp8 in (False, True) if name == largest else (False,):
+                for norms_in in (True, False) if batch <= 64 else (False,):
+                    yield (f"{name} B{batch}{' fp8' if fp8 else ''}{' norms in' if norms_in else ''}",
+                           lambda a=(batch, CONTEXT, norms_in, fp8), n=name: decode_row(device, n, *a))
+    for name in order:
+        for tokens in (8192,) if core else (2048, 4096, 8192):
+            yield f"{name} prefill {tokens}", lambda n=name, t=tokens: prefill_row(device, n, t)
+
+
+def decode_row(device, name, batch, context, norms_in, fp8):
+    model = Model(device, MODELS[name], batch, context, norms_in, fp8)
+    try:
+        ms = measure(model)
+        floor = (model.weight_bytes + model.kv_bytes) / COPY_BYTES_PER_SECOND * 1e3
+        return dict(model=name, batch=batch, context=context, fp8=fp8, norms_in=norms_in, ms=ms, floor_ms=floor, launches=len(model.calls))
+    finally:
+        model.close()
+
+
+def prefill_row(device, name, tokens):
+    model = Prefill(device, MODELS[name], tokens)
+    try:
+        ms = measure(model)
+        return dict(model=name, prefill=tokens, ms=ms, tok_s=tokens / ms * 1e3)
+    finally:
+        model.close()
+
+
+def line(row):
+    if row["verdict"] != "ok":
+        return f"{row['name']}: {row['verdict']}"
+    if "prefill" in row:
+        return f"{row['model']:14} prefill {row['prefill']:5} {row['ms']:8.2f} ms  {row['tok_s']:9.0f} tok/s"
+    return (f"{row['model']:14} B{row['batch']:<4} {'fp8 ' if row['fp8'] else 'bf16'} norms {'in   ' if row['norms_in'] else 'apart'} "
+            f"{row['ms']:8.3f} ms/step  floor {row['floor_ms']:7.3f} ms ({100 * row['floor_ms'] / row['ms']:4.1f} %)  "
+            f"{row['batch'] / row['ms'] * 1e3:9.0f} tok/s  {row['launches']} launches")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Times each kernel by graph replay over rotating inputs, beside torch on the same shapes, and against the ceilings of this run.
 
-usage: timing.py LIBRARY [--json FILE] [--cublaslt FILE] [--dry]
+usage: timing.py LIBRARY [--json FILE] [--cublaslt FILE] [--core] [--dry]
 
 Ceilings: torch's copy (bytes read + written) and its 8192^3 bf16 product on random data, measured first. --dry runs every
-case once on any implementation of the ABI, without torch and without times: it only proves that the calls are accepted.
+case once on any implementation of the ABI, without torch and without times: it only proves that the calls are accepted. --core:
+the few rows that say most. A row that fails, or loses the device, costs itself only (survive.py). Exit status 1 if any failed.
 """
 import argparse
-import json
 import statistics
 import sys
 
@@ -16,6 +16,7 @@ import numpy as np
 from abi import C, K, STRUCTS, Device, bf16
 from check_attention import plan_decode
 from check_sampling import rows_of
+from survive import Table
 
 SETS = 8  # rotating input sets, so that caches do not answer
 REPLAYS = 20
@@ -23,7 +24,7 @@ REPLAYS = 20
 
 class Bench:
     def __init__(self, device, torch, dry):
-        self.device, self.torch, self.dry, self.rows, self.tile, self.json = device, torch, dry, [], None, None
+        self.device, self.torch, self.dry, self.tile = device, torch, dry, None
         self.copy, self.product = (None, None) if dry else self.ceilings()
 
     def events(self, body, inner):
@@ -105,15 +106,16 @@ class Bench:
         us = self.native(launches)
         if us is None:
             print(f"{name:44} accepted")
-            return
-        other = self.replayed(peer) if peer else None
+            return {}
+        try:
+            other = self.replayed(peer) if peer else None
+        except Exception as problem:  # torch's side failing says nothing of ours
+            other = None
+            print(f"torch's side of {name}: {type(problem).__name__}: {str(problem)[:120]}")
         share = max(gigabytes / us * 1e6 / self.copy, teraflop / us * 1e6 / self.product)
-        self.rows.append(dict(name=name, us=us, gb_s=gigabytes / us * 1e6, tflop_s=teraflop / us * 1e6, share=share, torch_us=other))
         print(f"{name:44} {us:9.2f} us {gigabytes / us * 1e6:7.0f} GB/s {teraflop / us * 1e6:6.1f} TFLOP/s {100 * share:5.1f} %"
               f"   torch {'-' if other is None else f'{other:.2f} us'}", flush=True)
-        if self.json:  # whole after every row: a stage that runs out of time keeps what it has
-            with open(self.json, "w", encoding="utf-8") as file:
-                json.dump(dict(copy_gb_s=self.copy, product_tflop_s=self.product, rows=self.rows), file, indent=1)
+        return dict(title=name, us=us, gb_s=gigabytes / us * 1e6, tflop_s=teraflop / us * 1e6, share=share, torch_us=other)
 
 
 def decode(bench, batch, context, hq, hkv, d, fp8):
@@ -144,7 +146,7 @@ def decode(bench, batch, context, hq, hkv, d, fp8):
         q = torch.randn(batch, hq, 1, d, device="cuda", dtype=torch.bfloat16)
         k, v = (torch.randn(batch, hkv, context, d, device="cuda", dtype=torch.bfloat16) for _ in range(2))
         peer = lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v, enable_gqa=True)
-    bench.row(f"decode {'fp8' if fp8 else 'bf16'} B{batch} ctx{context} Hq{hq} Hkv{hkv} D{d}",
+    return bench.row(f"decode {'fp8' if fp8 else 'bf16'} B{batch} ctx{context} Hq{hq} Hkv{hkv} D{d}",
               [lambda: device.launch("attn_decode", args)] * (1 if bench.dry else 4),
               gigabytes=2 * batch * context * hkv * d * size / 1e9, peer=peer)
 
@@ -165,7 +167,7 @@ def skinny(bench, m, n, k, fp=False):
         torch = bench.torch
         tx, tw = torch.randn(m, k, device="cuda", dtype=torch.bfloat16), torch.randn(n, k, device="cuda", dtype=torch.bfloat16)
         peer = lambda: torch.nn.functional.linear(tx, tw)
-    bench.row(f"skinny{' fp8' if fp else ''} m{m} n{n} k{k}", [lambda a=a: device.launch("gemm", a) for a in calls],
+    return bench.row(f"skinny{' fp8' if fp else ''} m{m} n{n} k{k}", [lambda a=a: device.launch("gemm", a) for a in calls],
               gigabytes=(n * k * (1 if fp else 2) + m * (n + k) * 2) / 1e9, teraflop=2 * m * n * k / 1e12, peer=peer)
 
 
@@ -185,7 +187,7 @@ def fused(bench, m, n, k, gated, apart):
         parts = [("add_rmsnorm", norm), ("gemm", product)] if apart else [("gemm", product)]
         launches.append(lambda parts=parts: [device.launch(op, a) for op, a in parts])
     rows = 2 * n if gated else n
-    bench.row(f"norm {'+ ' if apart else 'in '}{'gated ' if gated else ''}product m{m} n{n} k{k}", launches,
+    return bench.row(f"norm {'+ ' if apart else 'in '}{'gated ' if gated else ''}product m{m} n{n} k{k}", launches,
               gigabytes=(rows * k + m * (n + k)) * 2 / 1e9, teraflop=2 * m * rows * k / 1e12)
 
 
@@ -199,10 +201,9 @@ def wide_fp8(bench, m, n, k):
     for _ in range(1 if bench.dry else 4):
         product = device.args("gemm", path=K["MS_GEMM_CUBLASLT"], m=m, n=n, k=k, x_dtype=K["MS_FP8_E4M3"], w_dtype=K["MS_FP8_E4M3"],
                               y_dtype=1, x=codes, w=bench.weight(n, k // 2), x_scale=scales, w_scale=ones,
-                              y=device.full((m, n), 0, np.uint16), workspace=device.full(32 << 20, 0, np.uint8),
-                              workspace_bytes=32 << 20)
+                              y=device.empty((m, n), np.uint16), workspace=device.empty(32 << 20, np.uint8), workspace_bytes=32 << 20)
         launches.append(lambda a=product: [device.launch("quant_fp8", quantise), device.launch("gemm", a)])
-    bench.row(f"quantise + cuBLASLt fp8 m{m} n{n} k{k}", launches, gigabytes=(n * k + m * (k * 4 + n * 2)) / 1e9,
+    return bench.row(f"quantise + cuBLASLt fp8 m{m} n{n} k{k}", launches, gigabytes=(n * k + m * (k * 4 + n * 2)) / 1e9,
               teraflop=2 * m * n * k / 1e12)
 
 
@@ -215,7 +216,7 @@ def linear(bench, m, n, k, name, path, y_dtype):
         x = device.buffer(bf16(rng.standard_normal((m, k), np.float32)))
         size = 4 if y_dtype == K["MS_F32"] else 2
         calls.append(device.args("gemm", path=path, m=m, n=n, k=k, x_dtype=1, w_dtype=1, y_dtype=y_dtype, x=x, w=w,
-                                 y=device.full((m, n), 0, np.float32 if size == 4 else np.uint16),
+                                 y=device.empty((m, n), np.float32 if size == 4 else np.uint16),
                                  workspace=device.full(32 << 20, 0, np.uint8), workspace_bytes=32 << 20,
                                  tickets=device.full(n // 8 + 1, 0, np.int32)))
     peer = None
@@ -223,7 +224,7 @@ def linear(bench, m, n, k, name, path, y_dtype):
         torch = bench.torch
         tx, tw = torch.randn(m, k, device="cuda", dtype=torch.bfloat16), torch.randn(n, k, device="cuda", dtype=torch.bfloat16)
         peer = lambda: torch.matmul(tx, tw.T)
-    bench.row(f"{name} m{m} n{n} k{k}", [lambda a=a: device.launch("gemm", a) for a in calls],
+    return bench.row(f"{name} m{m} n{n} k{k}", [lambda a=a: device.launch("gemm", a) for a in calls],
               gigabytes=(n * k * 2 + m * (n * size + k * 2)) / 1e9, teraflop=2 * m * n * k / 1e12, peer=peer)
 
 
@@ -250,7 +251,7 @@ def prefill(bench, tokens, prefix, hq, hkv, d):
         k, v = (torch.randn(1, hkv, tokens, d, device="cuda", dtype=torch.bfloat16) for _ in range(2))
         peer = lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
     seen = tokens * prefix + tokens * (tokens + 1) / 2
-    bench.row(f"prefill {tokens} after {prefix} Hq{hq} Hkv{hkv} D{d}", [lambda: device.launch("attn_prefill", args)],
+    return bench.row(f"prefill {tokens} after {prefix} Hq{hq} Hkv{hkv} D{d}", [lambda: device.launch("attn_prefill", args)],
               gigabytes=2 * context * hkv * d * 2 / 1e9, teraflop=4 * seen * hq * d / 1e12, peer=peer)
 
 
@@ -266,7 +267,7 @@ def rope(bench, tokens, hq, hkv, d):
                        positions=device.buffer(np.arange(tokens, dtype=np.int32)), kv_slots=device.buffer(np.arange(tokens)),
                        cos_sin=device.full((tokens, d), 0.7, np.float32), q_weight=ones, k_weight=ones,
                        qkv=device.buffer(bf16(np.random.default_rng(4).standard_normal((tokens, width), np.float32))), kv_h=kv)
-    bench.row(f"qk-norm+rope+kv {tokens} Hq{hq} Hkv{hkv} D{d}", [lambda: device.launch("qk_rope_kv", args)] * 4,
+    return bench.row(f"qk-norm+rope+kv {tokens} Hq{hq} Hkv{hkv} D{d}", [lambda: device.launch("qk_rope_kv", args)] * 4,
               gigabytes=tokens * 2 * (width + (hq + 2 * hkv) * d) / 1e9)
 
 
@@ -280,7 +281,7 @@ def activation(bench, tokens, features):
         x = torch.randn(tokens, 2 * features, device="cuda", dtype=torch.bfloat16)
         fused = torch.compile(lambda a: torch.nn.functional.silu(a[:, :features]) * a[:, features:])
         peer = lambda: fused(x)
-    bench.row(f"silu*mul {tokens} x {features}", [lambda: device.launch("act_mul", args)] * 4, gigabytes=3 * tokens * features * 2 / 1e9,
+    return bench.row(f"silu*mul {tokens} x {features}", [lambda: device.launch("act_mul", args)] * 4, gigabytes=3 * tokens * features * 2 / 1e9,
               peer=peer)
 
 
@@ -293,7 +294,7 @@ def block_copy(bench, blocks, layers, hkv, d):
     pages = np.random.default_rng(6).permutation(n)
     args = device.args("block_copy", n_pairs=blocks, to=device.buffer(pages[blocks:]), source_h=kv, kv_h=kv,
                        **{"from": device.buffer(pages[:blocks])})
-    bench.row(f"block copy {blocks} blocks of {layers} layers", [lambda: device.launch("block_copy", args)],
+    return bench.row(f"block copy {blocks} blocks of {layers} layers", [lambda: device.launch("block_copy", args)],
               gigabytes=2 * blocks * layers * 2 * hkv * block * d * 2 / 1e9)
 
 
@@ -314,7 +315,7 @@ def norm(bench, tokens, hidden):
             h = x + r
             return h, torch.nn.functional.rms_norm(h, (hidden,), w, 1e-6)
         peer = lambda: fused(a, b)
-    bench.row(f"add+rmsnorm {tokens} x {hidden}", [lambda: device.launch("add_rmsnorm", args)] * 4,
+    return bench.row(f"add+rmsnorm {tokens} x {hidden}", [lambda: device.launch("add_rmsnorm", args)] * 4,
               gigabytes=4 * tokens * hidden * 2 / 1e9, peer=peer)
 
 
@@ -323,7 +324,52 @@ def sampler(bench, rows, vocab, rule):
     logits = device.buffer((np.random.default_rng(0).standard_normal((rows, vocab), np.float32) * 2.5))
     args = device.args("sample", n_rows=rows, vocab=vocab, logits=logits,
                        rows=device.buffer(rows_of(rows, **rule).view(np.uint8)), tokens=device.full(rows, 0, np.int32))
-    bench.row(f"sample {rows} x {vocab} {rule}", [lambda: device.launch("sample", args)] * 4, gigabytes=rows * vocab * 4 / 1e9)
+    return bench.row(f"sample {rows} x {vocab} {rule}", [lambda: device.launch("sample", args)] * 4, gigabytes=rows * vocab * 4 / 1e9)
+
+
+def cases(small, core, has_lt):
+    """(function, arguments) of every row, the most telling first; `small` fits the emulator, `core` a few minutes."""
+    lt = K["MS_GEMM_AUTO"] if small or not has_lt else K["MS_GEMM_CUBLASLT"]
+    pick = lambda tiny, few, all_: tiny if small else few if core else all_
+    for batch, context in pick(((2, 200),), ((32, 4096), (256, 1024), (1, 16384), (1, 1024)),
+                               ((1, 1024), (1, 16384), (32, 1024), (32, 4096), (256, 1024), (64, 8192))):
+        for hq, hkv in pick(((4, 2),), ((32, 8),), ((16, 8), (32, 8))):
+            for fp8 in (False, True):
+                yield decode, (batch, context, hq, hkv, 128, fp8)
+    for n, k in pick(((64, 512),), ((4096, 1024), (28672, 4096), (4096, 14336)),
+                     ((4096, 1024), (1024, 2048), (1024, 3072), (6144, 4096), (4096, 4096), (28672, 4096), (4096, 14336))):
+        for m in pick((1, 8), (1, 32), (1, 8, 16, 32, 64)):
+            for fp8 in pick((False, True), (False,), (False, True)):
+                yield skinny, (m, n, k, fp8)
+    for tokens, prefix, hq, hkv, d in pick(((20, 12, 4, 2, 64),), ((8192, 0, 32, 8, 128),), (
+            (2048, 0, 16, 8, 128), (2048, 0, 32, 8, 128), (8192, 0, 32, 8, 128), (2048, 14336, 32, 8, 128))):
+        yield prefill, (tokens, prefix, hq, hkv, d)
+    for m, n, k in pick(((2, 64, 512),), ((256, 28672, 4096), (8192, 28672, 4096)), (
+            (128, 6144, 4096), (256, 28672, 4096), (2048, 6144, 4096), (8192, 28672, 4096), (8192, 4096, 14336))):
+        yield linear, (m, n, k, "cuBLASLt", lt, K["MS_BF16"])
+    if has_lt:
+        for m, n, k in pick(((80, 64, 512),), ((8192, 28672, 4096),), ((128, 6144, 4096), (2048, 6144, 4096), (8192, 28672, 4096))):
+            yield wide_fp8, (m, n, k)
+    rules = (dict(temperature=0.7, top_k=50, top_p=0.9), dict(temperature=0.7, top_p=0.9), dict(temperature=1.0))
+    for rule in pick(rules, rules[:1], rules):
+        yield sampler, (2 if small else 64, 3000 if small else 131072, rule)
+    for m, n, k in pick(((2, 199, 512),), ((1, 151936, 1024), (256, 128256, 4096)), (
+            (1, 151936, 1024), (32, 151936, 1024), (256, 151936, 1024), (1, 128256, 4096), (256, 128256, 4096))):
+        yield linear, (m, n, k, "LM head", K["MS_GEMM_AUTO"], K["MS_F32"])
+    if core:
+        return
+    for n, k, gated in ((64, 512, False), (64, 512, True)) if small else (
+            (4096, 1024, False), (3072, 1024, True), (6144, 4096, False), (14336, 4096, True)):
+        for m in (1, 20) if small else (1, 8, 16, 32, 64):
+            for apart in (False, True):
+                yield fused, (m, n, k, gated, apart)
+    for tokens, hidden in ((2, 1024),) if small else ((1, 4096), (256, 4096), (8192, 4096)):
+        yield norm, (tokens, hidden)
+    for tokens, hq, hkv, d in ((3, 4, 2, 64),) if small else ((1, 32, 8, 128), (256, 32, 8, 128), (8192, 32, 8, 128), (256, 16, 8, 128)):
+        yield rope, (tokens, hq, hkv, d)
+    for tokens, features in ((2, 64),) if small else ((1, 14336), (256, 14336), (8192, 14336)):
+        yield activation, (tokens, features)
+    yield block_copy, (2 if small else 512, 1 if small else 32, 2 if small else 8, 64 if small else 128)
 
 
 def main():
@@ -331,6 +377,7 @@ def main():
     parser.add_argument("library")
     parser.add_argument("--json")
     parser.add_argument("--cublaslt")
+    parser.add_argument("--core", action="store_true")
     parser.add_argument("--dry", action="store_true")
     options = parser.parse_args()
     torch = None
@@ -338,42 +385,15 @@ def main():
         import torch
         torch.cuda.init()
     bench = Bench(Device(options.library, options.cublaslt), torch, options.dry)
-    bench.json = options.json
-    small = options.dry
-    for batch, context in ((2, 200),) if small else ((1, 1024), (1, 16384), (32, 1024), (32, 4096), (256, 1024), (64, 8192)):
-        for hq, hkv in ((4, 2),) if small else ((16, 8), (32, 8)):
-            decode(bench, batch, context, hq, hkv, 128, False)
-            decode(bench, batch, context, hq, hkv, 128, True)
-    for n, k in ((64, 512),) if small else ((4096, 1024), (1024, 2048), (1024, 3072), (6144, 4096), (4096, 4096), (28672, 4096), (4096, 14336)):
-        for m in (1, 8) if small else (1, 8, 16, 32, 64):
-            skinny(bench, m, n, k)
-            skinny(bench, m, n, k, fp=True)
-    for n, k, gated in ((64, 512, False), (64, 512, True)) if small else (
-            (4096, 1024, False), (3072, 1024, True), (6144, 4096, False), (14336, 4096, True)):
-        for m in (1, 20) if small else (1, 8, 16, 32, 64):
-            for apart in (False, True):
-                fused(bench, m, n, k, gated, apart)
-    if bench.device.info.has_cublaslt:
-        for m, n, k in ((80, 64, 512),) if small else ((128, 6144, 4096), (2048, 6144, 4096), (8192, 28672, 4096)):
-            wide_fp8(bench, m, n, k)
-    for tokens, hidden in ((2, 1024),) if small else ((1, 4096), (256, 4096), (8192, 4096)):
-        norm(bench, tokens, hidden)
-    lt = K["MS_GEMM_AUTO"] if small or not bench.device.info.has_cublaslt else K["MS_GEMM_CUBLASLT"]
-    for m, n, k in ((2, 64, 512),) if small else ((128, 6144, 4096), (256, 28672, 4096), (2048, 6144, 4096), (8192, 28672, 4096), (8192, 4096, 14336)):
-        linear(bench, m, n, k, "cuBLASLt", lt, K["MS_BF16"])
-    for m, n, k in ((2, 199, 512),) if small else ((1, 151936, 1024), (32, 151936, 1024), (256, 151936, 1024), (1, 128256, 4096), (256, 128256, 4096)):
-        linear(bench, m, n, k, "LM head", K["MS_GEMM_AUTO"], K["MS_F32"])
-    for tokens, prefix, hq, hkv, d in ((20, 12, 4, 2, 64),) if small else (
-            (2048, 0, 16, 8, 128), (2048, 0, 32, 8, 128), (8192, 0, 32, 8, 128), (2048, 14336, 32, 8, 128)):
-        prefill(bench, tokens, prefix, hq, hkv, d)
-    for tokens, hq, hkv, d in ((3, 4, 2, 64),) if small else ((1, 32, 8, 128), (256, 32, 8, 128), (8192, 32, 8, 128), (256, 16, 8, 128)):
-        rope(bench, tokens, hq, hkv, d)
-    for tokens, features in ((2, 64),) if small else ((1, 14336), (256, 14336), (8192, 14336)):
-        activation(bench, tokens, features)
-    block_copy(bench, 2 if small else 512, 1 if small else 32, 2 if small else 8, 64 if small else 128)
-    for rule in (dict(temperature=1.0), dict(temperature=0.7, top_p=0.9), dict(temperature=0.7, top_k=50, top_p=0.9)):
-        sampler(bench, 2 if small else 64, 3000 if small else 131072, rule)
-    return 0
+    table = Table(options.json, limit_s=3600 if options.dry else 90, wrap=lambda rows: dict(copy_gb_s=bench.copy, product_tflop_s=bench.product, rows=rows))
+    for function, arguments in cases(options.dry, options.core, bool(bench.device.info.has_cublaslt)):
+        name = " ".join([function.__name__, *map(str, arguments)])
+        row = table.run(name, lambda: function(bench, *arguments))
+        if row is not None and row["verdict"] != "ok":
+            print(f"{name}: {row['verdict']}", flush=True)
+    if table.failed():
+        print(f"{table.failed()} of {len(table.rows)} rows failed")
+    return 1 if table.failed() else 0
 
 
 if __name__ == "__main__":

@@ -77,14 +77,26 @@ internal sealed class OpenEngineControlService(
             SupportsMultimodal = false,
             Generation = new GenerationCapabilities
             {
-                PromptLogprobs = new LogprobCapabilities { Supported = false },
+                PromptLogprobs = new LogprobCapabilities
+                {
+                    Supported = true,
+                    MaxTopN = (uint)options.Limits.TopLogprobs,
+                    CandidateSelectionModes = { CandidateTokenSelectionMode.TopN },
+                },
                 OutputLogprobs = new LogprobCapabilities
                 {
                     Supported = true,
                     MaxTopN = (uint)options.Limits.TopLogprobs,
                     CandidateSelectionModes = { CandidateTokenSelectionMode.TopN },
                 },
-                GuidedDecoding = new GuidedDecodingCapabilities { Supported = false },
+                GuidedDecoding = new GuidedDecodingCapabilities
+                {
+                    Supported = true,
+                    Modes =
+                    {
+                        GuidedDecodingMode.JsonSchema, GuidedDecodingMode.Regex, GuidedDecodingMode.EbnfGrammar, GuidedDecodingMode.Choice, GuidedDecodingMode.JsonObject,
+                    },
+                },
                 MaxNumSequences = 1,
                 SupportsPriority = true,
                 SupportsStopInOutput = true,

@@ -27,6 +27,6 @@ internal sealed class OpenEngineInferenceService(RequestReader reader, Generatio
         Rejection? rejection = OpenEngineRequests.Translate(request, FacadeFields.Integer(context, PriorityKey), out Own own)
             ?? reader.Read(own, GenerationCall.CallerOf(context), out read);
         calls.ThrowIf(request.Model, rejection is null ? null : OpenEngineRequests.Rename(rejection));
-        await calls.RunAsync(read!, new OpenEngineWriter(request, responseStream), context);
+        await calls.RunAsync(read!, new OpenEngineWriter(request, responseStream), context, OpenEngineRequests.Rename);
     }
 }

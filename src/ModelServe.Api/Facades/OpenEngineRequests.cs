@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using Google.Protobuf;
 using ModelServe.Api.Requests;
@@ -16,10 +17,13 @@ internal static class OpenEngineRequests
     private static readonly (string Own, string Theirs)[] Names =
     [
         ("options.sampling.top_logprobs", "response.output_candidates.top_n"),
+        ("options.sampling.prompt_logprobs", "response.prompt_candidates.top_n"),
         ("options.sampling.", "sampling."),
         ("options.stop.strings", "stopping.conditions.stop_text"),
         ("options.stop.token_ids", "stopping.conditions.stop_token_id"),
         ("options.stop.", "stopping."),
+        ("options.form.grammar", "guided.ebnf_grammar"),
+        ("options.form", "guided"),
         ("options.cache_salt", "kv.cache_salt"),
         ("options.priority", "openengine-priority"),
         ("options.request_id", "request_id"),
@@ -36,7 +40,10 @@ internal static class OpenEngineRequests
     /// <param name="own">The same in this server's contract, when the answer is null.</param>
     public static Rejection? Translate(Theirs request, int? priority, out Own own)
     {
-        own = new Own { Options = new GenerationOptions { Sampling = new SamplingParameters(), Stop = new StopConditions() } };
+        own = new Own
+        {
+            Options = new GenerationOptions { Sampling = new SamplingParameters(), Stop = new StopConditions(), Form = FormOf(request.Guided) },
+        };
         if (request.Model.Length > 0)
         {
             own.Model = request.Model;
@@ -74,9 +81,21 @@ internal static class OpenEngineRequests
 
     private static Rejection? Refuse(Theirs request) =>
         FacadeFields.Unknown(("GenerateRequest", Of(request)))
-        ?? FacadeFields.Unsupported(request.Guided is not null, "guided")
+        ?? FacadeFields.Unsupported(request.Guided is { HasStructuralTag: true }, "guided.structural_tag")
         ?? FacadeFields.Unsupported(request.Media.Count > 0, "media")
         ?? FacadeFields.Unsupported(request.LoraName.Length > 0, "lora_name");
+
+    // One without a guide becomes a form without one, which is refused.
+    private static OutputForm? FormOf(GuidedDecoding? given) => given?.GuideCase switch
+    {
+        null => null,
+        GuidedDecoding.GuideOneofCase.JsonSchema => new OutputForm { JsonSchema = given.JsonSchema },
+        GuidedDecoding.GuideOneofCase.Regex => new OutputForm { Regex = given.Regex },
+        GuidedDecoding.GuideOneofCase.EbnfGrammar => new OutputForm { Grammar = given.EbnfGrammar },
+        GuidedDecoding.GuideOneofCase.Choice => new OutputForm { Choice = new TextChoices { Texts = { given.Choice.Choices } } },
+        GuidedDecoding.GuideOneofCase.JsonObject => new OutputForm { JsonObject = true },
+        _ => new OutputForm(),
+    };
 
     private static Rejection? ReadSampling(SamplingParams? given, SamplingParameters own)
     {
@@ -158,13 +177,23 @@ internal static class OpenEngineRequests
             own.Logprobs = true;
         }
 
-        return FacadeFields.Unsupported(given.ReturnPromptLogprobs, "response.return_prompt_logprobs")
-            ?? FacadeFields.Unsupported(given.PromptCandidates is not null, "response.prompt_candidates")
-            ?? FacadeFields.Unsupported(given.HasPromptLogprobStart, "response.prompt_logprob_start")
-            ?? FacadeFields.Unsupported(
-                wanted is not null && wanted.SelectionCase != CandidateTokenSelection.SelectionOneofCase.TopN,
-                "response.output_candidates other than top_n");
+        CandidateTokenSelection? ofPrompt = given.PromptCandidates;
+        if (given.ReturnPromptLogprobs || ofPrompt is not null)
+        {
+            own.PromptLogprobs = (int)Math.Min(ofPrompt?.TopN ?? 0, int.MaxValue);
+        }
+        else if (given.HasPromptLogprobStart)
+        {
+            return FieldCheck.Invalid(
+                "response.prompt_logprob_start", "absent unless return_prompt_logprobs", given.PromptLogprobStart.ToString(CultureInfo.InvariantCulture));
+        }
+
+        return RefuseOthers(wanted, "response.output_candidates other than top_n")
+            ?? RefuseOthers(ofPrompt, "response.prompt_candidates other than top_n");
     }
+
+    private static Rejection? RefuseOthers(CandidateTokenSelection? wanted, string field) => FacadeFields.Unsupported(
+        wanted is not null && wanted.SelectionCase != CandidateTokenSelection.SelectionOneofCase.TopN, field);
 
     private static Rejection? ReadCache(KvOptions? given, GenerationOptions own)
     {

@@ -27,7 +27,9 @@ internal sealed class OpenEngineWriter(Theirs request, IServerStreamWriter<Gener
                 _requestId = message.Accepted.RequestId;
                 return Task.CompletedTask;
             case GenerationEvent.EventOneofCase.Tokens:
-                return SendAsync(new GenerateResponse { Token = Translate(message.Tokens) });
+                return message.Tokens.PromptLogprobs is null
+                    ? SendAsync(new GenerateResponse { Token = Translate(message.Tokens) })
+                    : SendPromptAsync(message.Tokens);
             case GenerationEvent.EventOneofCase.Finished:
                 return SendAsync(new GenerateResponse
                 {
@@ -49,6 +51,39 @@ internal sealed class OpenEngineWriter(Theirs request, IServerStreamWriter<Gener
     {
         response.RequestId = _requestId;
         return target.WriteAsync(response);
+    }
+
+    private async Task SendPromptAsync(Tokens tokens)
+    {
+        await SendAsync(new GenerateResponse { Prompt = Translate(tokens.PromptLogprobs) });
+        if (tokens.TokenIds.Count > 0 || tokens.Text.Length > 0)
+        {
+            await SendAsync(new GenerateResponse { Token = Translate(tokens) });
+        }
+    }
+
+    private PromptOutput Translate(PromptLogprobs known)
+    {
+        var output = new PromptOutput();
+        for (int i = (int)Math.Min(request.Response?.PromptLogprobStart ?? 0, int.MaxValue); i < known.TokenIds.Count; i++)
+        {
+            var token = new TokenInfo { TokenId = known.TokenIds[i] };
+            if (i > 0)
+            {
+                token.Logprob = known.TokenLogprobs[i - 1];
+                token.Rank = (uint)known.TokenRanks[i - 1];
+                for (int rank = 0; rank < known.TopCount; rank++)
+                {
+                    int entry = ((i - 1) * known.TopCount) + rank;
+                    token.Candidates.Add(
+                        new LogProb { TokenId = known.TopTokenIds[entry], Logprob = known.TopLogprobs[entry], Rank = (uint)rank + 1 });
+                }
+            }
+
+            output.Tokens.Add(token);
+        }
+
+        return output;
     }
 
     private static TokenOutput Translate(Tokens tokens)

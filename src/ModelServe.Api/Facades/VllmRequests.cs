@@ -21,6 +21,8 @@ internal static class VllmRequests
         ("options.stop.strings", "sampling_params.stop"),
         ("options.stop.token_ids", "sampling_params.stop_token_ids"),
         ("options.stop.", "sampling_params."),
+        ("options.form.", "sampling_params."),
+        ("options.form", "sampling_params.constraint"),
         ("options.request_id", "request_id"),
         ("token_ids", "tokenized.input_ids"),
         ("prompt", "input"),
@@ -58,9 +60,9 @@ internal static class VllmRequests
         ?? FacadeFields.Unsupported(request.KvTransferParams is not null, "kv_transfer_params")
         ?? FacadeFields.Unsupported(request.MmInputs is not null, "mm_inputs")
         ?? FacadeFields.Unsupported(request.HasKvTransferParamsJson, "kv_transfer_params_json")
-        ?? FacadeFields.Unsupported(given.HasPromptLogprobs, "sampling_params.prompt_logprobs")
+        ?? FacadeFields.Unsupported(given.HasPromptLogprobs && given.PromptLogprobs == -1, "sampling_params.prompt_logprobs of -1")
         ?? FacadeFields.Unsupported(given.HasTruncatePromptTokens, "sampling_params.truncate_prompt_tokens")
-        ?? FacadeFields.Unsupported(given.ConstraintCase != SamplingParams.ConstraintOneofCase.None, "sampling_params.constraint")
+        ?? FacadeFields.Unsupported(given.HasStructuralTag, "sampling_params.structural_tag")
         ?? FacadeFields.Unsupported(given.N > 1, "sampling_params.n above 1")
         ?? FacadeFields.Unsupported(given.HasLogprobs && given.Logprobs == -1, "sampling_params.logprobs of -1")
         ?? (request.HasDataParallelRank && request.DataParallelRank != 0
@@ -82,6 +84,7 @@ internal static class VllmRequests
             },
             Stop = new StopConditions { IgnoreEos = given.IgnoreEos, IncludeStopInOutput = given.IncludeStopStrInOutput },
             SkipSpecialTokens = given.SkipSpecialTokens,
+            Form = FormOf(given),
         };
         options.Stop.Strings.Add(given.Stop);
         options.Stop.TokenIds.Add(given.StopTokenIds);
@@ -100,8 +103,23 @@ internal static class VllmRequests
             options.Sampling.TopLogprobs = given.Logprobs;
         }
 
+        if (given.HasPromptLogprobs)
+        {
+            options.Sampling.PromptLogprobs = given.PromptLogprobs;
+        }
+
         return options;
     }
+
+    private static OutputForm? FormOf(SamplingParams given) => given.ConstraintCase switch
+    {
+        SamplingParams.ConstraintOneofCase.JsonSchema => new OutputForm { JsonSchema = given.JsonSchema },
+        SamplingParams.ConstraintOneofCase.Regex => new OutputForm { Regex = given.Regex },
+        SamplingParams.ConstraintOneofCase.Grammar => new OutputForm { Grammar = given.Grammar },
+        SamplingParams.ConstraintOneofCase.JsonObject => new OutputForm { JsonObject = given.JsonObject },
+        SamplingParams.ConstraintOneofCase.Choice => new OutputForm { Choice = new TextChoices { Texts = { given.Choice.Choices } } },
+        _ => null,
+    };
 
     /// <summary>The numbers whose types differ, so that they could wrap.</summary>
     private static Rejection? AddNumbers(SamplingParams given, GenerationOptions options)

@@ -53,7 +53,7 @@ internal sealed class VllmService(
         Rejection? rejection = VllmRequests.Translate(request, model.Name, out Own own)
             ?? reader.Read(own, GenerationCall.CallerOf(context), out read);
         calls.ThrowIf(model.Name, rejection is null ? null : VllmRequests.Rename(rejection));
-        await calls.RunAsync(read!, new VllmWriter(request, responseStream), context);
+        await calls.RunAsync(read!, new VllmWriter(request, responseStream), context, VllmRequests.Rename);
     }
 
     /// <inheritdoc/>

@@ -36,13 +36,15 @@ internal sealed class VllmWriter(Theirs request, IServerStreamWriter<GenerateRes
     {
         _complete.OutputIds.Add(tokens.TokenIds);
         OutputLogProbs? logprobs = tokens.Logprobs is { } own ? Translate(tokens, own) : null;
+        InputLogProbs? ofPrompt = tokens.PromptLogprobs is { } known ? Translate(known) : null;
         if (!request.Stream)
         {
             Append(logprobs);
+            _complete.InputLogprobs ??= ofPrompt;
             return Task.CompletedTask;
         }
 
-        if (tokens.TokenIds.Count == 0)
+        if (tokens.TokenIds.Count == 0 && ofPrompt is null)
         {
             // Text that became whole: this interface has ids only.
             return Task.CompletedTask;
@@ -53,6 +55,7 @@ internal sealed class VllmWriter(Theirs request, IServerStreamWriter<GenerateRes
             PromptTokens = (uint)_promptTokens,
             CompletionTokens = (uint)tokens.TokenIds.Count,
             OutputLogprobs = logprobs,
+            InputLogprobs = ofPrompt,
         };
         chunk.TokenIds.Add(tokens.TokenIds);
         return target.WriteAsync(new GenerateResponse { Chunk = chunk });
@@ -92,6 +95,37 @@ internal sealed class VllmWriter(Theirs request, IServerStreamWriter<GenerateRes
             all.TokenIds.Add(more.TokenIds);
             all.TopLogprobs.Add(more.TopLogprobs);
         }
+    }
+
+    private static InputLogProbs Translate(PromptLogprobs known)
+    {
+        var logprobs = new InputLogProbs();
+        logprobs.TokenIds.Add(known.TokenIds);
+        for (int i = 0; i < known.TokenIds.Count; i++)
+        {
+            var token = new InputTokenLogProb();
+            if (i > 0)
+            {
+                token.Value = known.TokenLogprobs[i - 1];
+            }
+
+            logprobs.TokenLogprobs.Add(token);
+            if (known.TopCount == 0)
+            {
+                continue;
+            }
+
+            var top = new TopLogProbs();
+            for (int next = (i - 1) * known.TopCount; i > 0 && next < i * known.TopCount; next++)
+            {
+                top.TokenIds.Add(known.TopTokenIds[next]);
+                top.Values.Add(known.TopLogprobs[next]);
+            }
+
+            logprobs.TopLogprobs.Add(top);
+        }
+
+        return logprobs;
     }
 
     private static OutputLogProbs Translate(Tokens tokens, Logprobs own)

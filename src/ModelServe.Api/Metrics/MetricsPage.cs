@@ -1,24 +1,34 @@
-using System.Buffers;
+using System.Collections.Concurrent;
 using Microsoft.AspNetCore.Http;
 
 namespace ModelServe.Api.Metrics;
 
 /// <summary>The page that a Prometheus scrapes: vLLM's names, then this server's own. Thread-safe; no engine thread takes part.</summary>
+/// <remarks>
+/// It is written in one piece and sent with its length, so that no scrape waits for a turn on busy threads between two pieces.
+/// Beginnings of lines are kept for every model that was ever shown, as its counts are.
+/// </remarks>
 internal sealed class MetricsPage(MetricsReader reader)
 {
+    private const int RoomForGrowth = 4096;
+
+    private readonly ConcurrentDictionary<(string Name, string Labels), HistogramLines> _lines = [];
+    private int _lastLength = 128 * 1024;
+
     /// <summary>Answers a scrape in the format that it prefers, Prometheus text unless it asks for OpenMetrics.</summary>
     public async Task AnswerAsync(HttpContext context)
     {
         bool openMetrics = context.Request.Headers.Accept.ToString().Contains("application/openmetrics-text", StringComparison.Ordinal);
+        using PrometheusText text = Write(openMetrics);
         context.Response.ContentType = openMetrics ? PrometheusText.OpenMetricsContentType : PrometheusText.ContentType;
-        Write(context.Response.BodyWriter, openMetrics);
-        await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
+        context.Response.ContentLength = text.Written.Length;
+        await context.Response.BodyWriter.WriteAsync(text.Written, context.RequestAborted);
     }
 
     /// <summary>Writes the page from the counts of this moment.</summary>
-    public void Write(IBufferWriter<byte> output, bool openMetrics)
+    private PrometheusText Write(bool openMetrics)
     {
-        var text = new PrometheusText(output, openMetrics);
+        var text = new PrometheusText(openMetrics, Volatile.Read(ref _lastLength) + RoomForGrowth);
         IReadOnlyList<ModelReading> models = reader.ReadModels();
         ServerReading server = reader.ReadServer();
         foreach (MetricFamily family in MetricFamilies.All)
@@ -37,20 +47,22 @@ internal sealed class MetricsPage(MetricsReader reader)
         }
 
         text.End();
+        Volatile.Write(ref _lastLength, text.Written.Length);
+        return text;
     }
 
-    private static void WriteModel(PrometheusText text, MetricFamily family, ModelReading reading)
+    private void WriteModel(PrometheusText text, MetricFamily family, ModelReading reading)
     {
         if (family.Buckets is { } buckets)
         {
-            text.Histogram(family.Name, reading.Labels, buckets(reading));
+            WriteHistogram(text, family.Name, reading.Labels, buckets(reading));
         }
         else if (family.Labelled is { } labelled)
         {
             // Their labels know no engine: the counts are the model's, shown once.
             foreach (LabelledCounts series in reading.Replica == 0 ? labelled(reading) : [])
             {
-                text.Histogram(family.Name, series.Labels, series.Counts);
+                WriteHistogram(text, family.Name, series.Labels, series.Counts);
             }
         }
         else
@@ -64,4 +76,7 @@ internal sealed class MetricsPage(MetricsReader reader)
             }
         }
     }
+
+    private void WriteHistogram(PrometheusText text, string name, string labels, IBucketCounts counts) => text.Histogram(
+        _lines.GetOrAdd((name, labels), static (series, bounds) => new HistogramLines(series.Name, series.Labels, bounds), counts.Bounds), counts);
 }

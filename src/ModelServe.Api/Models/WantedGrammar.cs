@@ -30,6 +30,9 @@ internal sealed class WantedGrammar
     /// <summary>Text that a regular expression matches as a whole.</summary>
     public static WantedGrammar Regex(string pattern, string field) => new("regex\0" + pattern, field, compiler => compiler.Regex(pattern));
 
+    /// <summary>Text that a grammar in EBNF admits.</summary>
+    public static WantedGrammar Ebnf(string grammar, string field) => new("ebnf\0" + grammar, field, compiler => compiler.Ebnf(grammar));
+
     /// <summary>One of several texts, which contain no U+0000.</summary>
     public static WantedGrammar Choice(IReadOnlyCollection<string> texts, string field) =>
         new("choice\0" + string.Join('\0', texts), field, compiler => compiler.Choice(texts));

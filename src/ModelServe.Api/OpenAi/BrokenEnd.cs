@@ -14,16 +14,18 @@ internal static class BrokenEnd
     private static readonly TimeSpan LongestGoodbye = TimeSpan.FromSeconds(5);
 
     /// <summary>Ends it in the middle of the body. What was flushed before reaches a client however late it reads, within seconds.</summary>
-    public static async Task EndAsync(HttpContext context)
+    /// <param name="context">The call.</param>
+    /// <param name="time">The clock of those seconds.</param>
+    public static async Task EndAsync(HttpContext context, TimeProvider time)
     {
         try
         {
-            await Task.Delay(LastWord, TimeProvider.System, context.RequestAborted);
+            await Task.Delay(LastWord, time, context.RequestAborted);
             if (HttpProtocol.IsHttp11(context.Request.Protocol) && context.Features.Get<IConnectionSocketFeature>() is { } connection)
             {
                 // A reset throws away what the system has not sent yet to a client that is behind; the end of the bytes comes behind them.
                 connection.Socket.Shutdown(SocketShutdown.Send);
-                await Task.Delay(LongestGoodbye, TimeProvider.System, context.RequestAborted);
+                await Task.Delay(LongestGoodbye, time, context.RequestAborted);
             }
         }
         catch (Exception exception) when (exception is OperationCanceledException or SocketException or ObjectDisposedException)

@@ -5,9 +5,11 @@ using ModelServe.Engine.Admission;
 namespace ModelServe.Api.OpenAi;
 
 /// <summary>One output of a chat as chunks of a stream.</summary>
-internal sealed class ChatChoiceWriter(SseStream stream, OutputShape shape, AnswerHead head, int index)
-    : ChoiceWriter(stream, shape, head, index)
+/// <remarks>The list of the prompt's log probabilities stands beside the choice, in the first chunk after the role's.</remarks>
+internal sealed class ChatChoiceWriter(SseStream stream, OutputShape shape, AnswerHead head, int index, PromptPart prompt)
+    : ChoiceWriter(stream, shape, head, index, prompt)
 {
+    private bool _isListed = index > 0;
     private LogprobJson? _logprobs;
 
     /// <inheritdoc/>
@@ -52,6 +54,16 @@ internal sealed class ChatChoiceWriter(SseStream stream, OutputShape shape, Answ
         else
         {
             json.Raw("\"logprobs\":null,"u8);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void WriteBeside(JsonText json)
+    {
+        if (!_isListed && Prompt is { Listed: not null, Logprobs: { } known })
+        {
+            _isListed = true;
+            PromptLogprobJson.WriteList(json, Prompt, known);
         }
     }
 

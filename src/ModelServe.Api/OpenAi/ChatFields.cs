@@ -21,8 +21,8 @@ internal sealed class ChatFields(ModelCatalog catalog, RequestReader reader, Req
         read = null;
         var fields = new JsonFields(body);
         string? name = fields.Text("model");
-        shape = GenerationFields.ReadShape(fields, limits);
         GenerationOptions options = GenerationFields.Read(fields, limits);
+        shape = GenerationFields.ReadShape(fields, limits, options);
         ReadLogprobs(fields, options.Sampling);
         RefuseOthers(fields);
         Rejection? rejection = ReadPrompt(fields, out Turn[] turns, out ChatRenderOptions render, out ToolRules rules) ?? fields.Finish();

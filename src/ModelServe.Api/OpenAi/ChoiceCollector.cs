@@ -9,10 +9,10 @@ namespace ModelServe.Api.OpenAi;
 /// <summary>Keeps one whole output, for an answer that is not streamed.</summary>
 /// <param name="chat">Whether it is a message of a chat, else a text.</param>
 /// <param name="firstOfPrompt">Whether its prompt counts for the usage.</param>
-/// <param name="echo">What the text begins with.</param>
-internal sealed class ChoiceCollector(bool chat, bool firstOfPrompt, string? echo) : IOutputWriter, IChoice
+/// <param name="prompt">What is shown of its prompt.</param>
+internal sealed class ChoiceCollector(bool chat, bool firstOfPrompt, PromptPart prompt) : IOutputWriter, IChoice
 {
-    private readonly StringBuilder _text = new(echo);
+    private readonly StringBuilder _text = new(prompt.Echo);
     private readonly List<AnswerEvent> _events = [];
     private readonly ArrayBufferWriter<byte> _chatLogprobs = new();
     private LogprobJson? _logprobs;
@@ -20,6 +20,7 @@ internal sealed class ChoiceCollector(bool chat, bool firstOfPrompt, string? ech
     private OutputEnding? _ending;
     private bool _parsed;
     private bool _isNamedCall;
+    private bool _listsHaveBegun;
 
     /// <inheritdoc/>
     public HttpError? Failure { get; private set; }
@@ -32,7 +33,7 @@ internal sealed class ChoiceCollector(bool chat, bool firstOfPrompt, string? ech
     {
         if (request.Read.Request.Sampling.TopLogprobs is not null)
         {
-            _logprobs = new LogprobJson(request);
+            _logprobs = new LogprobJson(request) { FirstOffset = prompt.Echo is { } echo ? PromptLogprobJson.Length(echo) : 0 };
             _lists = chat ? null : new LogprobLists();
         }
 
@@ -42,6 +43,12 @@ internal sealed class ChoiceCollector(bool chat, bool firstOfPrompt, string? ech
     /// <inheritdoc/>
     public Task WriteAsync(AdmittedRequest request, TokenDelta delta, int count, OutputText text)
     {
+        if (delta.PromptLogprobs is { } known)
+        {
+            prompt.Tell(known);
+        }
+
+        BeginLists();
         _parsed = text.IsParsed;
         if (_parsed)
         {
@@ -72,6 +79,7 @@ internal sealed class ChoiceCollector(bool chat, bool firstOfPrompt, string? ech
     /// <inheritdoc/>
     public Task EndAsync(AdmittedRequest request, OutputEnding ending)
     {
+        BeginLists();
         _ending = ending;
         _isNamedCall = request.Read.Output.IsNamedCall;
         Usage = UsageJson.Of(request, firstOfPrompt, ending.ReasoningTokens);
@@ -113,7 +121,22 @@ internal sealed class ChoiceCollector(bool chat, bool firstOfPrompt, string? ech
 
         json.Raw(",\"finish_reason\":"u8);
         json.String(ChoiceEnd.ReasonOf(_ending!, _isNamedCall));
+        if (!chat && prompt is { Listed: not null, Logprobs: { } known })
+        {
+            PromptLogprobJson.WriteList(json, prompt, known);
+        }
+
         json.Raw("}"u8);
+    }
+
+    /// <summary>Puts the echoed prompt's entries before the output's, once they are known.</summary>
+    private void BeginLists()
+    {
+        if (!_listsHaveBegun && _lists is not null && prompt is { EchoesLogprobs: true, Logprobs: { } known })
+        {
+            _listsHaveBegun = true;
+            PromptLogprobJson.WriteCompletion(_lists, prompt, known);
+        }
     }
 
     private void WriteMessage(JsonText json)

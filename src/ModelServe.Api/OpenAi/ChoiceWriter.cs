@@ -14,8 +14,9 @@ internal abstract class ChoiceWriter : IOutputWriter, IChoice
     private UsageJson _usage;
 
     /// <summary>A writer of one output.</summary>
-    protected ChoiceWriter(SseStream stream, OutputShape shape, AnswerHead head, int index)
+    protected ChoiceWriter(SseStream stream, OutputShape shape, AnswerHead head, int index, PromptPart prompt)
     {
+        Prompt = prompt;
         _stream = stream;
         _shape = shape;
         _head = head.EventOf(index);
@@ -36,8 +37,16 @@ internal abstract class ChoiceWriter : IOutputWriter, IChoice
     }
 
     /// <inheritdoc/>
-    public Task WriteAsync(AdmittedRequest request, TokenDelta delta, int count, OutputText text) =>
-        Shows(delta, count, text) || _shape.ContinuousUsage ? SendAsync(request, delta, count, text) : Task.CompletedTask;
+    public Task WriteAsync(AdmittedRequest request, TokenDelta delta, int count, OutputText text)
+    {
+        bool isTold = delta.PromptLogprobs is not null;
+        if (isTold)
+        {
+            Prompt.Tell(delta.PromptLogprobs);
+        }
+
+        return isTold || Shows(delta, count, text) || _shape.ContinuousUsage ? SendAsync(request, delta, count, text) : Task.CompletedTask;
+    }
 
     /// <inheritdoc/>
     public Task EndAsync(AdmittedRequest request, OutputEnding ending)
@@ -52,6 +61,9 @@ internal abstract class ChoiceWriter : IOutputWriter, IChoice
         _ending = ending;
         return SendAsync(request, null, 0, null);
     }
+
+    /// <summary>What is shown of its prompt.</summary>
+    protected PromptPart Prompt { get; }
 
     /// <summary>Whether an event is sent before the first token.</summary>
     protected abstract bool HasFirst { get; }
@@ -70,6 +82,11 @@ internal abstract class ChoiceWriter : IOutputWriter, IChoice
 
     /// <summary>Writes the members of the last choice, up to the finish reason.</summary>
     protected abstract void WriteLast(JsonText json);
+
+    /// <summary>Writes members of the event behind its choice.</summary>
+    protected virtual void WriteBeside(JsonText json)
+    {
+    }
 
     private Task SendAsync(AdmittedRequest request, TokenDelta? delta, int count, OutputText? text)
     {
@@ -111,6 +128,7 @@ internal abstract class ChoiceWriter : IOutputWriter, IChoice
             json.Raw("}]"u8);
         }
 
+        WriteBeside(json);
         if (_shape.ContinuousUsage)
         {
             json.Raw(","u8);

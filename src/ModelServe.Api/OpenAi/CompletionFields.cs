@@ -21,8 +21,8 @@ internal sealed class CompletionFields(ModelCatalog catalog, RequestReader reade
         echoes = null;
         var fields = new JsonFields(body);
         string? name = fields.Text("model");
-        shape = GenerationFields.ReadShape(fields, limits);
         GenerationOptions options = GenerationFields.Read(fields, limits);
+        shape = GenerationFields.ReadShape(fields, limits, options);
         bool addSpecial = fields.Flag("add_special_tokens") ?? true;
         bool echo = fields.Flag("echo") ?? false;
         ReadLogprobs(fields, options.Sampling, echo);
@@ -45,10 +45,16 @@ internal sealed class CompletionFields(ModelCatalog catalog, RequestReader reade
             return badPrompt;
         }
 
+        string asking = options.Sampling.PromptLogprobs == shape.PromptLogprobs ? "prompt_logprobs" : "logprobs";
+        if (reader.CheckPromptLogprobs(asking, options.Sampling, prompts.Sum(ids => ids.Length)) is { } tooMany)
+        {
+            return tooMany;
+        }
+
         reads = new ReadRequest[prompts.Count];
         for (int i = 0; i < reads.Length; i++)
         {
-            if (reader.Resolve(options, prompts[i], caller, model, out ReadRequest? read) is { } rejection)
+            if (reader.Resolve(options, prompts[i], caller, model, out ReadRequest? read, mayBeEmpty: echo) is { } rejection)
             {
                 return rejection;
             }
@@ -147,7 +153,8 @@ internal sealed class CompletionFields(ModelCatalog catalog, RequestReader reade
         sampling.TopLogprobs = top;
         if (echo)
         {
-            fields.RefuseUnsupported("echo", "false beside logprobs: prompts get none", "true");
+            // What is echoed has log probabilities as what is generated has; a list of its own may want more of them.
+            sampling.PromptLogprobs = Math.Max(top, sampling.PromptLogprobs);
         }
     }
 

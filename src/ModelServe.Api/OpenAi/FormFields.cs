@@ -95,6 +95,11 @@ internal static class FormFields
             forms.Add(new OutputForm { Regex = pattern });
         }
 
+        if (given.Text("grammar") is { } grammar)
+        {
+            forms.Add(new OutputForm { Grammar = grammar });
+        }
+
         if (given.Of("choice", JsonValueKind.Array, "a list of texts") is { } choice)
         {
             var texts = new TextChoices();
@@ -115,7 +120,7 @@ internal static class FormFields
 
         if (forms.Count != 1)
         {
-            given.Refuse("json", "exactly one of json, json_object, regex and choice", FieldCheck.Text(forms.Count));
+            given.Refuse("json", "exactly one of json, json_object, regex, grammar and choice", FieldCheck.Text(forms.Count));
         }
 
         fields.Close(given);

@@ -49,7 +49,7 @@ internal static class GenerationFields
     }
 
     /// <summary>Which outputs, how they are sent.</summary>
-    public static OutputShape ReadShape(JsonFields fields, RequestLimits limits)
+    public static OutputShape ReadShape(JsonFields fields, RequestLimits limits, GenerationOptions generation)
     {
         bool stream = fields.Flag("stream") ?? false;
         JsonFields? options = fields.Object("stream_options");
@@ -62,7 +62,10 @@ internal static class GenerationFields
             fields.Refuse("stream_options", "absent unless stream is true", "present");
         }
 
-        return new OutputShape(stream, usage, continuous, fields.Integer("n", 1, limits.Choices) ?? 1);
+        return new OutputShape(stream, usage, continuous, fields.Integer("n", 1, limits.Choices) ?? 1)
+        {
+            PromptLogprobs = generation.Sampling.HasPromptLogprobs ? generation.Sampling.PromptLogprobs : null,
+        };
     }
 
     private static SamplingParameters ReadSampling(JsonFields fields, RequestLimits limits)
@@ -76,6 +79,7 @@ internal static class GenerationFields
         Set(fields.Number("frequency_penalty"), value => sampling.FrequencyPenalty = value);
         // -1 is vLLM's way to say all.
         Set(fields.Integer("top_k", -1, int.MaxValue), value => sampling.TopK = Math.Max(value, 0));
+        Set(fields.Integer("prompt_logprobs", 0, limits.TopLogprobs), value => sampling.PromptLogprobs = value);
         Set(fields.Long("seed"), value => sampling.Seed = unchecked((ulong)value));
         if (fields.Of("logit_bias", JsonValueKind.Object, "an object of token ids and numbers") is { } bias)
         {
@@ -115,7 +119,7 @@ internal static class GenerationFields
     private static StopConditions ReadStops(JsonFields fields, RequestLimits limits)
     {
         var stop = new StopConditions();
-        int? most = fields.Integer("max_tokens", 1, int.MaxValue);
+        int? most = fields.Integer("max_tokens", 0, int.MaxValue);
         int? mostCompletion = fields.Integer("max_completion_tokens", 1, int.MaxValue);
         if (most is not null && mostCompletion is not null && most != mostCompletion)
         {

@@ -38,6 +38,7 @@ internal sealed class HttpCall(
             }
         }
 
+        PromptPart[] prompts = [.. reads.Select((read, i) => new PromptPart(read, echoes?[i], shape))];
         string id = (chat ? "chatcmpl-" : "cmpl-") + Guid.CreateVersion7().ToString("N");
         AdmittedRequest[]? requests = Admit(reads, shape, id, out Rejection? rejection);
         if (requests is null)
@@ -52,11 +53,11 @@ internal sealed class HttpCall(
             var head = new AnswerHead(id, kind, time.GetUtcNow().ToUnixTimeSeconds(), reads[0].Model.Name);
             if (shape.Stream)
             {
-                await StreamAsync(context, requests, echoes, chat, shape, head);
+                await StreamAsync(context, requests, prompts, chat, shape, head);
             }
             else
             {
-                await CollectAsync(context, requests, echoes, chat, shape, head);
+                await CollectAsync(context, requests, prompts, chat, shape, head);
             }
         }
         catch (OperationCanceledException)
@@ -89,7 +90,11 @@ internal sealed class HttpCall(
                 {
                     RequestId = i == 0 ? id : $"{id}-{FieldCheck.Text(i)}",
                     // Each output draws its own numbers, the first those of the seed itself.
-                    Sampling = sampling with { Seed = unchecked(sampling.Seed + (ulong)(i % shape.Choices)) },
+                    Sampling = sampling with
+                    {
+                        Seed = unchecked(sampling.Seed + (ulong)(i % shape.Choices)),
+                        PromptLogprobs = i % shape.Choices == 0 ? sampling.PromptLogprobs : null,
+                    },
                 },
             };
         }
@@ -98,16 +103,20 @@ internal sealed class HttpCall(
     }
 
     private async Task StreamAsync(
-        HttpContext context, AdmittedRequest[] requests, string[]? echoes, bool chat, OutputShape shape, AnswerHead head)
+        HttpContext context, AdmittedRequest[] requests, PromptPart[] prompts, bool chat, OutputShape shape, AnswerHead head)
     {
         using var stream = new SseStream(context, time);
         ChoiceWriter[] writers =
         [
             .. requests.Select((_, i) => chat
-                ? (ChoiceWriter)new ChatChoiceWriter(stream, shape, head, i)
-                : new TextChoiceWriter(stream, shape, head, i, echoes?[i / shape.Choices])),
+                ? (ChoiceWriter)new ChatChoiceWriter(stream, shape, head, i, prompts[i / shape.Choices])
+                : new TextChoiceWriter(stream, shape, head, i, prompts[i / shape.Choices])),
         ];
-        await PumpAsync(context, requests, writers);
+        if (!await PumpAsync(context, requests, prompts, writers))
+        {
+            return;
+        }
+
         await stream.EnterAsync();
         stream.End();
         JsonText json = new(stream.Pipe);
@@ -117,7 +126,7 @@ internal sealed class HttpCall(
             json.Raw(ErrorAnswer.BodyOf(failed.Failure!));
             json.Raw("\n\n"u8);
             await stream.FlushAsync();
-            await BrokenEnd.EndAsync(context);
+            await BrokenEnd.EndAsync(context, time);
             return;
         }
 
@@ -134,11 +143,15 @@ internal sealed class HttpCall(
     }
 
     private async Task CollectAsync(
-        HttpContext context, AdmittedRequest[] requests, string[]? echoes, bool chat, OutputShape shape, AnswerHead head)
+        HttpContext context, AdmittedRequest[] requests, PromptPart[] prompts, bool chat, OutputShape shape, AnswerHead head)
     {
         ChoiceCollector[] choices =
-            [.. requests.Select((_, i) => new ChoiceCollector(chat, i % shape.Choices == 0, echoes?[i / shape.Choices]))];
-        await PumpAsync(context, requests, choices);
+            [.. requests.Select((_, i) => new ChoiceCollector(chat, i % shape.Choices == 0, prompts[i / shape.Choices]))];
+        if (!await PumpAsync(context, requests, prompts, choices))
+        {
+            return;
+        }
+
         if (choices.FirstOrDefault(choice => choice.Failure is not null) is { } failed)
         {
             await ErrorAnswer.WriteAsync(context, failed.Failure!);
@@ -156,36 +169,54 @@ internal sealed class HttpCall(
 
         json.Raw("],"u8);
         choices.Aggregate(default(UsageJson), (all, choice) => all + choice.Usage).Write(json);
+        if (chat && prompts[0] is { Listed: not null, Logprobs: { } known })
+        {
+            PromptLogprobJson.WriteList(json, prompts[0], known);
+        }
+
         json.Raw("}"u8);
         await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
     }
 
     /// <summary>Pumps every output to its end; one that fails ends the others, because the response fails as a whole.</summary>
-    private async Task PumpAsync<TWriter>(HttpContext context, AdmittedRequest[] requests, TWriter[] writers)
+    /// <remarks>Outputs after a prompt's first begin when that one knows what they show of the prompt; their tokens gather meanwhile.</remarks>
+    /// <returns>Whether there is somebody to tell of the end: false where the client has gone or was cut off.</returns>
+    private async Task<bool> PumpAsync<TWriter>(HttpContext context, AdmittedRequest[] requests, PromptPart[] prompts, TWriter[] writers)
         where TWriter : IOutputWriter, IChoice
     {
         using var others = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
-        async Task PumpOneAsync(int i)
+        int choices = requests.Length / prompts.Length;
+        async Task<bool> PumpOneAsync(int i)
         {
+            PromptPart prompt = prompts[i / choices];
             using var pump = new ResponsePump(requests[i], writers[i], options.Limits.StalledWrite, context.Abort, time, logger);
             try
             {
-                await pump.RunAsync(others.Token);
-                if (writers[i].Failure is not null)
+                if (i % choices > 0 && prompt.IsAwaited)
+                {
+                    await prompt.Known.WaitAsync(others.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                }
+
+                bool told = await pump.RunAsync(others.Token);
+                if (told && writers[i].Failure is not null)
                 {
                     await others.CancelAsync();
                 }
+
+                // An output that was cut short because another failed is reported with that one.
+                return told || others.IsCancellationRequested;
             }
-            catch (OperationCanceledException) when (others.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
+            finally
             {
-                // Another output failed, and is reported.
+                if (i % choices == 0)
+                {
+                    prompt.Tell(null);
+                }
             }
         }
 
-        await Task.WhenAll(requests.Select((_, i) => PumpOneAsync(i)));
-        if (requests.Any(request => request.Ending == EndReason.SlowReader))
-        {
-            throw new OperationCanceledException("the client did not read its stream");
-        }
+        bool[] told = await Task.WhenAll(requests.Select((_, i) => PumpOneAsync(i)));
+        return Array.TrueForAll(told, each => each) && !context.RequestAborted.IsCancellationRequested
+            && !Array.Exists(requests, request => request.Ending == EndReason.SlowReader);
     }
 }

@@ -1,4 +1,4 @@
-using System.Buffers;
+using System.Runtime.InteropServices;
 using ModelServe.Api.Services;
 using ModelServe.Codec.Streaming;
 using ModelServe.Engine.Admission;
@@ -45,26 +45,15 @@ internal sealed class LogprobJson(AdmittedRequest request)
         int next = 0;
         for (int i = 0; i < shown; i++)
         {
-            lists.Begin();
-            new JsonText(lists.Tokens).String(TextOf(delta.TokenIds[i]));
-            new JsonText(lists.Logprobs).Number(delta.Logprobs[i]);
-            new JsonText(lists.Offsets).Number(FirstOffset + _speller.Offset);
-            JsonText top = new(lists.Top);
-            top.Raw("{"u8);
-            var seen = new HashSet<string>(StringComparer.Ordinal);
-            for (int end = next + delta.TopCounts[i]; next < end; next++)
-            {
-                string text = TextOf(delta.TopTokenIds[next]);
-                if (seen.Add(text))
-                {
-                    top.Raw(seen.Count > 1 ? ","u8 : ""u8);
-                    top.String(text);
-                    top.Raw(":"u8);
-                    top.Number(delta.TopLogprobs[next]);
-                }
-            }
-
-            top.Raw("}"u8);
+            int top = delta.TopCounts[i];
+            lists.Add(
+                _speller,
+                delta.TokenIds[i],
+                FirstOffset + _speller.Offset,
+                delta.Logprobs[i],
+                CollectionsMarshal.AsSpan(delta.TopTokenIds).Slice(next, top),
+                CollectionsMarshal.AsSpan(delta.TopLogprobs).Slice(next, top));
+            next += top;
             Advance(delta.TokenIds[i]);
         }
     }
@@ -87,56 +76,5 @@ internal sealed class LogprobJson(AdmittedRequest request)
         json.Raw("]"u8);
     }
 
-    private string TextOf(int id) => _speller.Spell(id).Text;
-
     private void Advance(int id) => _speller.Advance(id);
-}
-
-/// <summary>The four lists of a completion's log probabilities, as they grow.</summary>
-internal sealed class LogprobLists
-{
-    private int _entries;
-
-    /// <summary>Texts of the tokens.</summary>
-    public ArrayBufferWriter<byte> Tokens { get; } = new();
-
-    /// <summary>Their log probabilities.</summary>
-    public ArrayBufferWriter<byte> Logprobs { get; } = new();
-
-    /// <summary>The alternatives of each.</summary>
-    public ArrayBufferWriter<byte> Top { get; } = new();
-
-    /// <summary>Where each begins, in characters.</summary>
-    public ArrayBufferWriter<byte> Offsets { get; } = new();
-
-    /// <summary>Another entry follows.</summary>
-    public void Begin()
-    {
-        if (_entries++ > 0)
-        {
-            foreach (ArrayBufferWriter<byte> list in (ArrayBufferWriter<byte>[])[Tokens, Logprobs, Top, Offsets])
-            {
-                list.Write(","u8);
-            }
-        }
-    }
-
-    /// <summary>Writes the object and forgets the entries.</summary>
-    public void Take(JsonText json)
-    {
-        json.Raw("{\"text_offset\":["u8);
-        json.Raw(Offsets.WrittenSpan);
-        json.Raw("],\"token_logprobs\":["u8);
-        json.Raw(Logprobs.WrittenSpan);
-        json.Raw("],\"tokens\":["u8);
-        json.Raw(Tokens.WrittenSpan);
-        json.Raw("],\"top_logprobs\":["u8);
-        json.Raw(Top.WrittenSpan);
-        json.Raw("]}"u8);
-        _entries = 0;
-        Tokens.ResetWrittenCount();
-        Logprobs.ResetWrittenCount();
-        Top.ResetWrittenCount();
-        Offsets.ResetWrittenCount();
-    }
 }

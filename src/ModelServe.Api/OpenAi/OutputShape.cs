@@ -5,4 +5,8 @@ namespace ModelServe.Api.OpenAi;
 /// <param name="IncludeUsage">Whether the stream ends with the counts.</param>
 /// <param name="ContinuousUsage">Whether every event carries the counts so far.</param>
 /// <param name="Choices">Outputs for each prompt.</param>
-internal sealed record OutputShape(bool Stream, bool IncludeUsage, bool ContinuousUsage, int Choices);
+internal sealed record OutputShape(bool Stream, bool IncludeUsage, bool ContinuousUsage, int Choices)
+{
+    /// <summary>Alternatives in the list of each prompt's log probabilities; null where no list is wanted.</summary>
+    public int? PromptLogprobs { get; init; }
+}

@@ -25,6 +25,9 @@ internal sealed class PointedStream(TokenStream inner, IPipelinePoints points) :
     }
 
     /// <inheritdoc/>
+    public override void StopReading() => inner.StopReading();
+
+    /// <inheritdoc/>
     public override void Cancel(FinishReason reason)
     {
         points.Pass(PipelinePoint.Cancelling, RequestId);

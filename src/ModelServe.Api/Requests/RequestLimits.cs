@@ -46,6 +46,9 @@ public sealed record RequestLimits
     /// <summary>Alternatives reported with each token.</summary>
     public int TopLogprobs { get; init; } = 20;
 
+    /// <summary>Log probabilities of prompt tokens in one answer, alternatives counted; what they take on the wire stays below gRPC's usual 4 MiB.</summary>
+    public int PromptLogprobs { get; init; } = 256 * 1024;
+
     /// <summary>Characters of a request id, of a cache salt, of a role.</summary>
     public int NameCharacters { get; init; } = 128;
 

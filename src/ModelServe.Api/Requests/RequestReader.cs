@@ -177,9 +177,28 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
         return null;
     }
 
+    /// <summary>Whether prompts of that many tokens together have more log probabilities than an answer may carry.</summary>
+    public Rejection? CheckPromptLogprobs(string field, SamplingParameters? sampling, int promptTokens)
+    {
+        int most = limits.PromptLogprobs / ((sampling?.PromptLogprobs ?? 0) + 1);
+        return sampling?.HasPromptLogprobs == true && promptTokens > most
+            ? FieldCheck.Invalid(
+                field,
+                $"at most {FieldCheck.Text(most)} prompt tokens with {FieldCheck.Text(sampling.PromptLogprobs)} alternatives each "
+                    + $"({FieldCheck.Text(limits.PromptLogprobs)} log probabilities)",
+                $"{FieldCheck.Text(promptTokens)} prompt tokens")
+            : null;
+    }
+
     /// <summary>Checks the options of a request whose prompt has been read, and puts the whole together.</summary>
+    /// <param name="given">The options.</param>
+    /// <param name="prompt">The prompt.</param>
+    /// <param name="caller">What tells one caller from another.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="read">The request, when the answer is null.</param>
+    /// <param name="mayBeEmpty">Whether an answer without a generated token is one, as it is where the prompt is told of.</param>
     public Rejection? Resolve(
-        GenerationOptions? given, int[] prompt, string? caller, ServedModel model, out ReadRequest? read)
+        GenerationOptions? given, int[] prompt, string? caller, ServedModel model, out ReadRequest? read, bool mayBeEmpty = false)
     {
         read = null;
         GenerationOptions options = given ?? new GenerationOptions();
@@ -189,7 +208,8 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
         WantedGrammar? wanted = null;
         if ((CheckPromptLength(prompt, model)
             ?? _sampling.Read(options.Sampling, model, out sampling)
-            ?? CheckStops(stop, prompt.Length, model, out stopIds)
+            ?? CheckPromptLogprobs("options.sampling.prompt_logprobs", options.Sampling, prompt.Length)
+            ?? CheckStops(stop, prompt.Length, model, mayBeEmpty || sampling.PromptLogprobs is not null, out stopIds)
             ?? CheckNames(options)
             ?? FormReader.Read(options.Form, stop, stopIds, out wanted)) is { } rejection)
         {
@@ -239,15 +259,16 @@ internal sealed class RequestReader(ModelCatalog catalog, RequestLimits limits, 
             : null;
     }
 
-    private Rejection? CheckStops(StopConditions stop, int promptTokens, ServedModel model, out int[] stopIds)
+    private Rejection? CheckStops(StopConditions stop, int promptTokens, ServedModel model, bool mayBeEmpty, out int[] stopIds)
     {
         stopIds = [];
         int room = model.ContextTokens - promptTokens;
-        if (stop.HasMaxTokens && (stop.MaxTokens < 1 || stop.MaxTokens > room))
+        int least = mayBeEmpty ? 0 : 1;
+        if (stop.HasMaxTokens && (stop.MaxTokens < least || stop.MaxTokens > room))
         {
             return FieldCheck.Invalid(
                 "options.stop.max_tokens",
-                $"an integer in [1, {FieldCheck.Text(room)}] (context of {FieldCheck.Text(model.ContextTokens)} less "
+                $"an integer in [{FieldCheck.Text(least)}, {FieldCheck.Text(room)}] (context of {FieldCheck.Text(model.ContextTokens)} less "
                     + $"{FieldCheck.Text(promptTokens)} prompt tokens)",
                 FieldCheck.Text(stop.MaxTokens));
         }

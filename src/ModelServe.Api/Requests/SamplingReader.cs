@@ -28,6 +28,7 @@ internal sealed class SamplingReader(RequestLimits limits)
             PresencePenalty = fields.PresencePenalty,
             FrequencyPenalty = fields.FrequencyPenalty,
             TopLogprobs = WantsLogprobs(fields) ? fields.TopLogprobs : null,
+            PromptLogprobs = fields.HasPromptLogprobs ? fields.PromptLogprobs : null,
         };
         LogitBias[] bias = [];
         if ((Check(options, fields) ?? ReadBias(fields, model, out bias)) is { } rejection)
@@ -73,6 +74,11 @@ internal sealed class SamplingReader(RequestLimits limits)
             Logprobs = options.TopLogprobs is not null,
             TopLogprobs = options.TopLogprobs ?? 0,
         };
+        if (options.PromptLogprobs is { } wanted)
+        {
+            echo.PromptLogprobs = wanted;
+        }
+
         foreach (LogitBias entry in options.LogitBias)
         {
             echo.LogitBias[(uint)entry.TokenId] = entry.Bias;
@@ -103,7 +109,8 @@ internal sealed class SamplingReader(RequestLimits limits)
             ?? FieldCheck.HalfOpen(Prefix + "repetition_penalty", options.RepetitionPenalty, 0f, HighestPenalty)
             ?? FieldCheck.Range(Prefix + "presence_penalty", options.PresencePenalty, -HighestPenalty, HighestPenalty)
             ?? FieldCheck.Range(Prefix + "frequency_penalty", options.FrequencyPenalty, -HighestPenalty, HighestPenalty)
-            ?? FieldCheck.Range(Prefix + "top_logprobs", fields.TopLogprobs, 0, limits.TopLogprobs);
+            ?? FieldCheck.Range(Prefix + "top_logprobs", fields.TopLogprobs, 0, limits.TopLogprobs)
+            ?? FieldCheck.Range(Prefix + "prompt_logprobs", fields.PromptLogprobs, 0, limits.TopLogprobs);
         return rejection is null && fields.HasLogprobs && !fields.Logprobs && fields.HasTopLogprobs
             ? FieldCheck.Invalid(Prefix + "top_logprobs", "absent when logprobs is false", FieldCheck.Text(fields.TopLogprobs))
             : rejection;

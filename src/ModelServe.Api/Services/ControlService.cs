@@ -18,7 +18,7 @@ internal sealed class ControlService(
     private static readonly TimeSpan FarewellTime = TimeSpan.FromSeconds(2);
 
     /// <summary>Counts up with every change of the contract.</summary>
-    public const int SchemaRevision = 3;
+    public const int SchemaRevision = 4;
 
     /// <inheritdoc/>
     public override Task<ServerInfoResponse> ServerInfo(ServerInfoRequest request, ServerCallContext context)
@@ -41,6 +41,7 @@ internal sealed class ControlService(
                 StopTokenIds = limits.StopTokenIds,
                 LogitBiasEntries = limits.LogitBiasEntries,
                 TopLogprobs = limits.TopLogprobs,
+                PromptLogprobs = limits.PromptLogprobs,
                 DurationSeconds = limits.Duration.TotalSeconds,
                 StalledWriteSeconds = limits.StalledWrite.TotalSeconds,
             },

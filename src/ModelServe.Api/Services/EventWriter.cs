@@ -8,7 +8,7 @@ namespace ModelServe.Api.Services;
 /// <summary>An output as events of modelserve.v1, for gRPC and its facades.</summary>
 internal sealed class EventWriter(IServerStreamWriter<GenerationEvent> target, ReadRequest read) : IOutputWriter
 {
-    private readonly TokensMessage _message = new(read.Request.Sampling.TopLogprobs is not null);
+    private readonly TokensMessage _message = new(read);
 
     /// <inheritdoc/>
     public Task AcceptAsync(AdmittedRequest request) => target.WriteAsync(WireEvents.Accepted(request), CancellationToken.None);

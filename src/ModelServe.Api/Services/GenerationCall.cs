@@ -30,9 +30,14 @@ internal sealed class GenerationCall(
         }
     }
 
-    /// <summary>Runs a request to its end, its events written in order.</summary>
-    /// <exception cref="RpcException">It was refused, or the call broke off.</exception>
-    public async Task RunAsync(ReadRequest read, IServerStreamWriter<GenerationEvent> writer, ServerCallContext context)
+    /// <summary>Runs a request to its end, its events written in order. A call that broke off is told by the context's status.</summary>
+    /// <param name="read">The request.</param>
+    /// <param name="writer">What takes the events.</param>
+    /// <param name="context">The call.</param>
+    /// <param name="rename">A refusal in the names of the client's contract; null where that is this server's own.</param>
+    /// <exception cref="RpcException">It was refused.</exception>
+    public async Task RunAsync(
+        ReadRequest read, IServerStreamWriter<GenerationEvent> writer, ServerCallContext context, Func<Rejection, Rejection>? rename = null)
     {
         Rejection? refused;
         try
@@ -41,13 +46,13 @@ internal sealed class GenerationCall(
         }
         catch (OperationCanceledException)
         {
-            throw CutShort(context);
+            throw new RpcException(CutShort(context));
         }
 
-        ThrowIf(read.Model.Name, refused);
+        ThrowIf(read.Model.Name, refused is not null && rename is not null ? rename(refused) : refused);
         if (!admission.TryAdmit(read, context.Deadline, out AdmittedRequest? request, out Rejection? rejection))
         {
-            throw RejectionStatus.ToException(rejection);
+            throw RejectionStatus.ToException(rename is null ? rejection : rename(rejection));
         }
 
         HttpContext http = context.GetHttpContext();
@@ -55,13 +60,9 @@ internal sealed class GenerationCall(
         using (var pump = new ResponsePump(
             request, new EventWriter(writer, request.Read), options.Limits.StalledWrite, () => CutOff(http), time, logger))
         {
-            try
+            if (!await pump.RunAsync(context.CancellationToken))
             {
-                await pump.RunAsync(context.CancellationToken);
-            }
-            catch (OperationCanceledException)
-            {
-                throw BrokenOff(request, context);
+                context.Status = BrokenOff(request, context);
             }
         }
     }
@@ -71,28 +72,28 @@ internal sealed class GenerationCall(
     {
         var collector = new ResultCollector();
         await RunAsync(read, collector, context);
-        return collector.Result();
+        return context.Status.StatusCode == StatusCode.OK ? collector.Result() : throw new RpcException(context.Status);
     }
 
     /// <summary>What tells one caller from another; null for one without a credential.</summary>
     public static string? CallerOf(ServerCallContext context) => context.RequestHeaders.GetValue("authorization");
 
-    private static RpcException BrokenOff(AdmittedRequest request, ServerCallContext context)
+    private static Status BrokenOff(AdmittedRequest request, ServerCallContext context)
     {
         if (request.Ending == EndReason.SlowReader)
         {
-            return new RpcException(new Status(StatusCode.ResourceExhausted, "The client did not read its stream."));
+            return new Status(StatusCode.ResourceExhausted, "The client did not read its stream.");
         }
 
-        RpcException cut = CutShort(context);
+        Status cut = CutShort(context);
         request.Ending = cut.StatusCode == StatusCode.DeadlineExceeded ? EndReason.Deadline : request.Ending;
         return cut;
     }
 
-    private static RpcException CutShort(ServerCallContext context) =>
+    private static Status CutShort(ServerCallContext context) =>
         new DateTimeOffset(context.Deadline, TimeSpan.Zero) <= TimeProvider.System.GetUtcNow()
-            ? new RpcException(new Status(StatusCode.DeadlineExceeded, "The deadline passed."))
-            : new RpcException(new Status(StatusCode.Cancelled, "The call was cancelled."));
+            ? new Status(StatusCode.DeadlineExceeded, "The deadline passed.")
+            : new Status(StatusCode.Cancelled, "The call was cancelled.");
 
     private static void CutOff(HttpContext http)
     {

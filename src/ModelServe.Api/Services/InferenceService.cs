@@ -13,7 +13,7 @@ internal sealed class InferenceService(RequestReader reader, GenerationCall call
         GenerateRequest request, IServerStreamWriter<GenerationEvent> responseStream, ServerCallContext context)
     {
         calls.ThrowIf(request.Model, reader.Read(request, GenerationCall.CallerOf(context), out ReadRequest? read));
-        await calls.RunAsync(read!, responseStream, context);
+        await calls.RunAsync(read!, new DirectStreamWriter<GenerationEvent>(responseStream, context), context);
     }
 
     /// <inheritdoc/>
@@ -28,7 +28,7 @@ internal sealed class InferenceService(RequestReader reader, GenerationCall call
         ChatRequest request, IServerStreamWriter<GenerationEvent> responseStream, ServerCallContext context)
     {
         calls.ThrowIf(request.Model, reader.Read(request, GenerationCall.CallerOf(context), out ReadRequest? read));
-        await calls.RunAsync(read!, responseStream, context);
+        await calls.RunAsync(read!, new DirectStreamWriter<GenerationEvent>(responseStream, context), context);
     }
 
     /// <inheritdoc/>

@@ -9,6 +9,8 @@ namespace ModelServe.Api.Services;
 /// <remarks>
 /// The engine never waits for it: while a write is parked, deltas gather in the token stream and the next message holds them all.
 /// A write parked for longer than the limit ends the request as a slow reader's.
+/// That a client has gone is no exception here: many may go at once, and one thrown through every layer of a call costs more than
+/// all the rest of its end.
 /// </remarks>
 internal sealed partial class ResponsePump : IDisposable
 {
@@ -53,27 +55,48 @@ internal sealed partial class ResponsePump : IDisposable
     }
 
     /// <summary>Tells the writer of the acceptance, the deltas and the one ending.</summary>
-    /// <exception cref="OperationCanceledException">The client is gone, its transport cut the call, or it did not read.</exception>
-    public async Task RunAsync(CancellationToken cancellationToken)
+    /// <param name="cancellationToken">Cancelled when the client has gone.</param>
+    /// <returns>Whether all of it was told; false where the client is gone, its transport cut the call, or it did not read.</returns>
+    public async Task<bool> RunAsync(CancellationToken cancellationToken)
     {
-        await WriteAsync(_writer.AcceptAsync, cancellationToken);
+        // Once for the call, not with every read.
+        using CancellationTokenRegistration gone = cancellationToken.UnsafeRegister(
+            static stream => ((TokenStream)stream!).StopReading(), _request.Stream);
+        if (!await WriteAsync(_writer.AcceptAsync, cancellationToken))
+        {
+            return false;
+        }
+
         OutputEnding? ending = null;
         try
         {
-            while (ending is null && await _request.Stream.ReadAsync(_delta, cancellationToken))
+            while (ending is null)
             {
+                if (!await _request.Stream.ReadAsync(_delta, CancellationToken.None))
+                {
+                    return false;
+                }
+
                 ObserveInterval();
                 bool stopped = Decode(out int taken);
-                if (taken > 0 || !_text.IsEmpty)
+                if (taken > 0 || !_text.IsEmpty || _delta.PromptLogprobs is not null)
                 {
                     _request.TokensSent += taken;
                     _taken = taken;
-                    await WriteAsync(_writeDelta, cancellationToken);
+                    if (!await WriteAsync(_writeDelta, cancellationToken))
+                    {
+                        return false;
+                    }
+
                     _text.Clear();
                     _request.Metrics.CountSent(taken);
                 }
 
-                ending = await EndingAsync(stopped, cancellationToken);
+                ending = stopped ? await EndByStopStringAsync() : Ending();
+                if (stopped && ending is null)
+                {
+                    return false;
+                }
             }
         }
 #pragma warning disable CA1031 // Whatever fails inside one request ends that request alone, with the terminal event it was promised.
@@ -85,12 +108,8 @@ internal sealed partial class ResponsePump : IDisposable
             ending = OutputEnding.Failed(EndReason.Error, ErrorCode.Internal, "The output could not be turned into text.", false);
         }
 
-        OutputEnding last = (ending ?? throw new InvalidOperationException("the token stream closed without an ending")) with
-        {
-            ReasoningTokens = _text.ReasoningTokens,
-            ToolCalls = _text.ToolCalls,
-        };
-        await WriteAsync(request => _writer.EndAsync(request, last), cancellationToken);
+        OutputEnding last = ending with { ReasoningTokens = _text.ReasoningTokens, ToolCalls = _text.ToolCalls };
+        return await WriteAsync(request => _writer.EndAsync(request, last), cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -127,15 +146,8 @@ internal sealed partial class ResponsePump : IDisposable
         return _text.MatchedStop is not null;
     }
 
-    private async ValueTask<OutputEnding?> EndingAsync(bool stopped, CancellationToken cancellationToken)
+    private OutputEnding? Ending()
     {
-        if (stopped)
-        {
-            await EndByStopStringAsync(cancellationToken);
-            _request.Ending = EndReason.Stop;
-            return new OutputEnding { Reason = EndReason.Stop, StopString = _text.MatchedStop };
-        }
-
         if (_delta.FinishReason == EndReason.None)
         {
             return null;
@@ -152,18 +164,26 @@ internal sealed partial class ResponsePump : IDisposable
     }
 
     /// <summary>Tells the engine, and reads on to its last delta, whose timings the terminal event carries.</summary>
-    private async ValueTask EndByStopStringAsync(CancellationToken cancellationToken)
+    /// <returns>The ending; null where the client left meanwhile.</returns>
+    private async ValueTask<OutputEnding?> EndByStopStringAsync()
     {
         if (_delta.FinishReason == EndReason.None)
         {
             _request.Stream.Cancel(EndReason.Stop);
-            while (_delta.FinishReason == EndReason.None && await _request.Stream.ReadAsync(_delta, cancellationToken))
+            while (_delta.FinishReason == EndReason.None)
             {
+                if (!await _request.Stream.ReadAsync(_delta, CancellationToken.None))
+                {
+                    return null;
+                }
+
                 _request.Metrics.CountDropped(_delta.TokenIds.Count);
             }
         }
 
         _request.EndingWasRead = true;
+        _request.Ending = EndReason.Stop;
+        return new OutputEnding { Reason = EndReason.Stop, StopString = _text.MatchedStop };
     }
 
     private void ObserveInterval()
@@ -178,21 +198,27 @@ internal sealed partial class ResponsePump : IDisposable
         _lastDelta = now;
     }
 
-    private ValueTask WriteAsync(Func<AdmittedRequest, Task> message, CancellationToken cancellationToken)
+    /// <returns>Whether the client may be sent more.</returns>
+    private ValueTask<bool> WriteAsync(Func<AdmittedRequest, Task> message, CancellationToken cancellationToken)
     {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return ValueTask.FromResult(false);
+        }
+
         try
         {
             Task write = message(_request);
-            return write.IsCompletedSuccessfully ? ValueTask.CompletedTask : ParkAsync(write, cancellationToken);
+            return write.IsCompletedSuccessfully ? ValueTask.FromResult(true) : ParkAsync(write);
         }
-        catch (InvalidOperationException exception)
+        catch (InvalidOperationException)
         {
             // The framework's word for a call that is over already.
-            throw new OperationCanceledException(exception.Message, exception, cancellationToken);
+            return ValueTask.FromResult(false);
         }
     }
 
-    private async ValueTask ParkAsync(Task write, CancellationToken cancellationToken)
+    private async ValueTask<bool> ParkAsync(Task write)
     {
         long start = _time.GetTimestamp();
         _watch.Arm();
@@ -200,9 +226,9 @@ internal sealed partial class ResponsePump : IDisposable
         {
             await write;
         }
-        catch (Exception exception) when (exception is InvalidOperationException or IOException)
+        catch (Exception exception) when (exception is InvalidOperationException or IOException or OperationCanceledException)
         {
-            throw new OperationCanceledException(exception.Message, exception, cancellationToken);
+            return false;
         }
         finally
         {
@@ -210,10 +236,7 @@ internal sealed partial class ResponsePump : IDisposable
             _request.Metrics.WriteStall.Observe(_time.GetElapsedTime(start).TotalSeconds);
         }
 
-        if (_watch.HasFired)
-        {
-            throw new OperationCanceledException("the client did not read its stream", cancellationToken);
-        }
+        return !_watch.HasFired;
     }
 
     private static partial class Log

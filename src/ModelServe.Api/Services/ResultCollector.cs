@@ -98,6 +98,8 @@ internal sealed class ResultCollector : IServerStreamWriter<GenerationEvent>
         _reasoning.Append(tokens.Reasoning);
         _result.Output.ToolCalls.Add(tokens.ToolCalls);
         _result.Output.TokenIds.Add(tokens.TokenIds);
+        // The one part that is made anew, once a request.
+        _result.Output.PromptLogprobs ??= tokens.PromptLogprobs;
         if (tokens.Logprobs is { } logprobs)
         {
             Logprobs all = _result.Output.Logprobs ??= new Logprobs();

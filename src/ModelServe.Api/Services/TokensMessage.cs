@@ -1,3 +1,4 @@
+using ModelServe.Api.Requests;
 using ModelServe.Codec.ToolCalls;
 using ModelServe.Engine.Admission;
 using ModelServe.V1;
@@ -9,12 +10,14 @@ internal sealed class TokensMessage
 {
     private readonly Tokens _tokens = new();
     private readonly Logprobs? _logprobs;
+    private readonly ReadRequest _read;
 
-    /// <summary>An empty event.</summary>
-    public TokensMessage(bool withLogprobs)
+    /// <summary>An empty event of a request.</summary>
+    public TokensMessage(ReadRequest read)
     {
+        _read = read;
         Event = new GenerationEvent { Tokens = _tokens };
-        _logprobs = withLogprobs ? new Logprobs() : null;
+        _logprobs = read.Request.Sampling.TopLogprobs is not null ? new Logprobs() : null;
         _tokens.Logprobs = _logprobs;
     }
 
@@ -43,6 +46,27 @@ internal sealed class TokensMessage
         {
             FillLogprobs(_logprobs, delta, count);
         }
+
+        _tokens.PromptLogprobs = delta.PromptLogprobs is { } known ? Wire(known, _read.Request.PromptTokenIds.Span) : null;
+    }
+
+    private static V1.PromptLogprobs Wire(Engine.Admission.PromptLogprobs known, ReadOnlySpan<int> prompt)
+    {
+        var wire = new V1.PromptLogprobs { TopCount = known.TopCount };
+        wire.TokenIds.Add((uint)prompt[0]);
+        for (int i = 0; i < known.Count; i++)
+        {
+            wire.TokenIds.Add((uint)prompt[i + 1]);
+            wire.TokenLogprobs.Add(known.Logprobs[i]);
+            wire.TokenRanks.Add(known.Ranks[i]);
+            for (int rank = 0; rank < known.TopCount; rank++)
+            {
+                wire.TopTokenIds.Add((uint)known.TopTokenIds(i)[rank]);
+                wire.TopLogprobs.Add(known.TopLogprobs(i)[rank]);
+            }
+        }
+
+        return wire;
     }
 
     private void FillAnswer(List<AnswerEvent> events)

@@ -71,6 +71,15 @@ public sealed class GrammarCompiler
             builder.Add("pattern", RegexParser.Parse(pattern, isSearch: false, set => RuleNode.Characters(set), _limits, "pattern")), _trie);
     }
 
+    /// <summary>Text that a grammar in EBNF admits, from its rule <c>root</c> (see <see cref="EbnfParser"/> for what is read).</summary>
+    /// <exception cref="InvalidGrammarException">The grammar is malformed or too large, admits nothing, or two rules begin with each other.</exception>
+    public CompiledGrammar Ebnf(string grammar)
+    {
+        CheckLength(grammar);
+        var builder = new GrammarBuilder(_limits);
+        return builder.Build(EbnfParser.Parse(grammar, _limits).AddTo(builder), _trie);
+    }
+
     /// <summary>One of given texts.</summary>
     /// <exception cref="InvalidGrammarException">There is none, or they are too long together.</exception>
     public CompiledGrammar Choice(IReadOnlyCollection<string> texts)

@@ -10,7 +10,7 @@ public sealed record GenerationRequest
     /// <summary>The prompt; at least one id, each in [0, vocabulary size).</summary>
     public required ReadOnlyMemory<int> PromptTokenIds { get; init; }
 
-    /// <summary>Upper bound on new tokens; at least 1.</summary>
+    /// <summary>Upper bound on new tokens; with 0 the request ends once its prompt is computed.</summary>
     public required int MaxTokens { get; init; }
 
     /// <summary>How tokens are chosen.</summary>

@@ -42,6 +42,10 @@ public sealed record SamplingOptions
     /// <summary>How many most likely tokens are reported with each token, in [0, 20]; null reports no logprob at all.</summary>
     public int? TopLogprobs { get; init; }
 
+    /// <summary>How many most likely tokens are reported with each token of the prompt, in [0, 20], beside its own log probability; null reports nothing of the prompt.</summary>
+    /// <remarks>Positions whose logits it needs are computed even where the prefix cache has them.</remarks>
+    public int? PromptLogprobs { get; init; }
+
     /// <summary>Stop token ids are masked until this many tokens exist in the output.</summary>
     public int MinTokens { get; init; }
 

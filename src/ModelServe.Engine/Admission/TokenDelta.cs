@@ -19,6 +19,9 @@ public sealed class TokenDelta
     /// <summary>Log probabilities of <see cref="TopTokenIds"/>.</summary>
     public List<float> TopLogprobs { get; } = [];
 
+    /// <summary>What was asked about the prompt's tokens; in one delta of the request, with the first token or before, and else null.</summary>
+    public PromptLogprobs? PromptLogprobs { get; set; }
+
     /// <summary>Why the sequence ended; <see cref="FinishReason.None"/> while it runs. The last delta alone carries another value.</summary>
     public FinishReason FinishReason { get; set; }
 
@@ -36,6 +39,7 @@ public sealed class TokenDelta
         TopCounts.Clear();
         TopTokenIds.Clear();
         TopLogprobs.Clear();
+        PromptLogprobs = null;
         FinishReason = FinishReason.None;
         MatchedStopTokenId = null;
         Error = null;

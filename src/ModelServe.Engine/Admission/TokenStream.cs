@@ -16,8 +16,12 @@ public abstract class TokenStream : IDisposable
     public abstract RequestTimings Timings { get; }
 
     /// <summary>Waits until there is something new, then moves all of it into <paramref name="delta"/> (cleared first).</summary>
-    /// <returns>True if the delta holds tokens or the ending; false once the ending has been read before.</returns>
+    /// <returns>True if the delta holds tokens or the ending; false once the ending has been read before, or reading was stopped.</returns>
     public abstract ValueTask<bool> ReadAsync(TokenDelta delta, CancellationToken cancellationToken);
+
+    /// <summary>Ends the reader's wait, and every later one at once: <see cref="ReadAsync"/> returns false. Any thread.</summary>
+    /// <remarks>For a reader whose client has gone. The request itself goes on until it is cancelled or disposed.</remarks>
+    public abstract void StopReading();
 
     /// <summary>Asks the engine to end the request with that reason at the next step boundary; the ending still arrives by <see cref="ReadAsync"/>.</summary>
     public abstract void Cancel(FinishReason reason);

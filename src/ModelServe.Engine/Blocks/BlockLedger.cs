@@ -173,7 +173,7 @@ internal sealed class BlockLedger
         }
 
         var tokens = sequence.Output.Tokens.Span;
-        var limit = (tokens.Length - 1) / _blockTokens;
+        var limit = Math.Min(tokens.Length - 1, sequence.Skippable) / _blockTokens;
         for (var hits = 0; hits < limit; hits++)
         {
             var block = Index.Find(ref chain, tokens.Slice(hits * _blockTokens, _blockTokens));

@@ -57,12 +57,18 @@ internal sealed class PlannedStep
         {
             sequence.EntersSlot = false;
             Plan.NewSlots[Plan.NewSlotCount++] = new SlotAssignment(
-                sequence.Slot, sequence.Request.Sampling, sequence.Output.Tokens, sequence.PromptLength);
+                sequence.Slot, sequence.Request.Sampling, sequence.Output.Tokens, sequence.PromptLength, sequence.Request.MaxTokens > 0);
         }
 
+        if (sequence.Output.Scoring is { } scoring)
+        {
+            AddScored(sequence, scoring, start);
+        }
+
+        Plan.ScoredStarts[row + 1] = Plan.ScoredCount;
         sequence.Computed += count;
         sequence.LastStep = Plan.StepId;
-        Plan.Samples[row] = sequence.Pending == 0;
+        Plan.Samples[row] = sequence.Pending == 0 && sequence.Request.MaxTokens > 0;
         sequence.Placeholders += Plan.Samples[row] ? 1 : 0;
         _sequences[row] = sequence;
         _runs[row] = sequence.Run;
@@ -79,6 +85,23 @@ internal sealed class PlannedStep
         _sequences[row] = null;
         end = _ends[row];
         return sequence is not null && sequence.Run == _runs[row] ? sequence : null;
+    }
+
+    private void AddScored(Sequence sequence, PromptScoring scoring, int start)
+    {
+        var count = scoring.Wanted(sequence.Computed, sequence.Computed + sequence.Planned, out var from);
+        if (count == 0)
+        {
+            return;
+        }
+
+        for (var i = 0; i < count; i++)
+        {
+            Plan.ScoredTokens[Plan.ScoredCount + i] = start + from - sequence.Computed + i;
+        }
+
+        sequence.Output.CopyTokens(from + 1, Plan.ScoredTargets.AsSpan(Plan.ScoredCount, count));
+        Plan.ScoredCount += count;
     }
 
     private void CopyBlocks(Sequence sequence, ReadOnlySpan<int> blocks)

@@ -39,6 +39,9 @@ internal sealed class Sequence : IHeapEntry<Sequence>
     /// <summary>Prompt and output tokens.</summary>
     public OutputLog Output { get; }
 
+    /// <summary>Leading tokens that need not be computed where the prefix cache has them; fewer than are known while their logits are wanted.</summary>
+    public int Skippable => Output.Scoring is { IsComplete: false } scoring ? scoring.Count : Known;
+
     /// <summary>Tokens of the prompt.</summary>
     public int PromptLength { get; }
 

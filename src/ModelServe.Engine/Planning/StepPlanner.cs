@@ -24,6 +24,7 @@ internal sealed class StepPlanner
     private long _lastRun;
     private int _budget;
     private int _promptBudget;
+    private int _briefRows;
     private int _cursor;
     private int _awaitedBlocks;
     private bool _preempted;
@@ -33,7 +34,7 @@ internal sealed class StepPlanner
     private int _blockedFreeCount;
 
     /// <summary>Makes a planner without sequences.</summary>
-    public StepPlanner(ExecutorGeometry geometry, EngineOptions options, EngineCounters counters)
+    public StepPlanner(ExecutorGeometry geometry, EngineOptions options, EngineCounters counters, StepTimes times)
     {
         _geometry = geometry;
         _options = options;
@@ -44,6 +45,7 @@ internal sealed class StepPlanner
         Ledger = new BlockLedger(geometry, options.EnablePrefixCaching ? options.PrefixHashKey : null, options.KvEventCapacity);
         Running = new RunningSet(geometry.MaxSequences);
         Waiting = new WaitingQueue(options.MaxQueuedRequests + geometry.MaxSequences);
+        Portions = new PromptPortions(options, geometry.MaxBatchedTokens, times);
     }
 
     /// <summary>Blocks of the running sequences.</summary>
@@ -54,6 +56,9 @@ internal sealed class StepPlanner
 
     /// <summary>Sequences without one.</summary>
     public WaitingQueue Waiting { get; }
+
+    /// <summary>What prompts may feed beside sequences that generate.</summary>
+    public PromptPortions Portions { get; }
 
     /// <summary>Whether sequences stand still. Written by the engine thread, read by any.</summary>
     public PauseMode Pause
@@ -101,7 +106,9 @@ internal sealed class StepPlanner
     {
         _now = nowTicks;
         _budget = _geometry.MaxBatchedTokens;
-        _promptBudget = PromptBudget();
+        var demand = Demand();
+        _promptBudget = Portions.Most(demand);
+        _briefRows = demand.Generating == 0 ? Portions.BriefRows() : int.MaxValue;
         _awaitedBlocks = 0;
         _preempted = false;
         if (Pause == PauseMode.Keep)
@@ -227,21 +234,29 @@ internal sealed class StepPlanner
         }
     }
 
-    // What all prompts together may feed: with nobody generating, everything.
-    private int PromptBudget()
+    private StepDemand Demand()
     {
-        if (_options.MixedPrefillTokens == 0)
-        {
-            return int.MaxValue;
-        }
-
-        var generating = 0;
+        var (generating, attended, unanswered, position, oldest) = (0, 0L, 0, 0, _now);
         foreach (var sequence in Running.All)
         {
-            generating += sequence.Pending == 1 && !sequence.EndsInFlight(_geometry.MaxModelLength) ? 1 : 0;
+            if (sequence.EndsInFlight(_geometry.MaxModelLength))
+            {
+                continue;
+            }
+
+            if (sequence.Pending == 1)
+            {
+                generating++;
+                attended += sequence.Computed;
+                continue;
+            }
+
+            position = unanswered++ == 0 ? sequence.Computed : position;
+            oldest = Math.Min(oldest, sequence.Stream.Timings.Scheduled?.UtcTicks ?? oldest);
         }
 
-        return generating == 0 ? int.MaxValue : Math.Max(1, Math.Min(_options.MixedPrefillTokens, _geometry.MaxBatchedTokens - generating));
+        unanswered += Math.Min(Waiting.Count, Running.FreeSlots);
+        return new StepDemand(StepShape.Generating(generating, attended), unanswered, position, _now - oldest);
     }
 
     private int Allowed(Sequence sequence)
@@ -254,7 +269,16 @@ internal sealed class StepPlanner
     {
         sequence.Planned = tokens;
         _budget -= tokens;
-        _promptBudget -= sequence.Pending == 1 ? 0 : tokens;
+        if (sequence.Pending > 1)
+        {
+            _promptBudget -= tokens;
+            _briefRows -= _briefRows == int.MaxValue ? 0 : tokens;
+            if (tokens == sequence.Pending)
+            {
+                // Its answer begins with this step; what else waits is fed beside it.
+                _promptBudget = Math.Min(_promptBudget, Math.Max(0, _briefRows));
+            }
+        }
     }
 
     private bool Secure(Sequence sequence, int positions)

@@ -26,15 +26,21 @@ internal sealed class AdmissionGate
             return new Rejection(RejectionReason.EmptyPrompt, "prompt_token_ids", "at least 1 token", "0");
         }
 
-        if (request.MaxTokens < 1)
+        if (request.MaxTokens < 0)
         {
-            return new Rejection(RejectionReason.InvalidField, "max_tokens", "at least 1", Text(request.MaxTokens));
+            return new Rejection(RejectionReason.InvalidField, "max_tokens", "at least 0", Text(request.MaxTokens));
         }
 
         if (request.Sampling.TopLogprobs is { } top && (top < 0 || top > _geometry.MaxTopLogprobs))
         {
             return new Rejection(
                 RejectionReason.InvalidField, "top_logprobs", $"0..{Text(_geometry.MaxTopLogprobs)}", Text(top));
+        }
+
+        if (request.Sampling.PromptLogprobs is { } wanted && (wanted < 0 || wanted > _geometry.MaxTopLogprobs))
+        {
+            return new Rejection(
+                RejectionReason.InvalidField, "prompt_logprobs", $"0..{Text(_geometry.MaxTopLogprobs)}", Text(wanted));
         }
 
         if (prompt.Length >= _geometry.MaxModelLength)
@@ -71,7 +77,7 @@ internal sealed class AdmissionGate
     private Rejection? CheckCache(GenerationRequest request)
     {
         // The last token of a sequence is never fed, so it needs no place.
-        var positions = Math.Min((long)request.PromptTokenIds.Length + request.MaxTokens, _geometry.MaxModelLength) - 1;
+        var positions = Math.Min((long)request.PromptTokenIds.Length + Math.Max(1, request.MaxTokens), _geometry.MaxModelLength) - 1;
         var capacity = (long)(_geometry.BlockCount - 1) * _geometry.BlockTokens;
         return positions <= capacity
             ? null

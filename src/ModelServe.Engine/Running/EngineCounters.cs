@@ -62,7 +62,7 @@ internal sealed class EngineCounters
     /// <summary>Counts what the prefix index was asked for a sequence that just entered a slot.</summary>
     public void CountPrefix(Sequence sequence)
     {
-        if (!sequence.Request.BypassPrefixCache)
+        if (!sequence.Request.BypassPrefixCache && sequence.Skippable == sequence.Known)
         {
             PrefixQueries += sequence.Known;
             PrefixHits += sequence.Computed;

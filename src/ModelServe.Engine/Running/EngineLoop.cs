@@ -13,9 +13,8 @@ namespace ModelServe.Engine.Running;
 /// </remarks>
 public sealed class EngineLoop : IEngine, IDisposable
 {
-    private const int ExhaustedStepsForOneEnding = 3;
-
     private readonly IStepExecutor _executor;
+    private readonly EngineOptions _options;
     private readonly TimeProvider _time;
     private readonly RestCheck _rest;
     private readonly AdmissionDesk _desk;
@@ -29,12 +28,11 @@ public sealed class EngineLoop : IEngine, IDisposable
     private readonly RequestEndings _endings;
     private readonly CommandIntake _intake;
     private readonly OrderDesk _orders;
-    private readonly PlannedStep[] _steps;
+    private readonly StepPipeline _pipeline;
+    private readonly Collapse _collapse;
+    private readonly TaskCompletionSource<WarmUpReport> _warmedUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Thread? _thread;
-    private long _lastStepId;
-    private int _inFlight;
     private DateTimeOffset _now;
-    private int _exhaustedInARow;
     private int _stopped;
 
     /// <summary>Makes an engine over an executor; nothing runs before <see cref="Start"/>.</summary>
@@ -44,25 +42,26 @@ public sealed class EngineLoop : IEngine, IDisposable
     /// <param name="reportHealing">Told on the engine thread what was wrong when slots and blocks had to be rebuilt.</param>
     /// <exception cref="ArgumentException">An option or a size is out of range.</exception>
     public EngineLoop(IStepExecutor executor, EngineOptions options, TimeProvider time, Action<string>? reportHealing = null)
+        : this(executor, options, time, reportHealing, new StepTimes())
     {
+    }
+
+    private EngineLoop(IStepExecutor executor, EngineOptions options, TimeProvider time, Action<string>? reportHealing, StepTimes times)
+    {
+        _options = options;
         options.Validate(executor.Geometry);
-        ArgumentOutOfRangeException.ThrowIfLessThan(executor.Depth, 1, nameof(executor));
         _executor = executor;
         _time = time;
         _live = new LiveRequests(options);
         _desk = new AdmissionDesk(executor.Geometry, _live, _inbox, _queueRate = new QueueRate(time), time);
-        _planner = new StepPlanner(executor.Geometry, options, _counters);
+        _planner = new StepPlanner(executor.Geometry, options, _counters, times);
         _settlement = new StepSettlement(executor.Geometry, _planner, _counters);
         _rest = new RestCheck(_planner, _counters, options.CheckWhenIdle, reportHealing);
         _endings = new RequestEndings(_planner, _live);
         _intake = new CommandIntake(_inbox, _planner, _live, _endings, _counters);
         _orders = new OrderDesk(_inbox, _planner);
-        _steps = new PlannedStep[executor.Depth];
-        for (var i = 0; i < _steps.Length; i++)
-        {
-            _steps[i] = new PlannedStep(executor.Geometry);
-        }
-
+        _pipeline = new StepPipeline(executor, _custody, _planner, _settlement, _counters, time);
+        _collapse = new Collapse(_planner, _pipeline, _live, _endings, _intake, _orders, _counters);
         _counters.LastProgressTicks = time.GetUtcNow().UtcTicks;
     }
 
@@ -78,6 +77,9 @@ public sealed class EngineLoop : IEngine, IDisposable
     /// <inheritdoc />
     public Task Drained => _live.Drained;
 
+    /// <summary>Complete once the engine takes requests: what it did to warm up.</summary>
+    public Task<WarmUpReport> WarmedUp => _warmedUp.Task;
+
     /// <summary>Whether a step was given up, so that the executor may still be busy with it.</summary>
     public bool HasLostStep => _custody.IsTaken;
 
@@ -86,14 +88,15 @@ public sealed class EngineLoop : IEngine, IDisposable
 
     /// <summary>Creates the engine thread and lets it run; once.</summary>
     /// <param name="name">Name of the thread.</param>
-    public void Start(string name = "modelserve engine")
+    /// <param name="warmUp">How long it first answers made-up requests; zero for none. Requests admitted meanwhile wait.</param>
+    public void Start(string name = "modelserve engine", TimeSpan warmUp = default)
     {
         if (_thread is not null)
         {
             throw new InvalidOperationException("the engine has been started");
         }
 
-        _thread = new Thread(Run) { Name = name, IsBackground = true };
+        _thread = new Thread(() => Run(warmUp)) { Name = name, IsBackground = true };
         _thread.Start();
     }
 
@@ -132,7 +135,7 @@ public sealed class EngineLoop : IEngine, IDisposable
             return false;
         }
 
-        Fail(new ExecutorFailedException(reason));
+        _collapse.Fail(new ExecutorFailedException(reason), _now);
         _intake.EndArrivals(_time.GetUtcNow());
         _orders.CompleteRest();
         return true;
@@ -191,9 +194,9 @@ public sealed class EngineLoop : IEngine, IDisposable
         {
             TakeCommands();
             var planned = Plan() && Submit();
-            if (_inFlight == _steps.Length || (!planned && _inFlight > 0))
+            if (_pipeline.IsFull || (!planned && _pipeline.InFlight > 0))
             {
-                Settle(Collect());
+                Settle(_pipeline.Collect());
                 Publish();
             }
             else if (!planned)
@@ -203,16 +206,16 @@ public sealed class EngineLoop : IEngine, IDisposable
         }
         catch (ExecutorExhaustedException exception) when (_live.Failure is null)
         {
-            ComputeAgain(exception);
+            _collapse.ComputeAgain(exception, _now);
         }
         catch (Exception exception) when (exception is not StepGivenUpException && _live.Failure is null)
         {
-            Fail(exception);
+            _collapse.Fail(exception, _now);
         }
 
-        _orders.CompleteIfStill(_inFlight);
+        _orders.CompleteIfStill(_pipeline.InFlight);
         // A standstill ends by news from outside or by a deadline.
-        return _inFlight > 0 || (_live.Count > 0 && !StandsStill);
+        return _pipeline.InFlight > 0 || (_live.Count > 0 && !StandsStill);
     }
 
     private void EndUnheardArrivals()
@@ -238,10 +241,11 @@ public sealed class EngineLoop : IEngine, IDisposable
         return order.Done.WaitAsync(cancellationToken);
     }
 
-    private void Run()
+    private void Run(TimeSpan warmUp)
     {
         try
         {
+            WarmUpFor(warmUp);
             while (Volatile.Read(ref _stopped) == 0)
             {
                 if (!RunStep() || _live.Failure is not null)
@@ -256,6 +260,23 @@ public sealed class EngineLoop : IEngine, IDisposable
         }
     }
 
+    private void WarmUpFor(TimeSpan limit)
+    {
+        var report = new WarmUpReport(0, TimeSpan.Zero, null);
+        if (limit > TimeSpan.Zero)
+        {
+            var options = _options with { EnablePrefixCaching = false, KvEventCapacity = 0 };
+            using var apart = new EngineLoop(_executor, options, _time, reportHealing: null, _planner.Portions.Times);
+            report = WarmUp.Run(apart, limit, _time, () => Volatile.Read(ref _stopped) != 0);
+            if (report.Failure is { } failure)
+            {
+                _collapse.Fail(new ExecutorFailedException(failure), _time.GetUtcNow());
+            }
+        }
+
+        _warmedUp.SetResult(report);
+    }
+
     private void TakeCommands()
     {
         _now = _time.GetUtcNow();
@@ -268,36 +289,21 @@ public sealed class EngineLoop : IEngine, IDisposable
         _intake.Take(_now);
     }
 
-    private bool Plan() =>
-        _live.Failure is null && _planner.Plan(StepOf(_lastStepId + 1), _lastStepId + 1, _now.UtcTicks);
+    private bool Plan() => _live.Failure is null && _pipeline.Plan(_now);
 
     private bool Submit()
     {
-        if (_inFlight == 0)
-        {
-            // Else the first step after a rest would look as old as the rest.
-            _counters.LastProgressTicks = _now.UtcTicks;
-        }
-
-        var step = StepOf(++_lastStepId);
-        step.SubmittedAt = _time.GetTimestamp();
-        _custody.Submit(_executor, step.Plan);
-        _inFlight++;
+        _pipeline.Submit(_now);
         _rest.Over();
         return true;
     }
 
-    private StepResult Collect() => _custody.Collect(_executor);
-
     private void Settle(StepResult result)
     {
         _now = _time.GetUtcNow();
-        var step = StepOf(_lastStepId - _inFlight + 1);
-        _settlement.Settle(step, result, _now);
+        _pipeline.Settle(result, _now);
         _queueRate.Observe(_counters.DispatchedPromptTokens, _planner.Waiting.Count > 0);
-        _counters.CountStep(step.Plan.TokenCount, _time.GetElapsedTime(step.SubmittedAt));
-        _inFlight--;
-        _exhaustedInARow = 0;
+        _collapse.Over();
     }
 
     private void Publish()
@@ -317,70 +323,27 @@ public sealed class EngineLoop : IEngine, IDisposable
         AssertInvariants();
     }
 
-    private PlannedStep StepOf(long stepId) => _steps[(int)(stepId % _steps.Length)];
-
-    // As after a preemption. Where that meets the same want again and again, who takes most ends, so that the others get on.
-    private void ComputeAgain(ExecutorExhaustedException exception)
-    {
-        _counters.ExhaustedSteps++;
-        _inFlight = 0;
-        var largest = _planner.PreemptAll(_lastStepId);
-        if (++_exhaustedInARow >= ExhaustedStepsForOneEnding && largest is not null)
-        {
-            _exhaustedInARow = 0;
-            _endings.End(largest, FinishReason.Exhausted, exception.Message, _now);
-        }
-    }
-
-    private void Fail(Exception exception)
-    {
-        var failure = exception is ExecutorFailedException ? exception.Message : $"{exception.GetType().Name}: {exception.Message}";
-        _live.Fail(failure);
-        _inFlight = 0;
-        _planner.Abandon();
-        _orders.CompleteStandstill(0);
-        foreach (var sequence in _live.All)
-        {
-            // An arrival that the inbox still holds ends here too; it is passed over when it is received.
-            sequence.Phase = SequencePhase.Ended;
-            _endings.End(sequence, FinishReason.Error, failure, _now);
-        }
-    }
-
     private void Stop()
     {
         try
         {
-            while (_inFlight > 0)
+            while (_pipeline.InFlight > 0)
             {
-                Settle(Collect());
+                Settle(_pipeline.Collect());
                 Publish();
             }
         }
         catch (ExecutorExhaustedException)
         {
             // Its steps are dropped; what ran ends below, as all does.
-            _inFlight = 0;
+            _pipeline.Drop();
         }
         catch (Exception exception) when (_live.Failure is null)
         {
-            Fail(exception);
+            _collapse.Fail(exception, _now);
         }
 
-        _now = _time.GetUtcNow();
-        while (_planner.Running.Count > 0)
-        {
-            _endings.End(_planner.Running[0], FinishReason.Drained, null, _now);
-        }
-
-        while (_planner.Waiting.First is { } sequence)
-        {
-            _endings.End(sequence, FinishReason.Drained, null, _now);
-        }
-
-        _intake.EndArrivals(_time.GetUtcNow());
-        _orders.CompleteStandstill(0);
-        _orders.CompleteRest();
+        _collapse.Stop(_time.GetUtcNow());
     }
 
     [Conditional("DEBUG")]
@@ -392,7 +355,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     {
         if (_live.Failure is null && PlannerInvariants.FindViolation(_planner, Geometry) is { } violation)
         {
-            throw new InvalidOperationException($"after step {_lastStepId}: {violation}");
+            throw new InvalidOperationException($"after step {_pipeline.LastStepId}: {violation}");
         }
     }
 }

@@ -28,6 +28,19 @@ public sealed record EngineOptions
     /// <remarks>It bounds how much a prompt that arrives stretches the time between the tokens of those that are being answered.</remarks>
     public int MixedPrefillTokens { get; init; }
 
+    /// <summary>
+    /// How many times as long a step may take with prompt tokens as it would without, while a sequence generates, by what steps took so
+    /// far; until enough have run <see cref="MixedPrefillTokens"/> is the limit. 0 leaves it at that one.
+    /// </summary>
+    /// <remarks>It bounds the slowest times between the tokens of those that are being answered by their usual time.</remarks>
+    public double PrefillStretch { get; init; }
+
+    /// <summary>A step that takes no longer than this holds up nobody, however short it would be without prompt tokens.</summary>
+    public TimeSpan BriefStep { get; init; } = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>How long a prompt is fed before its portions grow, in proportion to its time since then.</summary>
+    public TimeSpan PrefillPatience { get; init; } = TimeSpan.FromSeconds(2);
+
     /// <summary>Preemptions after which a sequence is passed over while another can go, at least 1.</summary>
     public int MaxPreemptions { get; init; } = 4;
 
@@ -52,6 +65,9 @@ public sealed record EngineOptions
         Require(KvEventCapacity is >= 0 and <= 1 << 24, nameof(KvEventCapacity), "0..16777216", KvEventCapacity);
         Require(ChunkTokens >= 0 && ChunkTokens <= geometry.MaxBatchedTokens, nameof(ChunkTokens), $"0..{geometry.MaxBatchedTokens}", ChunkTokens);
         Require(MixedPrefillTokens >= 0, nameof(MixedPrefillTokens), "at least 0", MixedPrefillTokens);
+        Require(PrefillStretch is 0 or (>= 1.05 and <= 1000), nameof(PrefillStretch), "0 or 1.05..1000", PrefillStretch);
+        Require(BriefStep >= TimeSpan.Zero, nameof(BriefStep), "at least zero", BriefStep);
+        Require(PrefillPatience > TimeSpan.Zero, nameof(PrefillPatience), "more than zero", PrefillPatience);
         Require(MaxPreemptions >= 1, nameof(MaxPreemptions), "at least 1", MaxPreemptions);
         Require(PreemptionAgeLimit > TimeSpan.Zero, nameof(PreemptionAgeLimit), "more than zero", PreemptionAgeLimit);
         Require(geometry.VocabularySize >= 1, nameof(geometry.VocabularySize), "at least 1", geometry.VocabularySize);

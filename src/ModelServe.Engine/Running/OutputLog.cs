@@ -21,6 +21,8 @@ internal sealed class OutputLog
     private int[] _topCounts = [];
     private int[] _topTokenIds = [];
     private float[] _topLogprobs = [];
+    private PromptLogprobs? _publishedScores;
+    private bool _scoresRead;
     private int _count;
     private int _published;
     private int _read;
@@ -34,6 +36,7 @@ internal sealed class OutputLog
         _limit = (int)Math.Min((long)_promptLength + request.MaxTokens, maxModelLength);
         _hasLogprobs = request.Sampling.TopLogprobs is not null;
         _topCount = request.Sampling.TopLogprobs ?? 0;
+        Scoring = request.Sampling.PromptLogprobs is { } wanted ? new PromptScoring(_promptLength, wanted) : null;
         _tokens = new int[Math.Min(_limit, _promptLength + FirstOutputs)];
         request.PromptTokenIds.Span.CopyTo(_tokens);
         _count = _published = _read = _promptLength;
@@ -41,6 +44,9 @@ internal sealed class OutputLog
 
     /// <summary>Tokens known to the engine thread.</summary>
     public int Count => _count;
+
+    /// <summary>Log probabilities of the prompt as they come; null where none are wanted. Engine thread.</summary>
+    public PromptScoring? Scoring { get; }
 
     /// <summary>Whether something was published that was not read. Reader's side.</summary>
     public bool HasUnread => Volatile.Read(ref _published) > _read;
@@ -78,12 +84,26 @@ internal sealed class OutputLog
     }
 
     /// <summary>Makes all appended entries visible to the reader. Engine thread.</summary>
-    public void Publish() => Volatile.Write(ref _published, _count);
+    public void Publish()
+    {
+        if (Scoring is not null)
+        {
+            _publishedScores = Scoring.Result;
+        }
+
+        Volatile.Write(ref _published, _count);
+    }
 
     /// <summary>Appends everything published and unread to <paramref name="delta"/>. Reader's side.</summary>
     public void TakeInto(TokenDelta delta)
     {
         var published = Volatile.Read(ref _published);
+        if (!_scoresRead && _publishedScores is { } scores)
+        {
+            _scoresRead = true;
+            delta.PromptLogprobs = scores;
+        }
+
         delta.TokenIds.AddRange(_tokens.AsSpan(_read, published - _read));
         if (_hasLogprobs)
         {

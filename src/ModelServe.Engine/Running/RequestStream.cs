@@ -23,6 +23,7 @@ internal sealed class RequestStream : TokenStream, IValueTaskSource<bool>
     private TokenDelta? _waitingDelta;
     private int _state;
     private int _cancelReason;
+    private bool _stopped;
     private bool _ended;
     private bool _endingRead;
     private FinishReason _finishReason;
@@ -58,6 +59,11 @@ internal sealed class RequestStream : TokenStream, IValueTaskSource<bool>
         }
 
         delta.Clear();
+        if (Volatile.Read(ref _stopped))
+        {
+            return new ValueTask<bool>(false);
+        }
+
         if (HasNews || _endingRead)
         {
             return new ValueTask<bool>(Take(delta));
@@ -71,15 +77,23 @@ internal sealed class RequestStream : TokenStream, IValueTaskSource<bool>
         _core.Reset();
         _waitingDelta = delta;
         Interlocked.Exchange(ref _state, Waiting);
-        if (HasNews && TryClaim())
+        if ((HasNews || Volatile.Read(ref _stopped)) && TryClaim())
         {
-            return new ValueTask<bool>(Take(delta));
+            return new ValueTask<bool>(TakeUnlessStopped(delta));
         }
 
         // Only GetResult reads the registration, and it runs after this method has returned.
         _registration = cancellationToken.UnsafeRegister(
             static (stream, token) => ((RequestStream)stream!).Interrupt(token), this);
         return new ValueTask<bool>(this, _core.Version);
+    }
+
+    /// <inheritdoc />
+    public override void StopReading()
+    {
+        Volatile.Write(ref _stopped, true);
+        // Said first, over the full fence of the claim; a reader announces its wait first and looks second.
+        Wake();
     }
 
     /// <inheritdoc />
@@ -125,7 +139,7 @@ internal sealed class RequestStream : TokenStream, IValueTaskSource<bool>
         _registration.Dispose();
         _registration = default;
         _core.GetResult(token);
-        return Take(_waitingDelta!);
+        return TakeUnlessStopped(_waitingDelta!);
     }
 
     ValueTaskSourceStatus IValueTaskSource<bool>.GetStatus(short token) => _core.GetStatus(token);
@@ -153,6 +167,8 @@ internal sealed class RequestStream : TokenStream, IValueTaskSource<bool>
             _core.SetException(new OperationCanceledException(token));
         }
     }
+
+    private bool TakeUnlessStopped(TokenDelta delta) => !Volatile.Read(ref _stopped) && Take(delta);
 
     private bool Take(TokenDelta delta)
     {

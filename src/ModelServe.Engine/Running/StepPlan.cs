@@ -25,6 +25,9 @@ public sealed class StepPlan
         BlockTables = new int[geometry.MaxSequences * geometry.MaxBlocksPerSequence];
         BlockTableStride = geometry.MaxBlocksPerSequence;
         NewSlots = new SlotAssignment[geometry.MaxSequences];
+        ScoredStarts = new int[geometry.MaxSequences + 1];
+        ScoredTokens = new int[geometry.MaxBatchedTokens];
+        ScoredTargets = new int[geometry.MaxBatchedTokens];
     }
 
     /// <summary>Number of this step, from 1 upward; comes back in the result.</summary>
@@ -45,7 +48,7 @@ public sealed class StepPlan
     /// <summary>[sequence] position of the first token fed, which equals the tokens computed before.</summary>
     public int[] FirstPositions { get; }
 
-    /// <summary>[sequence] whether the last token's logits are sampled; false for a chunk that is not the prompt's last.</summary>
+    /// <summary>[sequence] whether the last token's logits are sampled; false for a chunk that is not the prompt's last, or if nothing is to be generated.</summary>
     public bool[] Samples { get; }
 
     /// <summary>[token] the id, or <see cref="LastSampledToken"/>.</summary>
@@ -63,6 +66,18 @@ public sealed class StepPlan
     /// <summary>Valid entries of <see cref="NewSlots"/>.</summary>
     public int NewSlotCount { get; set; }
 
+    /// <summary>Prompt tokens of this step at which the probability of the token behind is wanted; 0 in most steps.</summary>
+    public int ScoredCount { get; set; }
+
+    /// <summary>[sequence + 1] where each sequence's part of <see cref="ScoredTokens"/> starts.</summary>
+    public int[] ScoredStarts { get; }
+
+    /// <summary>[scored] place in <see cref="TokenIds"/>; ascending.</summary>
+    public int[] ScoredTokens { get; }
+
+    /// <summary>[scored] id of the token behind it, which this step need not feed.</summary>
+    public int[] ScoredTargets { get; }
+
     /// <summary>The blocks of one slot, as many as its row holds; the caller knows from the positions how many are valid.</summary>
     public ReadOnlySpan<int> BlockTable(int slot) => BlockTables.AsSpan(slot * BlockTableStride, BlockTableStride);
 
@@ -73,6 +88,7 @@ public sealed class StepPlan
         SequenceCount = 0;
         TokenCount = 0;
         NewSlotCount = 0;
+        ScoredCount = 0;
         TokenStarts[0] = 0;
     }
 }

@@ -19,9 +19,13 @@ public sealed class StepResult
     /// </summary>
     public const int Postponed = -3;
 
+    private readonly ExecutorGeometry _geometry;
+    private ScoredRows? _scored;
+
     /// <summary>Makes a result for the given sizes.</summary>
     public StepResult(ExecutorGeometry geometry)
     {
+        _geometry = geometry;
         TokenIds = new int[geometry.MaxSequences];
         Failures = new string?[geometry.MaxSequences];
         Logprobs = new float[geometry.MaxSequences];
@@ -57,4 +61,7 @@ public sealed class StepResult
 
     /// <summary>[sequence * stride + rank] their natural-log probabilities.</summary>
     public float[] TopLogprobs { get; }
+
+    /// <summary>What the step says of prompt tokens; valid as far as the plan scores. Its memory is taken when it is first looked at.</summary>
+    public ScoredRows Scored => _scored ??= new ScoredRows(_geometry);
 }

@@ -7,6 +7,8 @@ namespace ModelServe.Engine.Running;
 /// <remarks>Settling changes engine state only; readers are woken afterwards, all at once. Thread: engine thread only.</remarks>
 internal sealed class StepSettlement
 {
+    private const string NotFinite = "the model's output for this request was not finite";
+
     private readonly ExecutorGeometry _geometry;
     private readonly StepPlanner _planner;
     private readonly EngineCounters _counters;
@@ -46,6 +48,11 @@ internal sealed class StepSettlement
         {
             if (step.Take(row, out var end) is { } sequence)
             {
+                if (plan.ScoredCount > 0 && !TakeScores(sequence, plan, result, row))
+                {
+                    continue;
+                }
+
                 SettleRow(sequence, plan.Samples[row], result, row, end, now);
             }
         }
@@ -79,7 +86,7 @@ internal sealed class StepSettlement
         if (token == StepResult.Failed)
         {
             _counters.FailedSequences++;
-            Touch(sequence, FinishReason.Error, result.Failures[row] ?? "the model's output for this request was not finite");
+            Touch(sequence, FinishReason.Error, result.Failures[row] ?? NotFinite);
             return;
         }
 
@@ -114,6 +121,24 @@ internal sealed class StepSettlement
         {
             Touch(sequence, reason);
         }
+        else if (sequence.Request.MaxTokens == 0 && end == sequence.PromptLength)
+        {
+            Touch(sequence, FinishReason.Length);
+        }
+    }
+
+    private bool TakeScores(Sequence sequence, StepPlan plan, StepResult result, int row)
+    {
+        var start = plan.ScoredStarts[row];
+        var count = plan.ScoredStarts[row + 1] - start;
+        if (count == 0 || sequence.Output.Scoring!.Take(result.Scored, start, count))
+        {
+            return true;
+        }
+
+        _counters.FailedSequences++;
+        Touch(sequence, FinishReason.Error, NotFinite);
+        return false;
     }
 
     private FinishReason EndingAfter(Sequence sequence, int token)

@@ -19,7 +19,9 @@ public sealed class FakeExecutor : IStepExecutor
     private readonly int[] _shadow;
     private readonly int[][] _tokens;
     private readonly int[] _lengths;
+    private readonly int[] _generated;
     private readonly SamplingOptions[] _sampling;
+    private readonly bool[] _generates;
     private readonly ITokenConstraintFollower?[] _followers;
     private readonly bool[] _postponed;
     private readonly Queue<(StepPlan Plan, ulong Checksum)> _inFlight = new();
@@ -39,7 +41,9 @@ public sealed class FakeExecutor : IStepExecutor
         Array.Fill(_shadow, Unwritten);
         _tokens = new int[geometry.MaxSequences][];
         _lengths = new int[geometry.MaxSequences];
+        _generated = new int[geometry.MaxSequences];
         _sampling = new SamplingOptions[geometry.MaxSequences];
+        _generates = new bool[geometry.MaxSequences];
         _followers = new ITokenConstraintFollower?[geometry.MaxSequences];
         _postponed = new bool[geometry.MaxSequences];
         _result = new StepResult(geometry);
@@ -64,6 +68,9 @@ public sealed class FakeExecutor : IStepExecutor
 
     /// <summary>Asked for every token that a step is to choose, with the plan and its row; true leaves it to a later step, as if a constraint were not ready.</summary>
     public Func<StepPlan, int, bool>? Postponing { get; set; }
+
+    /// <summary>Called with what a step says of prompt tokens; may change it.</summary>
+    public Action<ScoredRows>? Scoring { get; set; }
 
     /// <summary>Steps collected.</summary>
     public long StepsCollected { get; private set; }
@@ -117,6 +124,12 @@ public sealed class FakeExecutor : IStepExecutor
         for (var row = 0; row < plan.SequenceCount; row++)
         {
             RunRow(plan, row);
+            ScoreRow(plan, row);
+        }
+
+        if (plan.ScoredCount > 0)
+        {
+            Scoring?.Invoke(_result.Scored);
         }
 
         StepsCollected++;
@@ -156,6 +169,8 @@ public sealed class FakeExecutor : IStepExecutor
         hash = (hash * 31) ^ HashOf(plan.TokenStarts.AsSpan(0, plan.SequenceCount + 1));
         hash = (hash * 31) ^ HashOf(plan.FirstPositions.AsSpan(0, plan.SequenceCount));
         hash = (hash * 31) ^ HashOf(plan.TokenIds.AsSpan(0, plan.TokenCount));
+        hash = (hash * 31) ^ HashOf(plan.ScoredTokens.AsSpan(0, plan.ScoredCount));
+        hash = (hash * 31) ^ HashOf(plan.ScoredTargets.AsSpan(0, plan.ScoredCount));
         for (var row = 0; row < plan.SequenceCount; row++)
         {
             hash = (hash * 31) ^ HashOf(plan.BlockTable(plan.Slots[row]));
@@ -222,7 +237,9 @@ public sealed class FakeExecutor : IStepExecutor
 
         assignment.TokenIds.Span.CopyTo(_tokens[assignment.Slot]);
         _lengths[assignment.Slot] = assignment.TokenIds.Length;
+        _generated[assignment.Slot] = assignment.TokenIds.Length - assignment.PromptLength;
         _sampling[assignment.Slot] = assignment.Sampling;
+        _generates[assignment.Slot] = assignment.Generates;
         _followers[assignment.Slot] = assignment.Sampling.Constraint?.Follow();
         _followers[assignment.Slot]?.Follow(assignment.TokenIds.Span[assignment.PromptLength..]);
         _postponed[assignment.Slot] = false;
@@ -268,6 +285,25 @@ public sealed class FakeExecutor : IStepExecutor
         Sample(plan, row, slot, length);
     }
 
+    private void ScoreRow(StepPlan plan, int row)
+    {
+        var slot = plan.Slots[row];
+        for (var i = plan.ScoredStarts[row]; i < plan.ScoredStarts[row + 1]; i++)
+        {
+            var token = plan.ScoredTokens[i];
+            var position = plan.FirstPositions[row] + token - plan.TokenStarts[row];
+            Require(
+                token >= plan.TokenStarts[row] && token < plan.TokenStarts[row + 1] && position + 1 < _lengths[slot] - _generated[slot],
+                plan,
+                $"slot {slot} scores token {token}, which is none of its prompt");
+            Require(
+                plan.ScoredTargets[i] == _tokens[slot][position + 1],
+                plan,
+                $"slot {slot} scores {plan.ScoredTargets[i]} at position {position + 1}, where its token is {_tokens[slot][position + 1]}");
+            FakeScores.Fill(_result.Scored, i, _tokens[slot].AsSpan(0, position + 1), plan.ScoredTargets[i], Geometry.VocabularySize);
+        }
+    }
+
     private int Cell(ReadOnlySpan<int> blocks, int position)
     {
         var block = blocks[position / Geometry.BlockTokens];
@@ -283,7 +319,8 @@ public sealed class FakeExecutor : IStepExecutor
     {
         _result.TopCounts[row] = 0;
         _result.Failures[row] = null;
-        Require(plan.Samples[row] == (length == _lengths[slot]), plan, $"slot {slot} samples at {length} of {_lengths[slot]} tokens");
+        Require(
+            plan.Samples[row] == (length == _lengths[slot] && _generates[slot]), plan, $"slot {slot} samples at {length} of {_lengths[slot]} tokens");
         if (!plan.Samples[row])
         {
             _result.TokenIds[row] = StepResult.NoToken;
@@ -301,6 +338,7 @@ public sealed class FakeExecutor : IStepExecutor
         _result.TokenIds[row] = token;
         _tokens[slot][length] = Math.Max(token, 0);
         _lengths[slot] = length + 1;
+        _generated[slot]++;
         if (_sampling[slot].TopLogprobs is { } top && token >= 0)
         {
             FillLogprobs(row, token, top);

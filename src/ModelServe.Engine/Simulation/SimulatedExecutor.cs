@@ -90,6 +90,11 @@ public sealed class SimulatedExecutor : IStepExecutor
             _result.TokenIds[row] = plan.Samples[row] ? TokenAt(_slotKeys[plan.Slots[row]], end) : StepResult.NoToken;
         }
 
+        for (var i = 0; i < plan.ScoredCount; i++)
+        {
+            _result.Scored.Ranks[i] = 1;
+        }
+
         return _result;
     }
 

@@ -324,24 +324,12 @@ internal sealed unsafe class CpuOps : IOps
     }
 
     /// <inheritdoc />
-    public void GatherSampled(StepBatch batch, Activation residual, Activation? pending, Activation output)
-    {
-        for (var i = 0; i < batch.SampledCount; i++)
-        {
-            var token = batch.SampledTokens[i];
-            if (pending is null)
-            {
-                residual.Row(token).CopyTo(output.Row(i));
-                continue;
-            }
+    public void GatherSampled(StepBatch batch, Activation residual, Activation? pending, Activation output) =>
+        RowGather.Run(batch.SampledTokens.AsSpan(0, batch.SampledCount), residual, pending, output);
 
-            NormWork.Add(
-                residual.Data + ((long)token * residual.Columns),
-                pending.Data + ((long)token * pending.Columns),
-                output.Data + ((long)i * output.Columns),
-                output.Columns);
-        }
-    }
+    /// <inheritdoc />
+    public void GatherScored(StepBatch batch, int start, Activation residual, Activation? pending, Activation output, int rows) =>
+        RowGather.Run(batch.ScoredTokens.AsSpan(start, rows), residual, pending, output);
 
     /// <inheritdoc />
     public void Dispose()

@@ -91,6 +91,7 @@ internal static class CudaMemoryPlan
             RotaryBytes = RotaryMemory.BytesFor(config, longest),
             ActivationBytes = CausalDecoder.ArenaBytes(shape, ElementType.BFloat16),
             WorkspaceBytes = ProductBytes + DeviceAttention.PartialBytes(items, config.Attention) + DeviceState.BytesFor(geometry) + DeviceSampler.BytesFor(geometry, shape)
+                + DeviceScorer.BytesFor(geometry, shape)
                 + (options.Quantization is null ? 0 : DeviceProducts.QuantisedBytes(shape.MaxRows, MaxColumns(config))),
             GraphBytes = GraphBytes,
             BlockBytes = blockBytes,

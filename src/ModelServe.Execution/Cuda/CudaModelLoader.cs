@@ -54,7 +54,7 @@ internal static class CudaModelLoader
                 notes.Add(resources.Tune(TuningCache.Open(options.CacheDirectory, directory, info, notes.Add)));
             }
 
-            var executor = new CudaStepExecutor(resources, options.Depth, options.UseGraphs);
+            var executor = new CudaStepExecutor(resources, options.Depth, options.UseGraphs, options.Report);
             var model = new LoadedModel(config, plan, OpsKind.Cuda, Describe(info), notes, executor, resources);
             resources = null;
             return model;

@@ -52,7 +52,7 @@ internal sealed unsafe class CudaOps : IOps
         (_stream, _memory, _state, _step) = (stream, memory, state, step);
         _launcher = new KernelLauncher(device, stream);
         _products = new DeviceProducts(device, stream, memory, shape.MaxRows, deterministic);
-        _gathered = memory.Take(2L * shape.MaxSequences * shape.HiddenSize * sizeof(ushort), "sampled rows");
+        _gathered = memory.Take(2L * shape.LogitRows * shape.HiddenSize * sizeof(ushort), "sampled rows");
         _cosSin = CopyTables(rotary);
         _count = step.TokenCount;
         _cache = (PagedCacheView*)NativeMemory.Alloc((nuint)sizeof(PagedCacheView));
@@ -221,15 +221,16 @@ internal sealed unsafe class CudaOps : IOps
     public void GatherSampled(StepBatch batch, Activation residual, Activation? pending, Activation output)
     {
         _count = _step.SampledCount;
-        var columns = output.Columns;
-        Gather(residual.Data, output.Data, columns);
-        if (pending is not null)
-        {
-            // The sum is a by-product of the norm, whose own result nobody reads: any gain will do.
-            var unused = _gathered + ((long)output.Rows * columns * sizeof(ushort));
-            Gather(pending.Data, _gathered, columns);
-            Normalise(_gathered, output.Data, _gathered, 1, unused, columns, _step.Sampled);
-        }
+        var index = _step.Layout.Tiles > 0 ? _step.At(_step.Layout.SampledTokens) : _state.Numbers;
+        GatherRows(residual, pending, output, index, _step.Sampled);
+    }
+
+    /// <inheritdoc />
+    /// <remarks>From here on all rows count that an operation is told of.</remarks>
+    public void GatherScored(StepBatch batch, int start, Activation residual, Activation? pending, Activation output, int rows)
+    {
+        _count = null;
+        GatherRows(residual, pending, output, _step.ScoredTokens + start, rows);
     }
 
     /// <inheritdoc />
@@ -319,13 +320,26 @@ internal sealed unsafe class CudaOps : IOps
         _launcher.AddRmsNorm(arguments);
     }
 
-    private void Gather(void* x, void* output, int columns)
+    private void GatherRows(Activation residual, Activation? pending, Activation output, int* index, int rows)
+    {
+        var columns = output.Columns;
+        Gather(residual.Data, output.Data, columns, index, rows);
+        if (pending is not null)
+        {
+            // The sum is a by-product of the norm, whose own result nobody reads: any gain will do.
+            var unused = _gathered + ((long)output.Rows * columns * sizeof(ushort));
+            Gather(pending.Data, _gathered, columns, index, rows);
+            Normalise(_gathered, output.Data, _gathered, 1, unused, columns, rows);
+        }
+    }
+
+    private void Gather(void* x, void* output, int columns, int* index, int rows)
     {
         var arguments = GatherRowsArguments.Create();
-        arguments.NRows = _step.Sampled;
+        arguments.NRows = rows;
         arguments.Columns = columns;
         arguments.Count = _count;
-        arguments.Index = _step.Layout.Tiles > 0 ? _step.At(_step.Layout.SampledTokens) : _state.Numbers;
+        arguments.Index = index;
         arguments.X = x;
         arguments.Out = output;
         _launcher.GatherRows(arguments);

@@ -55,6 +55,8 @@ internal sealed unsafe class CudaResources : IDisposable
         var items = GraphBuckets.UpTo(Geometry.MaxSequences).Max(rows => PlanWork(rows).MaxItems);
         Ops = new CudaOps(device, Stream, memory, _shape, items, View(cache), _rotary.Table, State, Step, deterministic);
         Sampler = new DeviceSampler(device, Stream, memory, Geometry, _shape, State, Step, Slots);
+        Scorer = new DeviceScorer(device, Stream, memory, Geometry, _shape, Slots);
+        Step.ScoredTokens = Scorer.Tokens;
         var bytes = CausalDecoder.ArenaBytes(_shape, ElementType.BFloat16);
         _arenaBytes = bytes;
         _arena = memory.Take(bytes, "activations");
@@ -114,6 +116,9 @@ internal sealed unsafe class CudaResources : IDisposable
 
     /// <summary>The choice of tokens.</summary>
     public DeviceSampler Sampler { get; }
+
+    /// <summary>The log probabilities of prompt tokens.</summary>
+    public DeviceScorer Scorer { get; }
 
     /// <summary>The forward pass.</summary>
     public CausalDecoder Model { get; }

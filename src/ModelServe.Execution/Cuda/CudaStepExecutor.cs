@@ -10,7 +10,8 @@ namespace ModelServe.Execution.Cuda;
 /// <remarks>
 /// One stream orders everything. A step of single tokens is one transfer, two graphs (forward, sampling) and one transfer back; a
 /// step that feeds chunks launches its operations one by one. Tokens that the host does not know yet are read on the device.
-/// Nothing is allocated in a step, but for a batch size that is met for the first time, whose graphs are captured then.
+/// Nothing is allocated in a step, but for a batch size that is met for the first time, whose graphs are captured then; where the
+/// device has no memory for them, steps of that size run their operations one by one, and the capture is tried again later.
 /// Thread: the engine's.
 /// </remarks>
 internal sealed unsafe class CudaStepExecutor : IStepExecutor
@@ -19,8 +20,9 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
     private readonly KernelStream _stream;
     private readonly CausalDecoder _model;
     private readonly DeviceSampler _sampler;
+    private readonly DeviceScorer _scorer;
     private readonly DeviceStep _step;
-    private readonly DecodeGraph?[] _graphs;
+    private readonly DecodeGraphs _graphs;
     private readonly bool _useGraphs;
     private readonly DecodeWorkPlanner _mixedWork;
     private readonly StepImage _mixedLayout;
@@ -41,14 +43,16 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
     /// <param name="resources">The model and its device.</param>
     /// <param name="depth">Steps in flight, 1 or 2.</param>
     /// <param name="useGraphs">Whether decode steps are captured.</param>
+    /// <param name="report">Told what an operator should know of later steps.</param>
     /// <exception cref="KernelException">The library refused something of a first, empty step.</exception>
-    public CudaStepExecutor(CudaResources resources, int depth, bool useGraphs)
+    public CudaStepExecutor(CudaResources resources, int depth, bool useGraphs, Action<string>? report = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(depth, 1);
         _resources = resources;
         Geometry = resources.Geometry;
         Depth = depth;
-        (_stream, _model, _sampler, _step) = (resources.Stream, resources.Model, resources.Sampler, resources.Step);
+        (_stream, _model, _step) = (resources.Stream, resources.Model, resources.Step);
+        (_sampler, _scorer) = (resources.Sampler, resources.Scorer);
         _slots = resources.Slots;
         _tenancies = new long[_slots.Length];
         _useGraphs = useGraphs;
@@ -59,12 +63,18 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         _writer = new StepWriter(Geometry, resources.TileTokens, resources.Window, _mirror, _slots);
         _mixedWork = resources.PlanWork(Geometry.MaxSequences);
         _mixedLayout = resources.MixedLayout;
-        _graphs = new DecodeGraph?[GraphBuckets.For(Geometry.MaxSequences) + 1];
+        _graphs = new DecodeGraphs(
+            _stream,
+            GraphBuckets.For(Geometry.MaxSequences),
+            rows => new DecodeGraph(rows, resources.PlanWork(rows)),
+            () => _model.Forward(_batch),
+            () => _sampler.Sample(_model.Logits),
+            report);
         _forward = new KernelEvent(resources.Device);
         _flights = new StepFlight[depth + 1];
         for (var i = 0; i < _flights.Length; i++)
         {
-            _flights[i] = new StepFlight(resources.Device, Geometry, resources.ImageBytes);
+            _flights[i] = new StepFlight(resources.Device, Geometry, resources.ImageBytes, _scorer.StepBytes);
         }
 
         foreach (var rows in GraphBuckets.UpTo(Math.Min(GraphsAtStart, Geometry.MaxSequences)))
@@ -89,7 +99,7 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
     public long GraphSteps { get; private set; }
 
     /// <summary>Batch sizes whose graphs have been captured so far, ascending.</summary>
-    public IEnumerable<int> CapturedRows => Enumerable.Range(0, _graphs.Length).Where(rows => _graphs[rows]?.Forward is not null);
+    public IEnumerable<int> CapturedRows => _graphs.CapturedRows;
 
     /// <summary>Bytes that the last step brought to the device.</summary>
     public int LastUploadBytes { get; private set; }
@@ -105,6 +115,11 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         try
         {
             Run(plan);
+        }
+        catch (KernelException exception) when (exception.Status == KernelStatus.OutOfMemory)
+        {
+            Abandon(plan.StepId);
+            throw new ExecutorExhaustedException($"step {plan.StepId}: {exception.Message}", exception);
         }
         catch (Exception exception) when (exception is KernelException or InvalidOperationException)
         {
@@ -132,23 +147,43 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
 
         Record(flight);
         _sampler.Read(flight, _result);
+        if (flight.Scored > 0)
+        {
+            _scorer.Read(flight, _result);
+        }
+
         return _result;
     }
 
     /// <inheritdoc />
     public void Dispose()
     {
-        foreach (var graph in _graphs)
-        {
-            graph?.Dispose();
-        }
-
+        _graphs.Dispose();
         foreach (var flight in _flights)
         {
             flight.Dispose();
         }
 
         _forward.Dispose();
+    }
+
+    /// <summary>Waits for what was launched and drops every step in flight: the engine computes their sequences again, in slots of their own.</summary>
+    private void Abandon(long stepId)
+    {
+        try
+        {
+            _stream.Synchronize();
+            foreach (var flight in _flights)
+            {
+                flight.Arrive();
+            }
+        }
+        catch (KernelException exception)
+        {
+            throw new ExecutorFailedException($"step {stepId}: {exception.Message}", exception);
+        }
+
+        _arrived = _departed;
     }
 
     private void Run(StepPlan plan)
@@ -180,6 +215,7 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         flight.StepId = plan.StepId;
         flight.SequenceCount = plan.SequenceCount;
         flight.Sampled = _order.Sampled;
+        flight.Scored = plan.ScoredCount;
         for (var row = 0; row < _order.Sampled; row++)
         {
             flight.Sequences[row] = _order.SampledSequence(row);
@@ -197,9 +233,8 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         _writer.Write(plan, _order, graph.Work, graph.Layout, flight.Image);
         Upload(flight.Image, graph.Layout.Bytes);
         Bound(graph);
-        if (graph.Forward is { } forward)
+        if (_graphs.Launch(graph, graph.Forward, _departed))
         {
-            forward.Launch(_stream);
             GraphSteps++;
         }
         else
@@ -212,11 +247,7 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         {
             SampleSpecial(plan, _model.Logits, flight);
         }
-        else if (graph.Sample is { } sample)
-        {
-            sample.Launch(_stream);
-        }
-        else
+        else if (!_graphs.Launch(graph, graph.Sample, _departed))
         {
             _sampler.Sample(_model.Logits);
         }
@@ -237,11 +268,16 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
 
         _writer.Write(plan, _order, _mixedWork, _mixedLayout, flight.Image);
         Upload(flight.Image, _mixedLayout.UsedBytes(_order.Tokens));
-        BoundTo(_mixedLayout, _order.Rows, _order.Tokens, _order.Sampled, deltas);
+        BoundTo(_mixedLayout, _order.Rows, _order.Tokens, _order.Sampled, deltas, plan.ScoredCount);
+        if (plan.ScoredCount > 0)
+        {
+            _scorer.Begin(plan, _order, _writer, flight);
+        }
+
         _step.DecodeRows = _order.Singles;
         _step.Items = _mixedWork.Count;
         _step.Tiles = ((int*)flight.Image)[6];
-        var logits = _model.Forward(_batch);
+        var logits = _model.Forward(_batch, _scorer);
         flight.HasLogprobs = false;
         if (_order.Sampled == 0)
         {
@@ -316,26 +352,15 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         LastUploadBytes = bytes;
     }
 
-    /// <summary>The graph of a bucket; captured when it is asked for the first time.</summary>
+    /// <summary>The graph of a bucket; captured when it is asked for the first time, and where that found no memory, a good while later.</summary>
     private DecodeGraph Graph(int rows)
     {
-        if (_graphs[rows] is { } known)
+        var graph = _graphs.Of(rows);
+        if (_useGraphs && DecodeGraphs.IsDue(graph, _departed))
         {
-            return known;
-        }
-
-        var graph = new DecodeGraph(rows, _resources.PlanWork(rows));
-        _graphs[rows] = graph;
-        if (_useGraphs)
-        {
-            // Run once without rows first, so that every kernel is loaded before the capture.
             _stream.Fill(_resources.Image, 0, graph.Layout.Bytes);
             Bound(graph);
-            _model.Forward(_batch);
-            _sampler.Sample(_model.Logits);
-            _stream.Synchronize();
-            graph.Forward = _stream.Capture(() => _model.Forward(_batch));
-            graph.Sample = _stream.Capture(() => _sampler.Sample(_model.Logits));
+            _graphs.Capture(graph, _departed);
         }
 
         return graph;
@@ -349,10 +374,10 @@ internal sealed unsafe class CudaStepExecutor : IStepExecutor
         _step.Tiles = 0;
     }
 
-    private void BoundTo(StepImage layout, int rows, int tokens, int sampled, int deltas)
+    private void BoundTo(StepImage layout, int rows, int tokens, int sampled, int deltas, int scored = 0)
     {
         _step.Layout = layout;
         (_step.Rows, _step.Tokens, _step.Sampled, _step.Deltas) = (rows, tokens, sampled, deltas);
-        _batch.SetBounds(tokens, rows, sampled);
+        _batch.SetBounds(tokens, rows, sampled, scored);
     }
 }

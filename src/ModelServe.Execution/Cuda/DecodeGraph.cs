@@ -28,10 +28,14 @@ internal sealed class DecodeGraph : IDisposable
     /// <summary>From the logits to the tokens; null until captured.</summary>
     public KernelGraph? Sample { get; set; }
 
-    /// <inheritdoc />
+    /// <summary>The step from which on a capture that found no memory is tried again.</summary>
+    public long NextTry { get; set; }
+
+    /// <summary>Gives what is captured back: steps of this size run their operations one by one until it is captured again.</summary>
     public void Dispose()
     {
         Forward?.Dispose();
         Sample?.Dispose();
+        (Forward, Sample) = (null, null);
     }
 }

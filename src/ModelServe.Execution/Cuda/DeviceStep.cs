@@ -34,6 +34,9 @@ internal sealed unsafe class DeviceStep
     /// <summary>Launch bound of query tiles.</summary>
     public int Tiles { get; set; }
 
+    /// <summary>[scored] the token's place; of a step that scores prompt tokens.</summary>
+    public int* ScoredTokens { get; set; }
+
     /// <summary>[3]: rows, tokens, changes.</summary>
     public int* Counts => (int*)Image;
 

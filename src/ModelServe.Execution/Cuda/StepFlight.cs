@@ -16,12 +16,13 @@ internal sealed unsafe class StepFlight : IDisposable
 
     /// <summary>Takes the memory.</summary>
     /// <exception cref="KernelException">The host has not enough of it to pin.</exception>
-    public StepFlight(KernelDevice device, ExecutorGeometry geometry, int imageBytes)
+    public StepFlight(KernelDevice device, ExecutorGeometry geometry, int imageBytes, int scoreBytes)
     {
         _device = device;
         _done = new KernelEvent(device);
         Image = (byte*)device.AllocatePinned(imageBytes);
         Results = (byte*)device.AllocatePinned(SampleResults.BytesFor(geometry));
+        Scores = (byte*)device.AllocatePinned(scoreBytes);
         Sequences = new int[geometry.MaxSequences];
         Wanted = new int[geometry.MaxSequences];
         Slots = new int[geometry.MaxSequences];
@@ -35,6 +36,9 @@ internal sealed unsafe class StepFlight : IDisposable
 
     /// <summary>What comes back, laid out as <see cref="SampleResults"/>.</summary>
     public byte* Results { get; }
+
+    /// <summary>Orders and results of scored prompt tokens, laid out as <see cref="ScoreLayout"/>.</summary>
+    public byte* Scores { get; }
 
     /// <summary>[sampled row] the plan's sequence.</summary>
     public int[] Sequences { get; }
@@ -59,6 +63,9 @@ internal sealed unsafe class StepFlight : IDisposable
 
     /// <summary>Sampled rows.</summary>
     public int Sampled { get; set; }
+
+    /// <summary>Scored prompt tokens.</summary>
+    public int Scored { get; set; }
 
     /// <summary>Sequences of the plan.</summary>
     public int SequenceCount { get; set; }
@@ -93,6 +100,7 @@ internal sealed unsafe class StepFlight : IDisposable
     {
         _device.FreePinned(Image);
         _device.FreePinned(Results);
+        _device.FreePinned(Scores);
         _done.Dispose();
     }
 }

@@ -31,6 +31,9 @@ internal sealed unsafe class StepWriter
     /// <summary>Most tiles of any step.</summary>
     public int MaxTiles => _tiles.MaxTiles;
 
+    /// <summary>The first token of a row of the step last written.</summary>
+    public int FirstToken(int row) => _starts[row];
+
     /// <summary>Block table changes that the step needs.</summary>
     public int Deltas(StepPlan plan, StepOrder order)
     {

@@ -7,7 +7,7 @@ namespace ModelServe.Execution.Kernels;
 internal static class KernelLibrary
 {
     /// <summary>The version of <c>modelserve.h</c> that the structs in this namespace mirror.</summary>
-    public const int AbiVersion = 2;
+    public const int AbiVersion = 3;
 
     /// <summary>Loads the library from that path; its soname is <c>libmodelserve.so</c>, by which the imports find it.</summary>
     /// <exception cref="KernelException">The file does not load or is another library, or its version or a struct's size differs.</exception>

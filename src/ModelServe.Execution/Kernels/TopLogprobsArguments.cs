@@ -20,6 +20,7 @@ internal unsafe struct TopLogprobsArguments
     public int* Ids;
     public float* Logprobs;
     public float* ChosenLogprob;
+    public int* ChosenRank;
 
     /// <summary>Empty arguments that carry their own size, as the library demands.</summary>
     public static TopLogprobsArguments Create() => new() { StructSize = (uint)sizeof(TopLogprobsArguments) };

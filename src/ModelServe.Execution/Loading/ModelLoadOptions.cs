@@ -71,4 +71,8 @@ public sealed record ModelLoadOptions
 
     /// <summary>What other models of this process hold of the same GPU: this one is planned into what they leave.</summary>
     public IReadOnlyList<HeldMemory> HeldByOthers { get; init; } = [];
+
+    /// <summary>Told what an operator should know while the model serves, a sentence each; null for nobody.</summary>
+    /// <remarks>Called on the engine's thread, which does not wait: it must return at once.</remarks>
+    public Action<string>? Report { get; init; }
 }

@@ -17,6 +17,7 @@ internal sealed class CausalDecoder : IDisposable
     private readonly RotaryTable _rotary;
     private readonly AttentionShape _attention;
     private readonly float _epsilon;
+    private readonly int _scoredRows;
     private readonly ActivationArena _arena;
     private readonly Activation _residual;
     private readonly Activation _delta;
@@ -40,6 +41,7 @@ internal sealed class CausalDecoder : IDisposable
         _rotary = rotary;
         _attention = config.Attention;
         _epsilon = config.NormEpsilon;
+        _scoredRows = shape.ScoredRows;
         _arena = arena ?? new ActivationArena(ArenaBytes(shape));
         var sizes = Sizes(shape);
         var parts = Array.ConvertAll(sizes[..^1], size => _arena.Carve(size.Rows, size.Columns));
@@ -67,12 +69,14 @@ internal sealed class CausalDecoder : IDisposable
     /// <summary>The activations' memory.</summary>
     public ActivationArena Arena => _arena;
 
-    /// <summary>The logits' place: [sampled row, vocabulary], float32.</summary>
+    /// <summary>The logits' place: [sampled or scored row, vocabulary], float32.</summary>
     public Activation Logits => _logits;
 
     /// <summary>Computes one step: stores its keys and values, and makes the logits of its sampled rows.</summary>
+    /// <param name="batch">The step.</param>
+    /// <param name="scorer">Is given the logits of scored rows, a tile at a time, before the sampled rows take their place.</param>
     /// <returns>[sampled row, vocabulary]; valid until the next step, and the caller's to change.</returns>
-    public Activation Forward(StepBatch batch)
+    public Activation Forward(StepBatch batch, IRowScorer? scorer = null)
     {
         var rows = batch.TokenCount;
         _ops.BeginStep(batch);
@@ -87,6 +91,14 @@ internal sealed class CausalDecoder : IDisposable
             pending = _ops.LinearInto(_attended, layer.Output, _residual, _delta, rows);
             _ops.NormGated(_residual, pending, layer.PostNorm, _epsilon, _hidden, layer.GateUp, _gateUp, _gated, rows);
             pending = _ops.LinearInto(_gated, layer.Down, _residual, _delta, rows);
+        }
+
+        for (var start = 0; start < batch.ScoredCount; start += _scoredRows)
+        {
+            var count = Math.Min(_scoredRows, batch.ScoredCount - start);
+            _ops.GatherScored(batch, start, _residual, pending, _sampled, count);
+            _ops.NormLinear(_sampled, null, _weights.FinalNorm, _epsilon, _sampledHidden, _weights.Head, _logits, count);
+            scorer!.Score(_logits, start, count);
         }
 
         if (batch.SampledCount > 0)
@@ -110,8 +122,8 @@ internal sealed class CausalDecoder : IDisposable
         (shape.MaxRows, shape.Attention.QueryColumns),
         (shape.MaxRows, 2 * shape.IntermediateSize),
         (shape.MaxRows, shape.IntermediateSize),
-        (shape.MaxSequences, shape.HiddenSize),
-        (shape.MaxSequences, shape.HiddenSize),
-        (shape.MaxSequences, shape.VocabularySize),
+        (shape.LogitRows, shape.HiddenSize),
+        (shape.LogitRows, shape.HiddenSize),
+        (shape.LogitRows, shape.VocabularySize),
     ];
 }

@@ -107,6 +107,9 @@ internal interface IOps : IDisposable
     /// <summary><c>output[i] = residual[t] (+ pending[t])</c> with t = batch.SampledTokens[i], for every sampled row.</summary>
     void GatherSampled(StepBatch batch, Activation residual, Activation? pending, Activation output);
 
+    /// <summary>The same for some scored rows: t = batch.ScoredTokens[start + i], for i below <paramref name="rows"/>.</summary>
+    void GatherScored(StepBatch batch, int start, Activation residual, Activation? pending, Activation output, int rows);
+
     /// <summary><see cref="AddNorm"/> where there is something pending, else <see cref="Norm"/>.</summary>
     sealed void NormPending(Activation residual, Activation? pending, WeightVector gain, float epsilon, Activation normed, int rows)
     {

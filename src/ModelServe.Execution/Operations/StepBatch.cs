@@ -36,6 +36,9 @@ internal sealed class StepBatch
     /// <summary>Rows that get logits.</summary>
     public int SampledCount { get; private set; }
 
+    /// <summary>Prompt tokens that get logits too, a tile at a time.</summary>
+    public int ScoredCount { get; private set; }
+
     /// <summary>[token] the id, in [0, vocabulary).</summary>
     public int[] TokenIds { get; }
 
@@ -60,13 +63,17 @@ internal sealed class StepBatch
     /// <summary>[sampled row] the token whose logits are wanted, ascending.</summary>
     public int[] SampledTokens { get; }
 
+    /// <summary>[scored] the token, ascending.</summary>
+    public int[] ScoredTokens { get; private set; } = [];
+
     /// <summary>Tokens that the sequence has once this step is computed: the length of its longest context.</summary>
     public int ContextLength(int sequence) =>
         FirstPositions[sequence] + TokenStarts[sequence + 1] - TokenStarts[sequence];
 
     /// <summary>Sets the counts alone, for operations that read everything else on their device: the most that a captured step may hold.</summary>
-    public void SetBounds(int tokens, int sequences, int sampled)
+    public void SetBounds(int tokens, int sequences, int sampled, int scored = 0)
     {
+        ScoredCount = scored;
         TokenCount = tokens;
         SequenceCount = sequences;
         SampledCount = sampled;
@@ -79,6 +86,8 @@ internal sealed class StepBatch
         SequenceCount = plan.SequenceCount;
         SampledCount = 0;
         BlockTables = plan.BlockTables;
+        ScoredCount = plan.ScoredCount;
+        ScoredTokens = plan.ScoredTokens;
         TokenStarts[0] = 0;
         for (var sequence = 0; sequence < plan.SequenceCount; sequence++)
         {

@@ -140,14 +140,12 @@ internal sealed unsafe class TorchOps : IOps
     }
 
     /// <inheritdoc />
-    public void GatherSampled(StepBatch batch, Activation residual, Activation? pending, Activation output)
-    {
-        using var scope = NewDisposeScope();
-        var tokens = Indices(batch.SampledTokens, 0, batch.SampledCount);
-        var rows = View(residual, batch.TokenCount).index_select(0, tokens);
-        View(output, batch.SampledCount).copy_(
-            pending is null ? rows : rows.add_(View(pending, batch.TokenCount).index_select(0, tokens)));
-    }
+    public void GatherSampled(StepBatch batch, Activation residual, Activation? pending, Activation output) =>
+        Gather(batch, batch.SampledTokens, 0, residual, pending, output, batch.SampledCount);
+
+    /// <inheritdoc />
+    public void GatherScored(StepBatch batch, int start, Activation residual, Activation? pending, Activation output, int rows) =>
+        Gather(batch, batch.ScoredTokens, start, residual, pending, output, rows);
 
     /// <inheritdoc />
     public void Dispose()
@@ -158,6 +156,15 @@ internal sealed unsafe class TorchOps : IOps
         }
 
         _weights.Clear();
+    }
+
+    private void Gather(StepBatch batch, int[] tokens, int start, Activation residual, Activation? pending, Activation output, int count)
+    {
+        using var scope = NewDisposeScope();
+        var indices = Indices(tokens, start, count);
+        var rows = View(residual, batch.TokenCount).index_select(0, indices);
+        View(output, count).copy_(
+            pending is null ? rows : rows.add_(View(pending, batch.TokenCount).index_select(0, indices)));
     }
 
     private void AttendSequence(

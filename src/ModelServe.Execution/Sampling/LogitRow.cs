@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
@@ -108,6 +109,32 @@ internal static class LogitRow
         {
             Insert(row[i], i, ids, values);
         }
+    }
+
+    /// <summary>The place of a token among all, the greatest logit's being 1, ties by lower id.</summary>
+    public static int Rank(ReadOnlySpan<float> row, int id)
+    {
+        // What equals it counts before it and not behind it.
+        var value = row[id];
+        return 1 + CountAbove(row[..id], MathF.BitDecrement(value)) + CountAbove(row[(id + 1)..], value);
+    }
+
+    private static int CountAbove(ReadOnlySpan<float> row, float bound)
+    {
+        var count = 0;
+        var i = 0;
+        for (; i + Vector512<float>.Count <= row.Length; i += Vector512<float>.Count)
+        {
+            var above = Vector512.GreaterThan(Vector512.LoadUnsafe(in row[i]), Vector512.Create(bound));
+            count += BitOperations.PopCount(above.ExtractMostSignificantBits());
+        }
+
+        for (; i < row.Length; i++)
+        {
+            count += row[i] > bound ? 1 : 0;
+        }
+
+        return count;
     }
 
     private static float Greatest(Vector512<float> lanes)

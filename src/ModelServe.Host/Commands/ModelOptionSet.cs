@@ -25,7 +25,8 @@ internal sealed class ModelOptionSet
     private readonly Option<int?> _maxRunning = new("--max-running") { Description = "sequences that run at once (default 64, on a GPU 256)" };
     private readonly Option<int?> _maxBatchedTokens = new("--max-batched-tokens") { Description = "tokens that one step feeds at most (default 512, on a GPU 8192)" };
 
-    private readonly Option<int?> _mixedPrefillTokens = new("--mixed-prefill-tokens") { Description = "prompt tokens that one step feeds while others are answered; 0 for no such limit (default on a CPU: 32, more for a small model)" };
+    private readonly Option<int?> _mixedPrefillTokens = new("--mixed-prefill-tokens") { Description = "prompt tokens that one step feeds while others are answered, always as many; 0 for no such limit (default on a CPU: as --prefill-stretch allows)" };
+    private readonly Option<double?> _prefillStretch = new("--prefill-stretch") { Description = "how many times as long a step may take with prompt tokens while others are answered as without, by measured step times; 0 for no such limit (default on a CPU: 1.75)" };
     private readonly Option<int?> _cpuThreads = new("--cpu-threads") { Description = "threads that compute on a CPU (default: one a processor, whole ones of a container's quota)" };
     private readonly Option<string> _cpuKernels = new("--cpu-kernels") { Description = "auto, native (the C library's) or managed (C# alone)", DefaultValueFactory = _ => "auto" };
     private readonly Option<bool> _pinThreads = new("--pin-threads") { Description = "keep each computing thread on one processor; only where nothing else runs" };
@@ -59,9 +60,10 @@ internal sealed class ModelOptionSet
         AddRange(_maxRunning, 1, 4096);
         AddRange(_maxBatchedTokens, 1, 1 << 16);
         AddRange(_mixedPrefillTokens, 0, 1 << 16);
+        _prefillStretch.Validators.Add(RequireStretch);
         AddRange(_cpuThreads, 1, 1024);
         _cpuKernels.Validators.Add(result => Require(result, _cpuKernels, value => value is "auto" or "native" or "managed", "auto, native or managed"));
-        Option[] cpu = [_mixedPrefillTokens, _cpuThreads, _cpuKernels, _pinThreads];
+        Option[] cpu = [_mixedPrefillTokens, _prefillStretch, _cpuThreads, _cpuKernels, _pinThreads];
         foreach (Option option in cpu)
         {
             command.Options.Add(option);
@@ -107,6 +109,7 @@ internal sealed class ModelOptionSet
             MaxRunning = parsed.GetValue(_maxRunning) ?? maxRunning ?? defaults.MaxRunning,
             MaxBatchedTokens = parsed.GetValue(_maxBatchedTokens) ?? defaults.MaxBatchedTokens,
             MixedPrefillTokens = parsed.GetValue(_mixedPrefillTokens),
+            PrefillStretch = parsed.GetValue(_prefillStretch),
             CpuThreads = parsed.GetValue(_cpuThreads),
             CpuKernels = parsed.GetValue(_cpuKernels) ?? defaults.CpuKernels,
             PinThreads = parsed.GetValue(_pinThreads),
@@ -126,6 +129,20 @@ internal sealed class ModelOptionSet
         });
 
     private static bool IsGpu(string? device) => device?.StartsWith("cuda", StringComparison.Ordinal) == true;
+
+    private void RequireStretch(OptionResult result)
+    {
+        // Written so that NaN fails as well.
+        if (result.GetValue(_prefillStretch) is { } stretch && !(stretch is 0 or (>= 1.05 and <= 1000)))
+        {
+            result.AddError(string.Create(CultureInfo.InvariantCulture, $"{_prefillStretch.Name}: expected 0 or 1.05..1000; got {stretch}"));
+        }
+
+        if (result.Parent is CommandResult command && command.GetResult(_mixedPrefillTokens) is { Implicit: false })
+        {
+            result.AddError($"{_prefillStretch.Name}: one of it and {_mixedPrefillTokens.Name}; got both");
+        }
+    }
 
     // An option without effect is a mistake that nobody would notice.
     private void RequireGpu(CommandResult result)

@@ -19,6 +19,7 @@ internal sealed class ServeCommand : Command
     private readonly Option<long?> _maxQueuedTokens = new("--max-queued-tokens") { Description = "prompt tokens that may wait (default 1048576)" };
     private readonly Option<double?> _drainTimeout = new("--drain-timeout") { Description = "seconds that running requests get after a stop signal (default 30)" };
     private readonly Option<double?> _drainDelay = new("--drain-delay") { Description = "seconds that the ports stay open at least after a stop signal, for load balancers to notice (default 0)" };
+    private readonly Option<double?> _warmUp = new("--warm-up") { Description = "seconds for which each model answers made-up requests before it takes real ones, so that the first ones find everything compiled and measured; 0 for none (default 1)" };
     private readonly Option<double?> _stepTimeout = new("--step-timeout") { Description = "seconds after which a step that has not returned is given up, and its model with it; 0 never (default 300)" };
     private readonly Option<double?> _failureGrace = new("--failure-grace") { Description = "seconds after which the process ends, with exit code 3, once a model has failed (default 5)" };
     private readonly Option<bool> _stayOnFailure = new("--stay-on-failure") { Description = "do not end the process when a model has failed" };
@@ -52,6 +53,7 @@ internal sealed class ServeCommand : Command
         ModelOptionSet.AddRange(_maxQueuedTokens, 1L, 1L << 40);
         ModelOptionSet.AddRange(_drainTimeout, 0.0, 86_400.0);
         ModelOptionSet.AddRange(_drainDelay, 0.0, 3_600.0);
+        ModelOptionSet.AddRange(_warmUp, 0.0, 600.0);
         ModelOptionSet.AddRange(_stepTimeout, 0.0, 86_400.0);
         ModelOptionSet.AddRange(_failureGrace, 0.0, 3_600.0);
         ModelOptionSet.AddRange(_traceRatio, 0.0, 1.0);
@@ -59,7 +61,7 @@ internal sealed class ServeCommand : Command
         RequireName(_toolCallFormat, AnswerForm.ToolCallNames);
         RequireName(_reasoningFormat, AnswerForm.ReasoningNames);
         ModelOptionSet.AddRange(_maxRequestTime, 0.001, 604_800.0);
-        foreach (Option option in new Option[] { _models, _grpc, _http, _maxQueued, _maxQueuedTokens, _drainTimeout, _drainDelay, _stepTimeout, _failureGrace, _stayOnFailure, _otlpEndpoint, _traceRatio, _maxRequestTime, _allowInsecureRemote, _apiKeys, _tlsCertificate, _tlsKey, _tlsClientCa, _reloadInterval, _toolCallFormat, _reasoningFormat, _verifyChecksums, _modelRoots, _facades })
+        foreach (Option option in new Option[] { _models, _grpc, _http, _maxQueued, _maxQueuedTokens, _drainTimeout, _drainDelay, _warmUp, _stepTimeout, _failureGrace, _stayOnFailure, _otlpEndpoint, _traceRatio, _maxRequestTime, _allowInsecureRemote, _apiKeys, _tlsCertificate, _tlsKey, _tlsClientCa, _reloadInterval, _toolCallFormat, _reasoningFormat, _verifyChecksums, _modelRoots, _facades })
         {
             Options.Add(option);
         }
@@ -109,6 +111,7 @@ internal sealed class ServeCommand : Command
             Models = models,
             Engine = engine with
             {
+                WarmUp = TimeSpan.FromSeconds(parsed.GetValue(_warmUp) ?? 1),
                 VerifyChecksums = parsed.GetValue(_verifyChecksums),
                 MaxQueued = parsed.GetValue(_maxQueued) ?? engine.MaxQueued,
                 MaxQueuedTokens = parsed.GetValue(_maxQueuedTokens) ?? engine.MaxQueuedTokens,

@@ -1,3 +1,4 @@
+using System.Globalization;
 using ModelServe.Api.Models;
 using ModelServe.Codec;
 using ModelServe.Engine.Admission;
@@ -75,6 +76,7 @@ internal sealed class HostedModel : IDisposable
             .. rooms.Select(room => common with
             {
                 Device = room.Device, MemoryBytes = room.MemoryBytes ?? common.MemoryBytes, HeldByOthers = room.HeldByOthers,
+                Report = line => Console.Error.WriteLine($"{reference.Name} on {room.Device}: {line}"),
             }),
         ];
         if (settings.VerifyChecksums)
@@ -99,8 +101,10 @@ internal sealed class HostedModel : IDisposable
             {
                 EngineLoop engine = new(replica.Executor, settings.ToEngineOptions(replica), time);
                 engines.Add(engine);
-                engine.Start();
+                engine.Start(warmUp: settings.WarmUp);
             }
+
+            AwaitWarmUp(reference.Name, engines);
 
             return new HostedModel(reference, loaded, text, [.. engines], time);
         }
@@ -109,6 +113,24 @@ internal sealed class HostedModel : IDisposable
             engines.ForEach(engine => engine.Dispose());
             Array.ForEach(loaded, replica => replica.Dispose());
             throw;
+        }
+    }
+
+    // A model that cannot answer is better refused now than at its first request.
+    private static void AwaitWarmUp(string name, List<EngineLoop> engines)
+    {
+        foreach (EngineLoop engine in engines)
+        {
+            WarmUpReport report = engine.WarmedUp.GetAwaiter().GetResult();
+            if (report.Failure is { } failure)
+            {
+                throw new ModelLoadException($"the model cannot answer: {failure}");
+            }
+
+            if (report.Steps > 0)
+            {
+                Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: warmed up in {report.Time.TotalSeconds:0.0} s, {report.Steps} steps"));
+            }
         }
     }
 

@@ -63,6 +63,9 @@ internal sealed record EngineSettings
     /// <summary>Prompt tokens that one step feeds beside answers at most; 0 has no such limit, null takes what suits the device.</summary>
     public int? MixedPrefillTokens { get; init; }
 
+    /// <summary>How many times as long a step may take with prompt tokens beside answers as without; 0 has no such limit, null takes what suits the device.</summary>
+    public double? PrefillStretch { get; init; }
+
     /// <summary>Threads that compute on a CPU; null takes one a processor that this process may use.</summary>
     public int? CpuThreads { get; init; }
 
@@ -71,6 +74,9 @@ internal sealed record EngineSettings
 
     /// <summary>Whether each computing thread keeps to one processor.</summary>
     public bool PinThreads { get; init; }
+
+    /// <summary>How long a model answers made-up requests before it takes real ones; zero for not at all.</summary>
+    public TimeSpan WarmUp { get; init; }
 
     /// <summary>Whether a checkpoint's files must have the checksums that its list tells.</summary>
     public bool VerifyChecksums { get; init; }

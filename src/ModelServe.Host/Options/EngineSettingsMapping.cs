@@ -7,9 +7,12 @@ namespace ModelServe.Host.Options;
 /// <summary>What the settings mean to the loader and to the scheduler.</summary>
 internal static class EngineSettingsMapping
 {
-    // From so many rows on a CPU is bound by arithmetic and no longer by memory: larger portions of a prompt are hardly faster and
-    // only stretch the time between the tokens of answers. A small model's portions may be larger, up to some ten milliseconds of
-    // arithmetic: what a thread with bfloat16 units multiplies in that time, divided by what a token takes.
+    // What tells a slow step from a usual one on a CPU, with some room below twice for what else happens on the machine. From some
+    // twenty rows on a CPU is bound by arithmetic, so that larger portions of a prompt are hardly faster.
+    private const double CpuPrefillStretch = 1.75;
+
+    // Before steps have been measured: from so many rows on a CPU is bound by arithmetic. A small model's portions may be larger, up to
+    // some ten milliseconds of arithmetic: what a thread with bfloat16 units multiplies in that time, divided by what a token takes.
     private const int LeastMixedPrefillTokens = 32;
     private const long WeightsInTenMilliseconds = 1_000_000_000;
 
@@ -73,7 +76,9 @@ internal static class EngineSettingsMapping
     public static EngineOptions ToEngineOptions(this EngineSettings settings, LoadedModel loaded) => new()
     {
         MixedPrefillTokens = settings.MixedPrefillTokens
-            ?? (loaded.Ops is OpsKind.Cpu or OpsKind.Torch ? CpuMixedPrefillTokens(loaded.Config.Parameters, settings.CpuThreads ?? Environment.ProcessorCount) : 0),
+            ?? (loaded.Ops is OpsKind.Cpu or OpsKind.Torch && settings.PrefillStretch != 0 ? CpuMixedPrefillTokens(loaded.Config.Parameters, settings.CpuThreads ?? Environment.ProcessorCount) : 0),
+        PrefillStretch = settings.PrefillStretch
+            ?? (loaded.Ops is OpsKind.Cpu or OpsKind.Torch && settings.MixedPrefillTokens is null ? CpuPrefillStretch : 0),
         MaxQueuedRequests = settings.MaxQueued,
         MaxQueuedTokens = settings.MaxQueuedTokens,
     };

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -30,6 +31,8 @@ internal static class ServerProcess
 
         await using WebApplication application = Build(options, hosted, models, time);
         await application.StartAsync(cancellationToken);
+        using Process process = Process.GetCurrentProcess();
+        await Console.Error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"started in {(time.GetUtcNow() - process.StartTime.ToUniversalTime()).TotalSeconds:0.00} s"));
         await Console.Error.WriteLineAsync($"ready: {string.Join(", ", models.Select(model => model.Name))} on {Addresses(application)}");
         await application.WaitForShutdownAsync(cancellationToken);
         return application.Services.GetRequiredService<EngineFailure>().HasHappened ? FailureExit.Code : 0;

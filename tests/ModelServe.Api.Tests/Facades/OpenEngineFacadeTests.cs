@@ -1,6 +1,7 @@
 using Google.Rpc;
 using Grpc.Core;
 using ModelServe.Api.Tests.Wire;
+using ModelServe.Engine.Simulation;
 using ModelServe.Facades.OpenEngine;
 using Xunit;
 
@@ -28,6 +29,37 @@ public sealed class OpenEngineFacadeTests(SyntheticCheckpoint checkpoint) : Wire
         Assert.Equal((5u, 6u, 11u), (last.Usage.PromptTokens, last.Usage.CompletionTokens, last.Usage.TotalTokens));
     }
 
+    [Theory]
+    [InlineData(null, 8u)]
+    [InlineData(2u, 0u)]
+    public async Task The_prompts_tokens_come_first_as_records_from_where_the_client_wants_them(uint? start, uint maxTokens)
+    {
+        await using WireServer server = await StartAsync();
+        server.Fake.Writes("hello");
+        GenerateRequest request = Request();
+        request.Stopping.MaxTokens = maxTokens;
+        request.Response = new ResponseOptions { ReturnPromptLogprobs = true, PromptCandidates = new CandidateTokenSelection { TopN = 2 } };
+        if (start is { } first)
+        {
+            request.Response.PromptLogprobStart = first;
+        }
+
+        List<GenerateResponse> all = await ReadAllAsync(Inference(server).Generate(request, cancellationToken: Token));
+        int[] prompt = [.. request.TokenIds.Ids.Select(id => (int)id)];
+        TokenInfo[] told = [.. all[0].Prompt.Tokens];
+        Assert.Equal(prompt.Skip((int)(start ?? 0)), told.Select(token => (int)token.TokenId));
+        foreach ((int i, TokenInfo token) in Enumerable.Range((int)(start ?? 0), told.Length).Zip(told))
+        {
+            Assert.Equal(i > 0, token.HasLogprob);
+            Assert.Equal(i == 0 ? 0 : FakeScores.LogprobOf(prompt.AsSpan(0, i), prompt[i]), token.Logprob, 1e-6);
+            Assert.Equal(i == 0 ? 0u : 1u + (uint)prompt[i], token.Rank);
+            Assert.Equal(i == 0 ? [] : [1u, 2u], token.Candidates.Select(candidate => candidate.Rank));
+        }
+
+        Assert.All(all.Skip(1), message => Assert.Null(message.Prompt));
+        Assert.Equal(maxTokens > 0 ? "hello" : "", string.Concat(all.Skip(1).SkipLast(1).Select(message => message.Token.Text)));
+    }
+
     [Fact]
     public async Task Stops_of_the_client_are_matched_by_their_kind()
     {
@@ -39,6 +71,33 @@ public sealed class OpenEngineFacadeTests(SyntheticCheckpoint checkpoint) : Wire
         GenerateRequest byId = Request();
         byId.Stopping.Conditions.Add(new StopCondition { StopTokenId = 'b' });
         Assert.Equal('b', (await ReadAllAsync(Inference(server).Generate(byId, cancellationToken: Token)))[^1].Finished.StopMatch.StopTokenId);
+    }
+
+    [Fact]
+    public async Task Every_guide_is_kept_and_told_among_the_capabilities()
+    {
+        await using WireServer server = await StartAsync();
+        server.Fake.Writes("zzzzzzzz");
+        (GuidedDecodingMode Mode, string Pattern, GuidedDecoding Guide)[] cases =
+        [
+            (GuidedDecodingMode.JsonSchema, "^[0-9]{3}$", new GuidedDecoding { JsonSchema = """{"type":"integer","minimum":100,"maximum":999}""" }),
+            (GuidedDecodingMode.Regex, "^ab{1,3}c$", new GuidedDecoding { Regex = "ab{1,3}c" }),
+            (GuidedDecodingMode.EbnfGrammar, "^(x-[0-9]){1,3}y$", new GuidedDecoding { EbnfGrammar = "root ::= many{1,3} \"y\"\nmany ::= \"x-\" [0-9]" }),
+            (GuidedDecodingMode.Choice, "^(left|right)$", new GuidedDecoding { Choice = new ChoiceConstraint { Choices = { "left", "right" } } }),
+            (GuidedDecodingMode.JsonObject, "^\\{", new GuidedDecoding { JsonObject = new JsonObjectConstraint() }),
+        ];
+        foreach ((_, string pattern, GuidedDecoding guide) in cases)
+        {
+            GenerateRequest request = Request();
+            request.Stopping.MaxTokens = 60;
+            request.Guided = guide;
+            List<GenerateResponse> all = await ReadAllAsync(Inference(server).Generate(request, cancellationToken: Token));
+            Assert.Matches(pattern, string.Concat(all.SkipLast(1).Select(message => message.Token.Text)));
+        }
+
+        ModelInfo model = await Control(server).GetModelInfoAsync(new GetModelInfoRequest { Model = "fake" }, cancellationToken: Token);
+        Assert.True(model.Generation.GuidedDecoding.Supported);
+        Assert.Equal(cases.Select(entry => entry.Mode), model.Generation.GuidedDecoding.Modes);
     }
 
     [Fact]
@@ -72,11 +131,16 @@ public sealed class OpenEngineFacadeTests(SyntheticCheckpoint checkpoint) : Wire
                 request.Response = new ResponseOptions { OutputCandidates = new CandidateTokenSelection { TopN = 99 } }),
             ("response.output_candidates", StatusCode.Unimplemented, request =>
                 request.Response = new ResponseOptions { OutputCandidates = new CandidateTokenSelection { All = new AllCandidates() } }),
-            ("response.return_prompt_logprobs", StatusCode.Unimplemented, request =>
-                request.Response = new ResponseOptions { ReturnPromptLogprobs = true }),
+            ("response.prompt_candidates.top_n", StatusCode.InvalidArgument, request =>
+                request.Response = new ResponseOptions { PromptCandidates = new CandidateTokenSelection { TopN = 21 } }),
+            ("response.prompt_candidates", StatusCode.Unimplemented, request =>
+                request.Response = new ResponseOptions { PromptCandidates = new CandidateTokenSelection { All = new AllCandidates() } }),
+            ("response.prompt_logprob_start", StatusCode.InvalidArgument, request => request.Response = new ResponseOptions { PromptLogprobStart = 2 }),
             ("kv.session", StatusCode.Unimplemented, request => request.Kv = new KvOptions { Session = new KvSessionRef() }),
             ("kv.cache_salt", StatusCode.InvalidArgument, request => request.Kv = new KvOptions { CacheSalt = new string('s', 200) }),
-            ("guided", StatusCode.Unimplemented, request => request.Guided = new GuidedDecoding { Regex = "a" }),
+            ("guided.structural_tag", StatusCode.Unimplemented, request => request.Guided = new GuidedDecoding { StructuralTag = "{}" }),
+            ("guided", StatusCode.InvalidArgument, request => request.Guided = new GuidedDecoding()),
+            ("guided.ebnf_grammar", StatusCode.InvalidArgument, request => request.Guided = new GuidedDecoding { EbnfGrammar = "root ::= root" }),
             ("media", StatusCode.Unimplemented, request => request.Media.Add(new MediaItem())),
             ("lora_name", StatusCode.Unimplemented, request => request.LoraName = "l"),
             ("input", StatusCode.InvalidArgument, request => request.ClearInput()),

@@ -4,6 +4,7 @@ using Google.Rpc;
 using Grpc.Core;
 using ModelServe.Api.Facades;
 using ModelServe.Api.Tests.Wire;
+using ModelServe.Engine.Simulation;
 using ModelServe.Facades.Common;
 using ModelServe.Facades.Vllm;
 using Xunit;
@@ -46,6 +47,26 @@ public sealed class VllmFacadeTests(SyntheticCheckpoint checkpoint) : WireTest(c
         Assert.All(complete.OutputLogprobs.TopLogprobs, top => Assert.Equal(2, top.TokenIds.Count));
     }
 
+    [Theory]
+    [InlineData(true, 2)]
+    [InlineData(false, 0)]
+    public async Task The_prompts_log_probabilities_come_with_the_first_chunk_or_the_whole(bool stream, int top)
+    {
+        await using WireServer server = await StartAsync();
+        server.Fake.Writes("abc");
+        GenerateRequest request = Request(stream);
+        request.SamplingParams.PromptLogprobs = top;
+        int[] prompt = [.. request.Tokenized.InputIds.Select(id => (int)id)];
+        List<GenerateResponse> all = await ReadAllAsync(Client(server).Generate(request, cancellationToken: Token));
+        InputLogProbs told = stream ? all[0].Chunk.InputLogprobs : Assert.Single(all).Complete.InputLogprobs;
+        Assert.All(all.Skip(1), message => Assert.Null(message.Chunk?.InputLogprobs ?? message.Complete?.InputLogprobs));
+        Assert.Equal(request.Tokenized.InputIds, told.TokenIds);
+        Assert.Equal(
+            [null, .. Enumerable.Range(1, prompt.Length - 1).Select(i => (float?)FakeScores.LogprobOf(prompt.AsSpan(0, i), prompt[i]))],
+            told.TokenLogprobs.Select(token => token.HasValue ? token.Value : (float?)null));
+        Assert.Equal(top == 0 ? [] : [0, .. Enumerable.Repeat(top, prompt.Length - 1)], told.TopLogprobs.Select(one => one.TokenIds.Count));
+    }
+
     [Fact]
     public async Task A_stop_token_of_the_client_is_reported_as_matched()
     {
@@ -58,14 +79,36 @@ public sealed class VllmFacadeTests(SyntheticCheckpoint checkpoint) : WireTest(c
     }
 
     [Fact]
+    public async Task Every_constraint_is_kept()
+    {
+        await using WireServer server = await StartAsync();
+        server.Fake.Writes("zzzzzzzz");
+        (string Pattern, Action<SamplingParams> Set)[] cases =
+        [
+            ("^[0-9]{3}$", given => given.JsonSchema = """{"type":"integer","minimum":100,"maximum":999}"""),
+            ("^ab{1,3}c$", given => given.Regex = "ab{1,3}c"),
+            ("^x-y(x-y){0,2}$", given => given.Grammar = "root ::= pair{1,3}\npair ::= \"x-\" \"y\""),
+            ("^(left|right)$", given => given.Choice = new ChoiceConstraint { Choices = { "left", "right" } }),
+            ("^\\{", given => given.JsonObject = true),
+        ];
+        foreach ((string pattern, Action<SamplingParams> set) in cases)
+        {
+            GenerateRequest request = Request(stream: false);
+            request.SamplingParams.MaxTokens = 60;
+            set(request.SamplingParams);
+            GenerateComplete complete = (await ReadAllAsync(Client(server).Generate(request, cancellationToken: Token)))[^1].Complete;
+            Assert.Matches(pattern, string.Concat(complete.OutputIds.Where(id => id < 128).Select(id => (char)id)));
+        }
+    }
+
+    [Fact]
     public async Task What_is_not_offered_is_unimplemented_by_name()
     {
         await using WireServer server = await StartAsync();
         (string Field, Action<GenerateRequest> Set)[] cases =
         [
-            ("prompt_logprobs", request => request.SamplingParams.PromptLogprobs = 1),
-            ("constraint", request => request.SamplingParams.Regex = "a"),
-            ("constraint", request => request.SamplingParams.JsonObject = false),
+            ("prompt_logprobs of -1", request => request.SamplingParams.PromptLogprobs = -1),
+            ("structural_tag", request => request.SamplingParams.StructuralTag = "{}"),
             ("n above 1", request => request.SamplingParams.N = 2),
             ("logprobs", request => request.SamplingParams.Logprobs = -1),
             ("truncate_prompt_tokens", request => request.SamplingParams.TruncatePromptTokens = 3),
@@ -96,9 +139,14 @@ public sealed class VllmFacadeTests(SyntheticCheckpoint checkpoint) : WireTest(c
             ("sampling_params.temperature", request => request.SamplingParams.Temperature = float.NaN),
             ("sampling_params.top_p", request => request.SamplingParams.TopP = 2),
             ("sampling_params.logprobs", request => request.SamplingParams.Logprobs = 21),
+            ("sampling_params.prompt_logprobs", request => request.SamplingParams.PromptLogprobs = 1000),
             ("sampling_params.max_tokens", request => request.SamplingParams.MaxTokens = uint.MaxValue),
             ("sampling_params.stop_token_ids", request => request.SamplingParams.StopTokenIds.Add(uint.MaxValue)),
             ("sampling_params.logit_bias", request => request.SamplingParams.LogitBias.Add(-1, 1)),
+            ("sampling_params.regex", request => request.SamplingParams.Regex = "("),
+            ("sampling_params.grammar", request => request.SamplingParams.Grammar = "root ::= missing"),
+            ("sampling_params.constraint", request => request.SamplingParams.Choice = new ChoiceConstraint()),
+            ("sampling_params.constraint", request => request.SamplingParams.JsonObject = false),
             ("tokenized.input_ids", request => request.Tokenized.InputIds.Add(260)),
             ("input", request => request.Tokenized = new TokenizedInput()),
             ("input", request => request.ClearInput()),

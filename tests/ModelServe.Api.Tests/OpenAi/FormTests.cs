@@ -31,7 +31,8 @@ public sealed class FormTests(SyntheticCheckpoint checkpoint) : OpenAiTest(check
     [Theory]
     [InlineData("\"structured_outputs\":{\"choice\":[\"yes\",\"no\"]}", "^(yes|no)$")]
     [InlineData("\"structured_outputs\":{\"regex\":\"[a-c]{3}-[0-9]{1,4}x\"}", "^[a-c]{3}-[0-9]{1,4}x$")]
-    public async Task A_streamed_completion_follows_a_choice_or_a_pattern(string form, string pattern)
+    [InlineData("\"structured_outputs\":{\"grammar\":\"root ::= [a-c]+ pair{2}\\npair ::= \\\"-\\\" [0-9]\"}", "^[a-c]+(-[0-9]){2}$")]
+    public async Task A_streamed_completion_follows_a_choice_a_pattern_or_a_grammar(string form, string pattern)
     {
         await using WireServer server = await StartAsync();
         server.Fake.Writes("zzzzzzzzz");

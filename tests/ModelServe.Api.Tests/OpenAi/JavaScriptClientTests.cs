@@ -36,6 +36,19 @@ public sealed class JavaScriptClientTests(SyntheticCheckpoint checkpoint) : Open
     }
 
     [Fact]
+    public async Task It_scores_a_prompt()
+    {
+        await using WireServer server = await StartAsync();
+        server.Fake.Writes("ok");
+        JsonElement seen = await RunAsync(server, "scored");
+        Assert.Equal(("hé\n", "hé\nok"), (seen.GetProperty("text").GetString(), seen.GetProperty("streamed").GetString()));
+        JsonElement logprobs = seen.GetProperty("logprobs");
+        Assert.Equal([0, 1, 1, 2], logprobs.GetProperty("text_offset").EnumerateArray().Select(offset => offset.GetInt32()));
+        Assert.Equal(JsonValueKind.Null, logprobs.GetProperty("token_logprobs")[0].ValueKind);
+        Assert.Equal(0, seen.GetProperty("usage").GetProperty("completion_tokens").GetInt32());
+    }
+
+    [Fact]
     public async Task It_puts_streamed_calls_together()
     {
         using var fake = new FakeModel { Answers = AnswerFormat.Parse("hermes") };

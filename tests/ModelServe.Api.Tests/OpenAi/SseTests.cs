@@ -1,10 +1,8 @@
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
-using ModelServe.Api.Requests;
 using ModelServe.Api.Tests.Wire;
 using ModelServe.Codec.ToolCalls;
 using Xunit;
@@ -143,21 +141,6 @@ public sealed class SseTests(SyntheticCheckpoint checkpoint) : OpenAiTest(checkp
 
         fake.Release();
         Assert.Contains("[DONE]", await reader.ReadToEndAsync(Token), StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public async Task A_reader_that_is_away_is_merged_and_then_cut_off()
-    {
-        using var fake = new FakeModel(context: 32768, blocks: 3000);
-        var options = new ApiOptions { Limits = new RequestLimits { StalledWrite = TimeSpan.FromMilliseconds(300) } };
-        await using WireServer server = await StartAsync(options, fake);
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 4096 };
-        await socket.ConnectAsync(server.HttpAddress.Host, server.HttpAddress.Port, Token);
-        string json = Chat(Stream + ",\"ignore_eos\":true").Replace("64", "30000", StringComparison.Ordinal);
-        string head = $"POST {Chats} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {json.Length}\r\n\r\n";
-        await socket.SendAsync(Encoding.ASCII.GetBytes(head + json), Token);
-        await WireServer.EventuallyAsync(() => server.Drain.LiveRequestCount == 1, "live");
-        await server.QuiesceAsync();
     }
 
     [Fact]

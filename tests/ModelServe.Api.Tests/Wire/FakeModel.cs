@@ -12,6 +12,7 @@ public sealed class FakeModel : IDisposable
     private readonly FakeExecutor _executor;
     private readonly EngineLoop _engine;
     private byte[]? _script;
+    private int _scoredTokens;
 
     public FakeModel(
         int context = 512, int blocks = 256, int slots = 8, int depth = 1, EngineOptions? options = null, int logitWidth = SyntheticCheckpoint.VocabularySize,
@@ -65,6 +66,9 @@ public sealed class FakeModel : IDisposable
         _open.Dispose();
     }
 
+    /// <summary>Prompt tokens whose probabilities were asked of the executor.</summary>
+    public int ScoredTokens => Volatile.Read(ref _scoredTokens);
+
     private int Next(ReadOnlySpan<int> prefix)
     {
         if (FailsPromptOf is { } letter && prefix[0] == letter)
@@ -90,6 +94,7 @@ public sealed class FakeModel : IDisposable
     private void BeforeStep(StepPlan plan)
     {
         _open.Wait();
+        Interlocked.Add(ref _scoredTokens, plan.ScoredCount);
         if (StepTime > TimeSpan.Zero)
         {
             // Never set: a device that takes its time.

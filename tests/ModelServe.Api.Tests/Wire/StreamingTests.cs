@@ -185,7 +185,7 @@ public sealed class StreamingTests(SyntheticCheckpoint checkpoint) : WireTest(ch
         await using WireServer server = await StartAsync();
         ServerInfoResponse info = await server.Client.ServerInfoAsync(Token);
         Assert.Equal("modelserve", info.Software);
-        Assert.Equal(3, info.SchemaRevision);
+        Assert.Equal(4, info.SchemaRevision);
         Assert.Equal(512, info.Models[0].ContextTokens);
         Assert.Equal(256, info.Models[0].Capacity.Blocks);
         Assert.Equal(ModelState.Serving, info.Models[0].State);

@@ -43,7 +43,7 @@ public sealed class AdmissionTests : IDisposable
 
     [Fact]
     public void A_request_without_tokens_to_make_is_refused() =>
-        Refuses(Request("a", 1) with { MaxTokens = 0 }, RejectionReason.InvalidField, "max_tokens");
+        Refuses(Request("a", 1) with { MaxTokens = -1 }, RejectionReason.InvalidField, "max_tokens");
 
     [Fact]
     public void More_alternatives_than_the_executor_reports_are_refused() =>

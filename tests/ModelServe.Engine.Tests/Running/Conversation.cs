@@ -25,6 +25,8 @@ internal sealed class Conversation(GenerationRequest request, TokenStream stream
 
     public int Endings { get; private set; }
 
+    public PromptLogprobs? PromptLogprobs { get; private set; }
+
     public bool Ended => Endings > 0;
 
     /// <summary>Takes what is there, without waiting.</summary>
@@ -57,6 +59,13 @@ internal sealed class Conversation(GenerationRequest request, TokenStream stream
 
     private void Take()
     {
+        if (Delta.PromptLogprobs is not null)
+        {
+            Assert.Null(PromptLogprobs);
+            Assert.Empty(Output);
+            PromptLogprobs = Delta.PromptLogprobs;
+        }
+
         Output.AddRange(Delta.TokenIds);
         DeltaSizes.Add(Delta.TokenIds.Count);
         if (Delta.FinishReason != FinishReason.None)

@@ -58,6 +58,27 @@ internal sealed class EngineScenario : IDisposable
         return output;
     }
 
+    /// <summary>That a request was told what the fake says of its prompt, whole.</summary>
+    public static void AssertScored(Conversation conversation, ExecutorGeometry geometry)
+    {
+        var prompt = conversation.Request.PromptTokenIds.ToArray();
+        var scores = conversation.PromptLogprobs;
+        Assert.NotNull(scores);
+        Assert.Equal(prompt.Length - 1, scores.Count);
+        for (var entry = 0; entry < scores.Count; entry++)
+        {
+            var (logprob, target) = (FakeScores.LogprobOf(prompt.AsSpan(0, entry + 1), prompt[entry + 1]), prompt[entry + 1]);
+            Assert.Equal(logprob, scores.Logprobs[entry]);
+            Assert.Equal(1 + target, scores.Ranks[entry]);
+            Assert.Equal(conversation.Request.Sampling.PromptLogprobs, scores.TopCount);
+            for (var rank = 0; rank < scores.TopCount; rank++)
+            {
+                Assert.Equal((target + rank) % geometry.VocabularySize, scores.TopTokenIds(entry)[rank]);
+                Assert.Equal(logprob - rank, scores.TopLogprobs(entry)[rank]);
+            }
+        }
+    }
+
     public Conversation Admit(GenerationRequest request)
     {
         var result = Engine.Admit(request);

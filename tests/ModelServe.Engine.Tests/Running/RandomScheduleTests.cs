@@ -28,7 +28,7 @@ public sealed class RandomScheduleTests
 
     private static ulong Play(Setting setting, Action[] actions)
     {
-        var geometry = new ExecutorGeometry(50, 48, 4, setting.Blocks, setting.Slots, setting.Batch, 0);
+        var geometry = new ExecutorGeometry(50, 48, 4, setting.Blocks, setting.Slots, setting.Batch, 3);
         var options = new EngineOptions
         {
             PrefixHashKey = 7,
@@ -58,6 +58,10 @@ public sealed class RandomScheduleTests
             if (conversation.Finish is FinishReason.Length or FinishReason.ContextFull or FinishReason.Stop)
             {
                 Assert.Equal(expected, conversation.Output);
+                if (conversation.Request.Sampling.PromptLogprobs is not null)
+                {
+                    EngineScenario.AssertScored(conversation, geometry);
+                }
             }
             else
             {
@@ -78,8 +82,9 @@ public sealed class RandomScheduleTests
         {
             case 0 or 1 or 2:
                 scenario.Admit(EngineScenario.Request(
-                    $"r{scenario.Conversations.Count}", EngineScenario.Prompt(action.Length, action.Family), action.MaxTokens) with
+                    $"r{scenario.Conversations.Count}", EngineScenario.Prompt(action.Length, action.Family), action.MaxTokens % 30) with
                 {
+                    Sampling = SamplingOptions.Greedy with { PromptLogprobs = action.Length % 3 == 1 ? action.MaxTokens % 4 : null },
                     Priority = action.Priority,
                     Tier = (ServiceTier)((action.Length % 3) - 1),
                     Tenant = action.Family == 0 ? "" : $"tenant {action.Family}",

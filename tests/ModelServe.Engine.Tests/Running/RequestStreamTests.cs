@@ -58,6 +58,44 @@ public sealed class RequestStreamTests
     }
 
     [Fact]
+    public async Task A_reader_that_is_told_to_stop_ends_its_wait_and_reads_no_more()
+    {
+        using var scenario = new EngineScenario();
+        var stream = scenario.Engine.Admit(EngineScenario.Request("a", EngineScenario.Prompt(4), 2)).Stream!;
+        var delta = new TokenDelta();
+        var waiting = stream.ReadAsync(delta, Cancellation).AsTask();
+        Assert.False(waiting.IsCompleted);
+        stream.StopReading();
+        Assert.False(await waiting);
+        scenario.RunToEnd();
+        Assert.False(await stream.ReadAsync(delta, Cancellation));
+        Assert.Empty(delta.TokenIds);
+    }
+
+    [Fact]
+    public async Task A_reader_told_to_stop_at_any_moment_stops()
+    {
+        using var scenario = new EngineScenario();
+        scenario.Engine.Start();
+        for (var round = 0; round < 200; round++)
+        {
+            var request = EngineScenario.Request($"r{round}", EngineScenario.Prompt(4), 50);
+            using var stream = scenario.Engine.Admit(request).Stream!;
+            var reading = Task.Run(
+                async () =>
+                {
+                    var delta = new TokenDelta();
+                    while (await stream.ReadAsync(delta, CancellationToken.None))
+                    {
+                    }
+                },
+                Cancellation);
+            stream.StopReading();
+            await reading.WaitAsync(TimeSpan.FromSeconds(10), Cancellation);
+        }
+    }
+
+    [Fact]
     public async Task A_second_reader_that_waits_is_an_error()
     {
         using var scenario = new EngineScenario();

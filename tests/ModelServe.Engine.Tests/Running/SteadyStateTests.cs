@@ -11,14 +11,17 @@ public sealed class SteadyStateTests
     private const int Sequences = 256;
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    public void Five_hundred_decode_steps_allocate_nothing(int depth)
+    [InlineData(1, 0)]
+    [InlineData(2, 0)]
+    [InlineData(1, 1.75)]
+    [InlineData(2, 1.75)]
+    public void Five_hundred_decode_steps_allocate_nothing(int depth, double stretch)
     {
         var geometry = new ExecutorGeometry(1000, 2048, 16, (Sequences * 128) + 1, Sequences, 2048);
-        var time = new FakeTimeProvider();
+        // The clock moves at every look, so that steps take time to be learnt.
+        var time = new FakeTimeProvider { AutoAdvanceAmount = TimeSpan.FromMicroseconds(10) };
         using var executor = new SimulatedExecutor(geometry, default, time, depth);
-        using var engine = new EngineLoop(executor, new EngineOptions(), time);
+        using var engine = new EngineLoop(executor, new EngineOptions { PrefillStretch = stretch }, time);
         var readers = new SilentReader[Sequences];
         for (var i = 0; i < Sequences; i++)
         {

@@ -8,12 +8,23 @@ internal static partial class StubFaults
 {
     private const int EventSync = 1;
     private const int Malloc = 2;
+    private const int Graph = 4;
+    private const int Launch = 5;
 
     /// <summary>The nth next wait for an event fails, and every one after it.</summary>
     public static void LoseDevice(KernelDevice device, int waits) => Inject(device, EventSync, waits, KernelStatus.DriverFailed);
 
     /// <summary>The nth next allocation finds no memory, and every one after it.</summary>
     public static void Exhaust(KernelDevice device, int allocations) => Inject(device, Malloc, allocations, KernelStatus.OutOfMemory);
+
+    /// <summary>No graph finds memory to be made or launched any more.</summary>
+    public static void ExhaustGraphs(KernelDevice device) => Inject(device, Graph, 1, KernelStatus.OutOfMemory);
+
+    /// <summary>The nth next operation finds no memory to be launched, and every one after it; those of graphs do not count.</summary>
+    public static void ExhaustLaunches(KernelDevice device, int launches) => Inject(device, Launch, launches, KernelStatus.OutOfMemory);
+
+    /// <summary>No fault any more.</summary>
+    public static void Heal(KernelDevice device) => Inject(device, 0, 0, KernelStatus.Ok);
 
     /// <summary>Operations that ran on the device so far, from graphs too; copies do not count.</summary>
     public static long Launches(KernelDevice device) => ms_stub_launches(device.Handle);

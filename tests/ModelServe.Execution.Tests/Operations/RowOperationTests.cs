@@ -149,6 +149,25 @@ public sealed class RowOperationTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Scored_rows_are_gathered_a_tile_at_a_time(TestedOps kind)
+    {
+        using var bench = new OpsBench(kind);
+        var batch = bench.Batch((0, 5), (3, 1), (8, 2));
+        batch.SetBounds(batch.TokenCount, batch.SequenceCount, batch.SampledCount, scored: 4);
+        new[] { 0, 1, 3, 6 }.CopyTo(batch.ScoredTokens, 0);
+        var (residual, delta, output) = (bench.Random(64, 64), bench.Random(64, 64), bench.Random(8, 64));
+        bench.Ops.GatherScored(batch, 1, residual, delta, output, 2);
+        foreach (var (row, token) in new[] { (0, 1), (1, 3) })
+        {
+            for (var d = 0; d < 64; d++)
+            {
+                Assert.Equal(residual.Row(token)[d] + delta.Row(token)[d], output.Row(row)[d]);
+            }
+        }
+    }
+
     private static void AssertNorm(float[] x, WeightVector gain, double epsilon, float[] actual)
     {
         var scale = 1 / Math.Sqrt((x.Sum(value => (double)value * value) / x.Length) + epsilon);

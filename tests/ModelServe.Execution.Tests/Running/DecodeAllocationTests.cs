@@ -1,3 +1,4 @@
+using ModelServe.Engine.Admission;
 using ModelServe.Engine.Running;
 using ModelServe.Execution.Loading;
 using ModelServe.Execution.Tests.Models;
@@ -29,6 +30,25 @@ public sealed class DecodeAllocationTests
         Assert.Equal(0, Enumerable.Range(0, 30).Min(_ =>
         {
             driver.Step((0, 1), (1, 1), (2, 1));
+            return meter.LastStep;
+        }));
+    }
+
+    [Theory]
+    [InlineData("F32", TestedOps.Cpu)]
+    [InlineData("BF16", TestedOps.Managed)]
+    public void A_step_that_scores_a_prompt_allocates_nothing(string type, TestedOps ops)
+    {
+        using var checkpoint = new RandomCheckpoint(TinyModel.Qwen3, type: type);
+        using var loaded = ModelLoader.Load(checkpoint.Folder, ForwardPassTests.Options(ops), null);
+        var meter = new AllocationMeter(loaded.Executor);
+        var driver = new PlanDriver(meter);
+        Assert.Equal(0, Enumerable.Range(0, 30).Min(_ =>
+        {
+            driver.Admit(0, ForwardPassTests.Prompt(checkpoint.Model, 40), SamplingOptions.Greedy with { PromptLogprobs = 5 });
+            driver.Step((0, 20));
+            driver.Step((0, 20));
+            driver.Leave(0);
             return meter.LastStep;
         }));
     }

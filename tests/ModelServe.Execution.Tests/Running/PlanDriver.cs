@@ -109,10 +109,17 @@ public sealed class PlanDriver
         for (var i = 0; i < count; i++)
         {
             var isOutput = sequence.Computed >= sequence.PromptLength;
+            if (sequence.Sampling.PromptLogprobs is not null && sequence.Computed < sequence.PromptLength - 1)
+            {
+                _plan.ScoredTokens[_plan.ScoredCount] = _plan.TokenCount;
+                _plan.ScoredTargets[_plan.ScoredCount++] = sequence.Tokens[sequence.Computed + 1];
+            }
+
             var id = sequence.Tokens[sequence.Computed++];
             _plan.TokenIds[_plan.TokenCount++] = FeedsLastSampled && isOutput ? StepPlan.LastSampledToken : id;
         }
 
+        _plan.ScoredStarts[index + 1] = _plan.ScoredCount;
         _plan.TokenStarts[index + 1] = _plan.TokenCount;
         _plan.Samples[index] = sequence.Computed == sequence.Tokens.Count;
         while (sequence.Blocks.Count * _executor.Geometry.BlockTokens < sequence.Computed)

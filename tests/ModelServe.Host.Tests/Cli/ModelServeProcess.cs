@@ -39,7 +39,7 @@ internal sealed partial class ModelServeProcess : IDisposable
         ProcessStartInfo start = new("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
         start.ArgumentList.Add("exec");
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "modelserve.dll"));
-        foreach (string argument in arguments)
+        foreach (string argument in Unwarmed(arguments))
         {
             start.ArgumentList.Add(argument);
         }
@@ -59,13 +59,17 @@ internal sealed partial class ModelServeProcess : IDisposable
     public static ModelServeProcess StartIn(string before, string redirection, params string[] arguments)
     {
         ProcessStartInfo start = new("bash") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
-        foreach (string argument in (string[])["-c", $"{before}\nexec dotnet exec \"$0\" \"$@\" {redirection}", Path.Combine(AppContext.BaseDirectory, "modelserve.dll"), .. arguments])
+        foreach (string argument in (string[])["-c", $"{before}\nexec dotnet exec \"$0\" \"$@\" {redirection}", Path.Combine(AppContext.BaseDirectory, "modelserve.dll"), .. Unwarmed(arguments)])
         {
             start.ArgumentList.Add(argument);
         }
 
         return new ModelServeProcess(Process.Start(start)!);
     }
+
+    // A server that is up for a moment need not be at its fastest.
+    private static string[] Unwarmed(string[] arguments) =>
+        arguments is ["serve", ..] && !arguments.Any(argument => argument.StartsWith("--warm-up", StringComparison.Ordinal)) ? [.. arguments, "--warm-up", "0"] : arguments;
 
     /// <summary>Runs the program to its end.</summary>
     public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(CancellationToken cancellationToken, params string[] arguments)

@@ -34,6 +34,14 @@ const modes = {
     const models = await openai().models.list();
     return { text: answer.choices[0].message.content, logprobs: answer.choices[0].logprobs.content.length, models: models.data.map(model => model.id) };
   },
+  async scored() {
+    const answer = await openai().completions.create({ model: 'fake', prompt: 'hé\n', echo: true, logprobs: 1, max_tokens: 0 });
+    let text = '';
+    for await (const chunk of await openai().completions.create({ model: 'fake', prompt: 'hé\n', echo: true, logprobs: 1, max_tokens: 2, stream: true })) {
+      text += chunk.choices[0].text;
+    }
+    return { text: answer.choices[0].text, streamed: text, logprobs: answer.choices[0].logprobs, usage: answer.usage };
+  },
   async tools() {
     const answer = await openai().chat.completions.stream({
       model: 'fake', messages, max_tokens: 200, tools: [{ type: 'function', function: weather }],
