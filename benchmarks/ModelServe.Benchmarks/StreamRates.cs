@@ -68,18 +68,18 @@ internal static class StreamRates
     {
         Stopwatch watch = Stopwatch.StartNew();
         Task<List<TimeSpan>>[] runs = [.. Enumerable.Range(0, streams).Select(i => StreamAsync(engine, i, 128, newTokens, watch))];
-        Task all = Task.WhenAll(runs);
+        Task<List<TimeSpan>[]> all = Task.WhenAll(runs);
         List<double> first = [];
         for (int i = streams; !all.IsCompleted; i++)
         {
-            await Task.WhenAny(all, Task.Delay(between));
+            await Task.WhenAny(all, Task.Delay(between, TimeProvider.System));
             TimeSpan sent = watch.Elapsed;
             List<TimeSpan> times = await StreamAsync(engine, i, besidePromptTokens, 1, watch);
             first.Add((times[0] - sent).TotalMilliseconds);
         }
 
-        await all;
-        double[] gaps = [.. runs.SelectMany(run => run.Result.Zip(run.Result.Skip(1), (earlier, later) => (later - earlier).TotalMilliseconds)).Order()];
+        List<TimeSpan>[] told = await all;
+        double[] gaps = [.. told.SelectMany(times => times.Zip(times.Skip(1), (earlier, later) => (later - earlier).TotalMilliseconds)).Order()];
         return (gaps, [.. first.Order()]);
     }
 

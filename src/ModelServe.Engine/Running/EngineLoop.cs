@@ -22,6 +22,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     private readonly LiveRequests _live;
     private readonly Inbox _inbox = new();
     private readonly StepCustody _custody = new();
+    private readonly ReaderWakes _wakes = new();
     private readonly EngineCounters _counters = new();
     private readonly StepPlanner _planner;
     private readonly StepSettlement _settlement;
@@ -308,16 +309,25 @@ public sealed class EngineLoop : IEngine, IDisposable
 
     private void Publish()
     {
-        for (var next = 0; _settlement.TryTakeNews(ref next, out var sequence, out var reason, out var error);)
+        _wakes.Begin();
+        try
         {
-            if (reason == FinishReason.None)
+            for (var next = 0; _settlement.TryTakeNews(ref next, out var sequence, out var reason, out var error);)
             {
-                sequence.Stream.Publish();
+                if (reason == FinishReason.None)
+                {
+                    sequence.Stream.Publish(_wakes);
+                }
+                else
+                {
+                    _endings.End(sequence, reason, error, _now);
+                }
             }
-            else
-            {
-                _endings.End(sequence, reason, error, _now);
-            }
+        }
+        finally
+        {
+            // Also those before one that failed: their waits are over, and nobody else runs them on.
+            _wakes.Send();
         }
 
         AssertInvariants();

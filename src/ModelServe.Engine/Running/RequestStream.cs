@@ -9,18 +9,21 @@ namespace ModelServe.Engine.Running;
 /// The engine publishes first and looks for a waiter second; the reader announces itself first and looks for entries second.
 /// Both do so over a full fence, so at least one of them sees the other. Whoever moves the state from waiting to idle
 /// (engine, cancellation or the reader itself) owns the completion of that wait, so it happens once.
-/// Continuations run on the thread pool. A wait allocates nothing: the stream itself is the reusable value task source.
+/// Continuations run on the thread pool, those of a step's news by <see cref="ReaderWakes"/>. A wait allocates nothing: the stream itself is the reusable value task source.
 /// </remarks>
-internal sealed class RequestStream : TokenStream, IValueTaskSource<bool>
+internal sealed class RequestStream : TokenStream, IValueTaskSource<bool>, IThreadPoolWorkItem
 {
     private const int Idle = 0;
     private const int Waiting = 1;
 
     private readonly Sequence _sequence;
     private readonly Inbox _inbox;
-    private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = true };
+    private ManualResetValueTaskSourceCore<bool> _core;
     private CancellationTokenRegistration _registration;
     private TokenDelta? _waitingDelta;
+    private Action<object?>? _continuation;
+    private object? _continuationState;
+    private ReaderWakes? _wakes;
     private int _state;
     private int _cancelReason;
     private bool _stopped;
@@ -110,11 +113,21 @@ internal sealed class RequestStream : TokenStream, IValueTaskSource<bool>
         }
     }
 
-    /// <summary>Makes what was appended visible and wakes the reader if it waits. Engine thread, once a step.</summary>
-    public void Publish()
+    /// <summary>Makes what was appended visible and ends the reader's wait. Engine thread, once a step.</summary>
+    /// <param name="wakes">Takes the reader in if it waits, to be resumed with the others of the step.</param>
+    public void Publish(ReaderWakes wakes)
     {
+        _wakes = wakes;
         Output.Publish();
         Wake();
+    }
+
+    /// <summary>Runs the reader on, on this thread of the pool.</summary>
+    public void Resume()
+    {
+        // Taken first: it may wait again before it returns.
+        var (continuation, state) = (_continuation!, _continuationState);
+        continuation(state);
     }
 
     /// <summary>Appends the one ending, publishes it with all tokens and wakes the reader. Engine thread, once a request.</summary>
@@ -145,8 +158,24 @@ internal sealed class RequestStream : TokenStream, IValueTaskSource<bool>
     ValueTaskSourceStatus IValueTaskSource<bool>.GetStatus(short token) => _core.GetStatus(token);
 
     void IValueTaskSource<bool>.OnCompleted(
-        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _core.OnCompleted(continuation, state, token, flags);
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
+    {
+        var hasContext = flags != ValueTaskSourceOnCompletedFlags.None
+            && (flags != ValueTaskSourceOnCompletedFlags.UseSchedulingContext || SynchronizationContext.Current is not null || TaskScheduler.Current != TaskScheduler.Default);
+        _core.RunContinuationsAsynchronously = hasContext;
+        if (hasContext)
+        {
+            _core.OnCompleted(continuation, state, token, flags);
+            return;
+        }
+
+        _continuation = continuation;
+        _continuationState = state;
+        // What the core runs at the end of the wait only decides where the reader goes on.
+        _core.OnCompleted(static stream => ((RequestStream)stream!).Schedule(), this, token, flags);
+    }
+
+    void IThreadPoolWorkItem.Execute() => Resume();
 
     private bool HasNews => Output.HasUnread || (Volatile.Read(ref _ended) && !_endingRead);
 
@@ -157,6 +186,18 @@ internal sealed class RequestStream : TokenStream, IValueTaskSource<bool>
         if (TryClaim())
         {
             _core.SetResult(true);
+        }
+    }
+
+    private void Schedule()
+    {
+        if (_wakes is { } wakes && wakes.IsOfThisThread)
+        {
+            wakes.Add(this);
+        }
+        else
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
         }
     }
 

@@ -138,8 +138,18 @@ public sealed class CancellationFaults(SyntheticCheckpoint checkpoint) : FaultTe
     {
         using var fake = new FakeModel(context: 1024, blocks: 512) { StepTime = TimeSpan.FromMilliseconds(1) };
         await using WireServer server = await StartAsync(null, fake);
-        GenerateRequest other = Prompt(300, text: "neighbour");
-        Task<StreamEnd> neighbourEnd = OneAsync(server, other);
+        // Kestrel's defence against rapid resets closes a connection once twice its streams are cancelled and not yet cleared away, and
+        // with it whatever else runs there. Only a storm that cannot get so far lets a neighbour on its own connection be sure of its end.
+        using GrpcChannel another = GrpcChannel.ForAddress(server.GrpcAddress);
+        Inference.InferenceClient[] clients = count < 2 * new ApiOptions().StreamsPerConnection
+            ? [new Inference.InferenceClient(another), server.Inference]
+            : [new Inference.InferenceClient(another)];
+        Task<StreamEnd>[] neighbours = [.. clients.Select(async (client, i) =>
+        {
+            GenerateRequest request = Prompt(300, text: $"neighbour {i}");
+            using AsyncServerStreamingCall<GenerationEvent> call = client.Generate(request, cancellationToken: Token);
+            return await ReadToEndAsync(call, request);
+        })];
         int cancelled = 0;
         await Parallel.ForEachAsync(
             Enumerable.Range(0, count),
@@ -157,8 +167,8 @@ public sealed class CancellationFaults(SyntheticCheckpoint checkpoint) : FaultTe
                 await cancel.CancelAsync();
                 Interlocked.Increment(ref cancelled);
             });
-        Assert.Equal("Length", (await neighbourEnd).ToString());
+        Assert.All(await Task.WhenAll(neighbours), end => Assert.Equal("Length", end.ToString()));
         await QuietAsync(server);
-        Tally.Fault(3, "calls cancelled as they start", count + 1, 1, cancelled);
+        Tally.Fault(3, "calls cancelled as they start", count + neighbours.Length, neighbours.Length, cancelled);
     }
 }

@@ -96,6 +96,28 @@ public sealed class RequestStreamTests
     }
 
     [Fact]
+    public async Task A_reader_that_blocks_its_thread_holds_up_nobody()
+    {
+        using var scenario = new EngineScenario();
+        using var hold = new ManualResetEventSlim();
+        Task Read(string name, Action then)
+        {
+            var stream = scenario.Engine.Admit(EngineScenario.Request(name, EngineScenario.Prompt(4), 2)).Stream!;
+            // On the thread that resumes it, as the rest of an asynchronous method runs.
+            return stream.ReadAsync(new TokenDelta(), CancellationToken.None).AsTask()
+                .ContinueWith(_ => then(), Cancellation, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        }
+
+        var blocked = Read("blocked", () => hold.Wait(Cancellation));
+        var others = Enumerable.Range(0, 3).Select(i => Read($"other {i}", () => { })).ToArray();
+        scenario.Engine.RunStep();
+        await Task.WhenAll(others).WaitAsync(TimeSpan.FromSeconds(20), Cancellation);
+        Assert.False(blocked.IsCompleted);
+        hold.Set();
+        await blocked;
+    }
+
+    [Fact]
     public async Task A_second_reader_that_waits_is_an_error()
     {
         using var scenario = new EngineScenario();

@@ -33,28 +33,18 @@ public sealed class DiskFaults : IDisposable
         Tally.Fault(14, "no room for the cache", Requests, Requests, 0);
     }
 
-    [Fact]
-    public async Task A_log_on_a_full_disk_keeps_nobody_from_being_served()
+    [Theory]
+    [InlineData(14, "no room for the log", "2>/dev/full")]
+    [InlineData(26, "a log whose reader has gone", "2> >(exec true)")]
+    public async Task A_log_that_nobody_takes_keeps_nobody_from_being_served(int fault, string what, string redirection)
     {
         string socket = Path.Combine(_folder, "http.sock");
         using ModelServeProcess server = ModelServeProcess.StartIn(
-            ":", "2>/dev/full", "serve", "--grpc", "unix:" + Path.Combine(_folder, "grpc.sock"), "--http", "unix:" + socket);
+            ":", redirection, "serve", "--grpc", "unix:" + Path.Combine(_folder, "grpc.sock"), "--http", "unix:" + socket);
         await AnswersAsync("http://localhost", socket);
         server.Terminate();
         Assert.Equal(0, await server.WaitAsync(Cancellation));
-        Tally.Fault(14, "no room for the log", Requests, Requests, 0);
-    }
-
-    [Fact]
-    public async Task A_log_whose_reader_has_gone_keeps_nobody_from_being_served()
-    {
-        string socket = Path.Combine(_folder, "http.sock");
-        using ModelServeProcess server = ModelServeProcess.StartIn(
-            ":", "2> >(exec true)", "serve", "--grpc", "unix:" + Path.Combine(_folder, "grpc.sock"), "--http", "unix:" + socket);
-        await AnswersAsync("http://localhost", socket);
-        server.Terminate();
-        Assert.Equal(0, await server.WaitAsync(Cancellation));
-        Tally.Fault(26, "a log whose reader has gone", Requests, Requests, 0);
+        Tally.Fault(fault, what, Requests, Requests, 0);
     }
 
     private static async Task AnswersAsync(string http, string? socket = null)
