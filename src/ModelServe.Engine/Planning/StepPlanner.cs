@@ -236,7 +236,7 @@ internal sealed class StepPlanner
 
     private StepDemand Demand()
     {
-        var (generating, attended, position, oldest) = (0, 0L, -1, _now);
+        var (generating, attended, unanswered, position, oldest) = (0, 0L, 0, 0, _now);
         foreach (var sequence in Running.All)
         {
             if (sequence.EndsInFlight(_geometry.MaxModelLength))
@@ -251,11 +251,12 @@ internal sealed class StepPlanner
                 continue;
             }
 
-            position = position < 0 ? sequence.Computed : position;
+            position = unanswered++ == 0 ? sequence.Computed : position;
             oldest = Math.Min(oldest, sequence.Stream.Timings.Scheduled?.UtcTicks ?? oldest);
         }
 
-        return new StepDemand(StepShape.Generating(generating, attended), Math.Max(0, position), _now - oldest);
+        unanswered += Math.Min(Waiting.Count, Running.FreeSlots);
+        return new StepDemand(StepShape.Generating(generating, attended), unanswered, position, _now - oldest);
     }
 
     private int Allowed(Sequence sequence)
