@@ -10,4 +10,5 @@ run ModelServe.Engine.Tests -explicit "$explicit" -class '*.ExhaustionTests' -cl
 run ModelServe.Api.Tests -explicit "$explicit" -namespace '*.Faults'
 run ModelServe.Api.Tests -class '*.MalformedTests'
 run ModelServe.Host.Tests -explicit "$explicit" -namespace '*.Faults'
+run ModelServe.Host.Tests -class '*.GpuFaultTests'
 report

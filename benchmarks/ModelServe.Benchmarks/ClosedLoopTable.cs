@@ -44,6 +44,32 @@ internal static class ClosedLoopTable
         }
     }
 
+    /// <summary>Prints the times between the tokens of eight streams while prompts arrive one after the other, by rule, rounds in turn.</summary>
+    /// <param name="writer">Where the table goes.</param>
+    /// <param name="directory">A checkpoint; its tokenizer is not needed.</param>
+    /// <param name="promptTokens">Tokens of the prompts that arrive.</param>
+    /// <param name="rounds">How often each is measured.</param>
+    /// <param name="rules">As above.</param>
+    public static async Task PrintBesideAsync(TextWriter writer, string directory, int promptTokens, int rounds, IReadOnlyList<string> rules)
+    {
+        using LoadedModel model = ModelLoader.Load(directory, new() { MaxSequences = 16, MaxModelLength = promptTokens + 512 }, progress: null);
+        for (int round = 0; round < rounds; round++)
+        {
+            foreach (string rule in rules)
+            {
+                using EngineLoop engine = new(model.Executor, OptionsOf(rule), TimeProvider.System);
+                engine.Start(warmUp: TimeSpan.FromSeconds(round == 0 ? 2 : 0.5));
+                await engine.WarmedUp;
+                (double[] gaps, double[] first) = await StreamRates.BesideAsync(engine, 8, 400, promptTokens, TimeSpan.FromSeconds(0.8));
+                await writer.WriteLineAsync(string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{rule}: between tokens p50 {At(gaps, 0.5):0.0}, p90 {At(gaps, 0.9):0.0}, p99 {At(gaps, 0.99):0.0}, largest {gaps[^1]:0.0} ms; first token of a prompt p50 {At(first, 0.5):0} ms"));
+            }
+        }
+    }
+
+    private static double At(double[] sorted, double quantile) => sorted[(int)(quantile * (sorted.Length - 1))];
+
     private static EngineOptions OptionsOf(string rule) => rule.StartsWith('x')
         ? new() { EnablePrefixCaching = false, MixedPrefillTokens = 32, PrefillStretch = double.Parse(rule.AsSpan(1), CultureInfo.InvariantCulture) }
         : new() { EnablePrefixCaching = false, MixedPrefillTokens = int.Parse(rule, CultureInfo.InvariantCulture) };

@@ -35,6 +35,7 @@ internal static unsafe class ProductsTable
         double[][][] times = [.. counts.Select(_ => Names.Select(_ => new double[steps * shape.Layers]).ToArray())];
         double[][] whole = [.. counts.Select(_ => new double[steps])];
         double[] reads = new double[steps];
+        OtherLoad others = OtherLoad.Begin();
         for (int step = -1; step < steps; step++)
         {
             for (int i = 0; i < counts.Count; i++)
@@ -47,6 +48,7 @@ internal static unsafe class ProductsTable
             reads[Math.Max(0, step)] = DramBandwidth.Once(pool, probe.Pointer, 1L << 28);
         }
 
+        double share = others.Share();
         double read = Median(reads);
         for (int i = 0; i < counts.Count; i++)
         {
@@ -64,7 +66,7 @@ internal static unsafe class ProductsTable
                 $"| {count} | {string.Join(" | ", figures)} | {milliseconds:0.00} | {memory:0.00} | {arithmetic:0.00} | {Math.Max(memory, arithmetic) / milliseconds:P0} | {count / milliseconds * 1e3:0} |"));
         }
 
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"DRAM read between the steps, median: {read:0.0} GB/s"));
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"DRAM read between the steps, median: {read:0.0} GB/s; processors taken by others: {share:P0}"));
     }
 
     private static double Median(double[] values)

@@ -29,6 +29,9 @@ switch (args)
     case ["closed-loop", var directory, ..]:
         await ClosedLoopTable.PrintAsync(Console.Out, directory, Number(args, 2, 128), Number(args, 3, 64), Number(args, 4, 3), [.. Word(args, 5, "1,4,8").Split(',').Select(word => int.Parse(word, CultureInfo.InvariantCulture))], args.Length > 6 ? args[6..] : ["32", "x1.75"]);
         return 0;
+    case ["beside", var directory, ..]:
+        await ClosedLoopTable.PrintBesideAsync(Console.Out, directory, Number(args, 2, 512), Number(args, 3, 3), args.Length > 4 ? args[4..] : ["32", "x1.75"]);
+        return 0;
     case ["steps", var directory, ..]:
         StepTimeTable.Print(Console.Out, directory, Number(args, 2, 160), Number(args, 3, 10));
         return 0;

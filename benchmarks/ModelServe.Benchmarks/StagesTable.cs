@@ -48,20 +48,22 @@ internal static class StagesTable
         using TimedOps timed = new(ops);
         using CausalDecoder decoder = new(config, shape, timed, weights, memory.Cache, memory.Rotary.Table);
         using ModelRunner runner = new(decoder, plan.Geometry);
+        FirstTouch.Run(decoder.Arena, memory.Cache, TimeSpan.FromSeconds(2));
         using (memory)
         using (TimedExecutor executor = new(runner, timed))
         using (EngineLoop engine = new(executor, new EngineOptions { EnablePrefixCaching = false }, TimeProvider.System))
         {
             engine.Start();
             await StreamRates.DecodeAsync(engine, 1, 8);
-            await writer.WriteLineAsync($"| streams | {string.Join(" | ", TimedOps.Stages)} | other in the step | between steps | step | tokens/s |");
-            await writer.WriteLineAsync($"|---|{string.Concat(Enumerable.Repeat("---|", TimedOps.Stages.Count + 4))}");
+            await writer.WriteLineAsync($"| streams | {string.Join(" | ", TimedOps.Stages)} | other in the step | between steps | step | tokens/s | processors taken by others |");
+            await writer.WriteLineAsync($"|---|{string.Concat(Enumerable.Repeat("---|", TimedOps.Stages.Count + 5))}");
             foreach (int count in streams)
             {
                 executor.Rows.Clear();
+                OtherLoad others = OtherLoad.Begin();
                 bool isPrompt = count == PromptTokens;
                 double rate = isPrompt ? await StreamRates.PrefillAsync(engine, count, 5) : await StreamRates.DecodeAsync(engine, count, newTokens);
-                await writer.WriteLineAsync(executor.Line(count, rate));
+                await writer.WriteLineAsync(executor.Line(count, rate, others.Share()));
             }
         }
     }
@@ -94,7 +96,7 @@ internal static class StagesTable
         {
         }
 
-        public string Line(int tokens, double rate)
+        public string Line(int tokens, double rate, double others)
         {
             double[][] rows = [.. _rows.Where(row => row.Tokens == tokens).Select(row => row.Milliseconds)];
             IEnumerable<string> figures = Enumerable.Range(0, rows[0].Length).Select(stage =>
@@ -102,7 +104,7 @@ internal static class StagesTable
                 double[] values = [.. rows.Select(row => row[stage]).Order()];
                 return string.Create(CultureInfo.InvariantCulture, $"{values[values.Length / 2]:0.00} ({values.Average():0.00})");
             });
-            return string.Create(CultureInfo.InvariantCulture, $"| {tokens} | {string.Join(" | ", figures)} | {rate:0} |");
+            return string.Create(CultureInfo.InvariantCulture, $"| {tokens} | {string.Join(" | ", figures)} | {rate:0} | {others:P0} |");
         }
     }
 }

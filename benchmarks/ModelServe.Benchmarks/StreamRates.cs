@@ -62,6 +62,27 @@ internal static class StreamRates
         return (requests * newTokens / seconds, all[all.Length / 2], all[all.Length * 99 / 100]);
     }
 
+    /// <summary>Streams that generate while prompts arrive for one token each: times between the streams' tokens, ascending, and times to the prompts' tokens.</summary>
+    public static async Task<(double[] Gaps, double[] FirstTokens)> BesideAsync(
+        EngineLoop engine, int streams, int newTokens, int besidePromptTokens, TimeSpan between)
+    {
+        Stopwatch watch = Stopwatch.StartNew();
+        Task<List<TimeSpan>>[] runs = [.. Enumerable.Range(0, streams).Select(i => StreamAsync(engine, i, 128, newTokens, watch))];
+        Task<List<TimeSpan>[]> all = Task.WhenAll(runs);
+        List<double> first = [];
+        for (int i = streams; !all.IsCompleted; i++)
+        {
+            await Task.WhenAny(all, Task.Delay(between, TimeProvider.System));
+            TimeSpan sent = watch.Elapsed;
+            List<TimeSpan> times = await StreamAsync(engine, i, besidePromptTokens, 1, watch);
+            first.Add((times[0] - sent).TotalMilliseconds);
+        }
+
+        List<TimeSpan>[] told = await all;
+        double[] gaps = [.. told.SelectMany(times => times.Zip(times.Skip(1), (earlier, later) => (later - earlier).TotalMilliseconds)).Order()];
+        return (gaps, [.. first.Order()]);
+    }
+
     private static async Task<List<TimeSpan>> StreamAsync(
         EngineLoop engine, int number, int promptTokens, int newTokens, Stopwatch watch)
     {

@@ -267,3 +267,15 @@ void ms_cpu_bf16_multiply(const ms_cpu_product *product, int32_t first, int32_t 
         panel += step;
     }
 }
+
+void ms_cpu_bf16_fetch(const ms_cpu_product *product, int32_t panel, int32_t first_pair, int32_t pairs) {
+    int32_t step;
+    place from = place_of(product, panel, own_panels(product), &step);
+    const int32_t panels = product->gated ? 2 * step : step;
+    from.start += (int64_t)first_pair * 64;
+    for (int32_t pair = 0; pair < pairs; pair++, from.start += 64) {
+        for (int n = 0; n < panels; n++) {
+            _mm_prefetch((const char *)(from.start + panel_place(n, panels, from.panel_bytes, from.group_bytes)), _MM_HINT_T1);
+        }
+    }
+}

@@ -93,6 +93,12 @@ MS_CPU_EXPORT void ms_cpu_bf16_norm(const ms_cpu_product *product, const ms_cpu_
 MS_CPU_EXPORT void ms_cpu_bf16_multiply(
     const ms_cpu_product *product, int32_t first, int32_t last, const ms_cpu_product *next, int32_t next_panel);
 
+/*
+ * Has the cache fetch some pairs of the panels that a multiplication from that panel on reads first. Of the product only weight, rows,
+ * columns, count and whether it is gated matter; nothing is read, so that they may be anything. Any processor.
+ */
+MS_CPU_EXPORT void ms_cpu_bf16_fetch(const ms_cpu_product *product, int32_t panel, int32_t first_pair, int32_t pairs);
+
 /* Widens one row of a packed matrix to float32. */
 MS_CPU_EXPORT void ms_cpu_bf16_row(const uint16_t *weight, int32_t rows, int32_t columns, int32_t row, float *output);
 

@@ -2,7 +2,7 @@
 #include "avx512.h"
 #include "quantized.h"
 
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,prfchw")))
 
 /* Up to as many rows each result has two integer sums, because one would wait for its own last addition. */
 #define MOST_SPLIT_ROWS 6
@@ -73,6 +73,8 @@ MS_INLINE TARGET void multiply_panel(const ms_cpu_quantized_tile *t, const int p
     __m512 result[MS_CPU_QUANTIZED_ROWS];
 #pragma GCC unroll 12
     for (int m = 0; m < rows; m++) {
+        /* Another processor may have read what was here before. */
+        __builtin_prefetch(t->y + m * t->y_stride + panel * MS_PANEL, 1);
         result[m] = _mm512_setzero_ps();
     }
 

@@ -14,6 +14,7 @@ struct ms_ctx {
   ms::Driver driver;
   ms::CuContext context = nullptr;
   int device = 0, sm_count = 0, compute_major = 0, compute_minor = 0;
+  bool dependent_launch = false;  // kernels begin while the one before ends, from sm_90 on
   std::vector<ms::CuModule> modules;
   ms::CublasLt cublaslt;
 

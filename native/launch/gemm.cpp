@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kTuneCandidates = 16;
 constexpr int kTuneRuns = 10;
+constexpr int kRowScales = 120900;  // the first cuBLASLt that scales rows of fp8 operands
 
 const char* skinny_kernel(int m, bool fp8) {
   if (m <= 8) return fp8 ? "ms_skinny_fp8_8" : "ms_skinny_bf16_8";
@@ -39,6 +40,13 @@ ms_status check_split_buffers(const ms_gemm_args* a, int splits) {
 
 ms_status check_cublaslt(const ms_ctx* ctx, const ms_gemm_args* a) {
   if (!ctx->cublaslt.is_open()) return fail(MS_ERR_LIBRARY, "cuBLASLt is not loaded");
+  if (a->x_dtype == MS_FP8_E4M3 && !ctx->driver.emulated &&
+      (ctx->compute_major != 9 || ctx->cublaslt.version() < kRowScales)) {
+    return fail(MS_ERR_UNSUPPORTED,
+                "cuBLASLt takes fp8 with a scale for each row from version %d on sm_90, this is %d "
+                "on sm_%d%d",
+                kRowScales, ctx->cublaslt.version(), ctx->compute_major, ctx->compute_minor);
+  }
   return check_wide(a);
 }
 

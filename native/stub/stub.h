@@ -9,9 +9,9 @@
 
 #include "../launch/checks.h"
 
-// Makes the nth next wait for an event (or allocation of device memory, making or launch of a graph,
-// launch of an operation) of a context fail with that status, and all after it, as a lost GPU would:
-// ms_stub_inject, which point 0 ends. Only the stub has it.
+// Makes the nth next wait for an event (or allocation of device memory, making or launch of a
+// graph, launch of an operation) of a context fail with that status, and all after it, as a lost
+// GPU would: ms_stub_inject, which point 0 ends. Only the stub has it.
 enum {
   MS_STUB_EVENT_SYNC = 1,
   MS_STUB_MALLOC = 2,
@@ -32,6 +32,7 @@ struct ms_ctx {
   int passed[kStubPoints] = {};
   int capturing = 0;  // streams that record
   bool poisoned = false;
+  bool lost = false;  // after a driver error nothing succeeds any more, as on a GPU
 };
 
 struct ms_stream {
@@ -66,7 +67,7 @@ ms_status injected(ms_ctx* ctx, int point);
 /// Whether the logits of one row of this step shall not be numbers: once for each order.
 bool poisons_logits(ms_ctx* ctx);
 
-/// Refuses null handles by name.
+/// Refuses null handles by name, and everything once the device is lost.
 ms_status require(const ms_ctx* ctx, const void* handle);
 
 /// Runs the work now, or records it while the stream captures.

@@ -72,12 +72,14 @@ void device_give(int device, int64_t bytes) { used[static_cast<size_t>(device)].
 ms_status injected(ms_ctx* ctx, int point) {
   if (ctx == nullptr) return MS_OK;
   if (ctx->fault_point == point && --ctx->fault_in <= 0) {
+    ctx->lost = ctx->fault_status == MS_ERR_DRIVER;
     return fail(ctx->fault_status, "injected fault %d at point %d", ctx->fault_status, point);
   }
   std::string what;
   constexpr const char* kNames[kStubPoints] = {"", "sync", "malloc", "logits", "graph", "launch"};
   if (!ordered(ctx, point, kNames[point], &what)) return MS_OK;
   while (what == "hang") pause();
+  ctx->lost = what != "memory";
   return what == "memory"
              ? fail(MS_ERR_MEMORY, "injected: no memory is left on device %d", ctx->device)
              : fail(MS_ERR_DRIVER, "injected: device %d was lost", ctx->device);

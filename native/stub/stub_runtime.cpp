@@ -16,6 +16,7 @@ namespace ms::stub {
 ms_status require(const ms_ctx* ctx, const void* handle) {
   if (ctx == nullptr) return fail(MS_ERR_ARGUMENT, "ctx is null");
   if (handle == nullptr) return fail(MS_ERR_ARGUMENT, "the stream or object handle is null");
+  if (ctx->lost) return fail(MS_ERR_DRIVER, "device %d was lost before", ctx->device);
   return MS_OK;
 }
 
@@ -110,7 +111,7 @@ ms_status make(ms_ctx* ctx, T** out_h) {
 template <class T>
 ms_status drop(ms_ctx* ctx, T* handle) {
   ms_status status = require(ctx, handle);
-  if (status == MS_OK) delete handle;
+  if (handle != nullptr) delete handle;  // what of it is the host's is given back all the same
   return status;
 }
 
@@ -184,15 +185,15 @@ ms_status ms_malloc(ms_ctx* ctx, size_t bytes, void** out_h) {
   return MS_OK;
 }
 ms_status ms_free(ms_ctx* ctx, void* pointer) {
-  ms_status status = require(ctx, ctx);
-  if (status == MS_OK) status = outside_capture(ctx, "ms_free");
-  if (status != MS_OK || pointer == nullptr) return status;
+  if (ctx == nullptr || pointer == nullptr) return require(ctx, ctx);
+  ms_status status = outside_capture(ctx, "ms_free");
+  if (status != MS_OK) return status;
   void* start = static_cast<char*>(pointer) - kHeader;
   int64_t size;
   std::memcpy(&size, start, sizeof(size));
   ms::stub::device_give(ctx->device, size);
   std::free(start);
-  return MS_OK;
+  return require(ctx, ctx);
 }
 ms_status ms_host_alloc(ms_ctx* ctx, size_t bytes, void** out_h) {
   ms_status status = outside_capture(ctx, "ms_host_alloc");

@@ -1,10 +1,16 @@
-"""What the decode bench is measured beside, on the same machine: a compiled static-cache loop in torch, and transformers.
+#!/usr/bin/env python3
+"""What we are measured beside, on the same machine: a compiled static-cache loop in torch, and transformers' continuous batching.
+
+usage: peers.py [--model NAME] [--serving] [--dry]
 
 Random weights of the same shapes, bfloat16, greedy. Each peer is one function that yields rows; one that cannot be imported
-yields a row that says so.
+yields a row that says so. --serving: many prompts at once through transformers, in output tokens a second, as the server's table
+has them. Prints a line a row.
 """
+import argparse
 import importlib.util
 import statistics
+import sys
 import time
 
 BATCHES = (1, 32, 256)  # each is compiled anew, half a minute or more
@@ -17,6 +23,8 @@ def present(name):
 
 def line(row):
     where = f"{row['model']:14} B{row['batch']:<4}" if "batch" in row else f"{row['model']:14}      "
+    if "tok_s" in row:
+        return f"{where} {row['tok_s']:9.0f} output tok/s  {row['peer']}, {row['prompt']} tokens in, {row['output']} out each"
     return f"{where} {row['ms']:8.3f} ms/step  {row['peer']}" if "ms" in row else f"{where} not measured: {row['peer']}: {row['why']}"
 
 
@@ -113,33 +121,56 @@ def timed(torch, step, loop):
     return statistics.median(times[10:])
 
 
-def transformers_batching(models, context):
-    name = "transformers generate_batch (paged|sdpa)"
+def random_net(torch, shape):
+    """A transformers model of that shape with random weights."""
+    from transformers import AutoModelForCausalLM, LlamaConfig, Qwen3Config
+    layers, hidden, hq, hkv, d, features, vocab, head_norm = shape
+    config = (Qwen3Config if head_norm else LlamaConfig)(
+        hidden_size=hidden, intermediate_size=features, num_hidden_layers=layers, num_attention_heads=hq,
+        num_key_value_heads=hkv, head_dim=d, vocab_size=vocab, tie_word_embeddings=True, max_position_embeddings=40960)
+    return AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16, attn_implementation="sdpa").cuda().eval()
+
+
+def generate_seconds(net, prompts, new):
+    from transformers import GenerationConfig
+    rule = GenerationConfig(max_new_tokens=new, do_sample=False, eos_token_id=-1)
+    start = time.perf_counter()
+    net.generate_batch(inputs=prompts, generation_config=rule, progress_bar=False)
+    return time.perf_counter() - start
+
+
+def with_transformers(models, name, sizes, body):
+    """Rows of body(net, prompts) for each model and batch size; what fails is a row that says so."""
     if not (present("torch") and present("transformers")):
         yield dict(model="all", peer=name, why="torch and transformers are not both installed")
         return
     import torch
-    from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, Qwen3Config
-    for model, (layers, hidden, hq, hkv, d, features, vocab, head_norm) in models.items():
-        config = (Qwen3Config if head_norm else LlamaConfig)(
-            hidden_size=hidden, intermediate_size=features, num_hidden_layers=layers, num_attention_heads=hq,
-            num_key_value_heads=hkv, head_dim=d, vocab_size=vocab, tie_word_embeddings=True, max_position_embeddings=40960)
-        net = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16, attn_implementation="sdpa").cuda().eval()
-        for batch in (1, 32):
-            prompts = [[(7 * i + j) % vocab for j in range(context)] for i in range(batch)]
-            spent = []
+    for model, shape in models.items():
+        net = None
+        for batch, prompt in sizes:
             try:
-                for new in (1, 1, 65):  # the first warms up; the difference of the others is 64 decode steps
-                    rule = GenerationConfig(max_new_tokens=new, do_sample=False, eos_token_id=-1)
-                    start = time.perf_counter()
-                    net.generate_batch(inputs=prompts, generation_config=rule, progress_bar=False)
-                    spent.append(time.perf_counter() - start)
+                net = net or random_net(torch, shape)
+                prompts = [[(7 * i + j) % shape[6] for j in range(prompt)] for i in range(batch)]
+                yield dict(model=model, batch=batch, peer=name, **body(net, prompts))
             except Exception as problem:
                 yield dict(model=model, batch=batch, peer=name, why=f"{type(problem).__name__}: {str(problem)[:120]}")
-                continue
-            yield dict(model=model, batch=batch, peer=name, ms=(spent[2] - spent[1]) / 64 * 1e3)
         del net
         torch.cuda.empty_cache()
+
+
+def transformers_batching(models, context):
+    def step(net, prompts):  # the first warms up; the difference of the others is 64 decode steps
+        spent = [generate_seconds(net, prompts, new) for new in (1, 1, 65)]
+        return dict(ms=(spent[2] - spent[1]) / 64 * 1e3)
+    yield from with_transformers(models, "transformers generate_batch (paged|sdpa)", [(1, context), (32, context)], step)
+
+
+def transformers_serving(models, prompt, output):
+    """As many streams at once as the server's load runs have, from the prompts to the last token."""
+    def serve(net, prompts):
+        generate_seconds(net, prompts[:1], 1)
+        return dict(tok_s=len(prompts) * output / generate_seconds(net, prompts, output), prompt=prompt, output=output)
+    yield from with_transformers(models, "transformers generate_batch (paged|sdpa)", [(1, prompt), (32, prompt), (256, prompt)], serve)
 
 
 def measure(models, context):
@@ -148,3 +179,24 @@ def measure(models, context):
     models = {name: models[name] for name in (names[0], names[-1])}
     for peer in (compiled_loop, transformers_batching):
         yield from peer(models, context)
+
+
+def main():
+    from decode_bench import CONTEXT, MODELS
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", default=list(MODELS)[0])
+    parser.add_argument("--serving", action="store_true")
+    parser.add_argument("--dry", action="store_true")
+    options = parser.parse_args()
+    if options.dry:
+        print("\n".join(dry()))
+        return 0
+    models = {options.model: MODELS[options.model]}
+    rows = transformers_serving(models, CONTEXT, 256) if options.serving else compiled_loop(models, CONTEXT)
+    for row in rows:
+        print(line(row), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

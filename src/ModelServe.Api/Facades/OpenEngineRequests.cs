@@ -22,6 +22,7 @@ internal static class OpenEngineRequests
         ("options.stop.strings", "stopping.conditions.stop_text"),
         ("options.stop.token_ids", "stopping.conditions.stop_token_id"),
         ("options.stop.", "stopping."),
+        ("options.form.grammar", "guided.ebnf_grammar"),
         ("options.form", "guided"),
         ("options.cache_salt", "kv.cache_salt"),
         ("options.priority", "openengine-priority"),

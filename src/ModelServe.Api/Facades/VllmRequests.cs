@@ -21,6 +21,7 @@ internal static class VllmRequests
         ("options.stop.strings", "sampling_params.stop"),
         ("options.stop.token_ids", "sampling_params.stop_token_ids"),
         ("options.stop.", "sampling_params."),
+        ("options.form.", "sampling_params."),
         ("options.form", "sampling_params.constraint"),
         ("options.request_id", "request_id"),
         ("token_ids", "tokenized.input_ids"),

@@ -118,6 +118,7 @@ internal static class MetricFamilies
             r => r.Status.ExhaustedSteps),
         Count("modelserve:postponed_tokens_total", "Tokens that were a step late because the mask of their grammar was not ready.",
             r => r.Status.PostponedTokens),
+        Count("modelserve:scored_prompt_tokens_total", "Prompt tokens whose log probabilities were asked for and computed.", r => r.Status.ScoredTokens),
         PerModel("modelserve:kv_blocks", MetricKind.Gauge, "Key-value blocks of the pool.", r => r.Status.BlockCount),
         PerModel("modelserve:kv_blocks_free", MetricKind.Gauge, "Key-value blocks that no sequence holds.",
             r => r.Status.BlockCount - r.Status.BlocksInUse),

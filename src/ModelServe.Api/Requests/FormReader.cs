@@ -29,12 +29,12 @@ internal static class FormReader
 
         wanted = form.FormCase switch
         {
-            OutputForm.FormOneofCase.JsonObject when form.JsonObject => WantedGrammar.JsonObject(Field),
-            OutputForm.FormOneofCase.JsonSchema => WantedGrammar.JsonSchema(form.JsonSchema, Field),
-            OutputForm.FormOneofCase.Regex => WantedGrammar.Regex(form.Regex, Field),
-            OutputForm.FormOneofCase.Grammar => WantedGrammar.Ebnf(form.Grammar, Field),
+            OutputForm.FormOneofCase.JsonObject when form.JsonObject => WantedGrammar.JsonObject(Field + ".json_object"),
+            OutputForm.FormOneofCase.JsonSchema => WantedGrammar.JsonSchema(form.JsonSchema, Field + ".json_schema"),
+            OutputForm.FormOneofCase.Regex => WantedGrammar.Regex(form.Regex, Field + ".regex"),
+            OutputForm.FormOneofCase.Grammar => WantedGrammar.Ebnf(form.Grammar, Field + ".grammar"),
             OutputForm.FormOneofCase.Choice when form.Choice.Texts.Count > 0 && !form.Choice.Texts.Any(text => text.Length == 0 || text.Contains('\0', StringComparison.Ordinal)) =>
-                WantedGrammar.Choice([.. form.Choice.Texts], Field),
+                WantedGrammar.Choice([.. form.Choice.Texts], Field + ".choice"),
             _ => null,
         };
         return wanted is null

@@ -5,8 +5,8 @@ namespace ModelServe.Engine.Planning;
 /// <summary>How many prompt tokens a step may feed beside sequences that generate.</summary>
 /// <remarks>
 /// With <see cref="EngineOptions.PrefillStretch"/> as many as keep the step within that multiple of what it would take without them, or
-/// within <see cref="EngineOptions.BriefStep"/>, by what steps of such shapes took so far; more where more wait than generate, and where a
-/// prompt has been at it for long; never fewer than a few, so that every prompt gets on. The rows of a step come to a multiple
+/// within <see cref="EngineOptions.BriefStep"/>, by what steps of such shapes took so far; somewhat more the more wait beside those that
+/// generate, since prompts that dawdle leave fewer to share a step, and where a prompt has been at it for long; never fewer than a few, so that every prompt gets on. The rows of a step come to a multiple
 /// of what kernels compute at once, by up to three rows more than was reckoned, and stay where they are while the estimate only trembles. A pure function of its
 /// state and what it is told. Thread: engine thread only.
 /// </remarks>
@@ -15,7 +15,7 @@ internal sealed class PromptPortions
     private const int RowsAtOnce = 8;
     private const int RowsToSpare = 2;
     private const int Tremble = 1;
-    private const double MostForMany = 3;
+    private const double MostForMany = 1.5;
     private const double MostForAge = 4;
 
     private readonly EngineOptions _options;
@@ -39,7 +39,7 @@ internal sealed class PromptPortions
     /// <summary>Prompt tokens, over all sequences, that the next step may feed: at least 1, and with nobody generating no limit.</summary>
     public int Most(in StepDemand demand)
     {
-        if (demand.Generating == 0)
+        if (demand.Generating == 0 || (!Learns && _options.MixedPrefillTokens == 0))
         {
             return int.MaxValue;
         }
@@ -78,7 +78,7 @@ internal sealed class PromptPortions
     {
         var plain = Times.Milliseconds(demand.Plain);
         var spare = Math.Max((_options.PrefillStretch - 1) * plain, _options.BriefStep.TotalMilliseconds - plain);
-        spare *= Math.Clamp((double)demand.Unanswered / demand.Generating, 1, MostForMany);
+        spare *= Math.Min(1 + ((double)demand.Unanswered / demand.Generating), MostForMany);
         spare *= Math.Clamp((double)demand.PromptAgeTicks / _options.PrefillPatience.Ticks, 1, MostForAge);
         var (low, high) = (0, most);
         while (low < high)

@@ -4,7 +4,7 @@ namespace ModelServe.Engine.Planning;
 /// <remarks>
 /// A step costs a fixed part (weights that are read once), a part for each row that bends where a device stops being bound by
 /// memory, one for each token chosen, and two for the positions looked at. Errors count relative to what was expected, and one step
-/// that was held up by something else counts only as half as long again. What no step has shown for long keeps its cost. The sums
+/// that was held up by something else counts only as a quarter longer; nothing makes a step shorter than it is. What no step has shown for long keeps its cost. The sums
 /// of squares are solved by descent along one cost after the other, a few rounds a step from where the last step ended: that
 /// never gets worse, and keeps to costs that are possible. A pure function of what it was shown. Allocates nothing after
 /// construction. Thread: engine thread only.
@@ -14,7 +14,8 @@ internal sealed class StepTimes
     private const int Terms = 8;
     private const int Rounds = 4;
     private const double Forgetting = 0.97;
-    private const double Surprise = 1.5;
+    private const double SurprisinglyLong = 1.25;
+    private const double SurprisinglyShort = 0.5;
     private const int FirstBend = 8;
     private const int SecondBend = 16;
     private const int ThirdBend = 32;
@@ -59,7 +60,7 @@ internal sealed class StepTimes
         if (IsKnown && Expected(_terms) is > 0 and var expected)
         {
             scale = expected;
-            milliseconds = Math.Clamp(milliseconds, expected / Surprise, expected * Surprise);
+            milliseconds = Math.Clamp(milliseconds, expected * SurprisinglyShort, expected * SurprisinglyLong);
         }
 
         for (var i = 0; i < Terms; i++)

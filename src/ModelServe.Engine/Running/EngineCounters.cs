@@ -39,6 +39,9 @@ internal sealed class EngineCounters
     /// <summary>Tokens that a step was to choose and left to a later one, because their constraint was not ready.</summary>
     public long PostponedTokens { get; set; }
 
+    /// <summary>Prompt tokens whose log probabilities were taken in.</summary>
+    public long ScoredTokens { get; set; }
+
     /// <summary>Sequences that failed alone, because their logits were not finite or their constraint could not be followed.</summary>
     public long FailedSequences { get; set; }
 

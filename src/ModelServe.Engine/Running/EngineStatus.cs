@@ -53,6 +53,9 @@ public sealed record EngineStatus
     /// <summary>Tokens since start that a step was to choose and left to a later one, because their constraint was not ready.</summary>
     public long PostponedTokens { get; init; }
 
+    /// <summary>Prompt tokens since start whose log probabilities were asked for and computed.</summary>
+    public long ScoredTokens { get; init; }
+
     /// <summary>Tokens of each step since start; counts go on while they are read.</summary>
     public StepHistogram StepTokens { get; init; } = StepHistogram.Empty;
 
@@ -94,6 +97,7 @@ public sealed record EngineStatus
             FailedSequences = parts.Sum(part => part.FailedSequences),
             ExhaustedSteps = parts.Sum(part => part.ExhaustedSteps),
             PostponedTokens = parts.Sum(part => part.PostponedTokens),
+            ScoredTokens = parts.Sum(part => part.ScoredTokens),
             StepTokens = StepHistogram.Together([.. parts.Select(part => part.StepTokens)]),
             StepSeconds = StepHistogram.Together([.. parts.Select(part => part.StepSeconds)]),
             LastProgress = parts.Max(part => part.LastProgress),
@@ -123,6 +127,7 @@ public sealed record EngineStatus
             FailedSequences = counters.FailedSequences,
             ExhaustedSteps = counters.ExhaustedSteps,
             PostponedTokens = counters.PostponedTokens,
+            ScoredTokens = counters.ScoredTokens,
             StepTokens = counters.StepTokens,
             StepSeconds = counters.StepSeconds,
             LastProgress = new DateTimeOffset(counters.LastProgressTicks, TimeSpan.Zero),

@@ -133,6 +133,7 @@ internal sealed class StepSettlement
         var count = plan.ScoredStarts[row + 1] - start;
         if (count == 0 || sequence.Output.Scoring!.Take(result.Scored, start, count))
         {
+            _counters.ScoredTokens += count;
             return true;
         }
 

@@ -325,30 +325,11 @@ internal sealed unsafe class CpuOps : IOps
 
     /// <inheritdoc />
     public void GatherSampled(StepBatch batch, Activation residual, Activation? pending, Activation output) =>
-        Gather(batch.SampledTokens.AsSpan(0, batch.SampledCount), residual, pending, output);
+        RowGather.Run(batch.SampledTokens.AsSpan(0, batch.SampledCount), residual, pending, output);
 
     /// <inheritdoc />
     public void GatherScored(StepBatch batch, int start, Activation residual, Activation? pending, Activation output, int rows) =>
-        Gather(batch.ScoredTokens.AsSpan(start, rows), residual, pending, output);
-
-    private static void Gather(ReadOnlySpan<int> tokens, Activation residual, Activation? pending, Activation output)
-    {
-        for (var i = 0; i < tokens.Length; i++)
-        {
-            var token = tokens[i];
-            if (pending is null)
-            {
-                residual.Row(token).CopyTo(output.Row(i));
-                continue;
-            }
-
-            NormWork.Add(
-                residual.Data + ((long)token * residual.Columns),
-                pending.Data + ((long)token * pending.Columns),
-                output.Data + ((long)i * output.Columns),
-                output.Columns);
-        }
-    }
+        RowGather.Run(batch.ScoredTokens.AsSpan(start, rows), residual, pending, output);
 
     /// <inheritdoc />
     public void Dispose()

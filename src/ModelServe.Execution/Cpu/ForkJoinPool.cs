@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
+using ModelServe.Execution.Memory;
 using ModelServe.Execution.Native;
 
 namespace ModelServe.Execution.Cpu;
@@ -37,6 +38,12 @@ internal sealed unsafe class ForkJoinPool : IDisposable
     private bool _stopping;
     private bool _disposed;
 
+    // What waiting threads do.
+    private nint _meanwhile;
+    private NativeBuffer? _meanwhileContext;
+    private int _offer;
+    private WaitingPieces _callersPieces;
+
     /// <summary>A pool of <paramref name="threads"/> threads, the caller's counted.</summary>
     /// <param name="threads">How many.</param>
     /// <param name="pin">Whether thread i keeps to processor i; the caller, thread 0, is left to do so itself.</param>
@@ -48,7 +55,7 @@ internal sealed unsafe class ForkJoinPool : IDisposable
         _threads = new Thread[threads - 1];
         for (var i = 0; i < _threads.Length; i++)
         {
-            var worker = new PoolWorker();
+            var worker = new PoolWorker(i + 1);
             _workers[i] = worker;
             var processor = pin ? i + 1 : (int?)null;
             _threads[i] = new Thread(() => Loop(worker, processor)) { IsBackground = true, Name = $"compute {i + 1}" };
@@ -63,6 +70,25 @@ internal sealed unsafe class ForkJoinPool : IDisposable
 
     /// <summary>Threads that are left out for now because they held a call up.</summary>
     internal int LeftOut => _watch.Count;
+
+    /// <summary>Gives waiting threads something to do in small pieces: <c>piece(context, thread, number)</c>, until it says that there is no more.</summary>
+    /// <remarks>
+    /// Threads are numbered from the caller's, 0. They look for work after each piece, so one must not take longer than a handing over.
+    /// Set once; each <see cref="OfferPieces"/> starts at piece 0 again. A piece may see a context that is being changed.
+    /// </remarks>
+    /// <param name="piece">Does a piece.</param>
+    /// <param name="bytes">Bytes of the context.</param>
+    /// <returns>The context, zeros at first, which lasts until no thread can read it.</returns>
+    public byte* DoMeanwhile(delegate*<void*, int, int, bool> piece, int bytes)
+    {
+        _meanwhileContext = new NativeBuffer(bytes);
+        new Span<byte>(_meanwhileContext.Pointer, bytes).Clear();
+        Volatile.Write(ref _meanwhile, (nint)piece);
+        return _meanwhileContext.Pointer;
+    }
+
+    /// <summary>There is something new to do for threads that wait.</summary>
+    public void OfferPieces() => Volatile.Write(ref _offer, _offer + 1);
 
     /// <summary>As the other <c>Run</c>, with as many parts as threads.</summary>
     public void Run(delegate*<void*, int, int, void> body, void* context) => Run(body, context, Threads);
@@ -127,6 +153,7 @@ internal sealed unsafe class ForkJoinPool : IDisposable
         }
 
         _finished.Dispose();
+        _meanwhileContext?.Dispose();
     }
 
     private static int Next(ulong ticket) => (int)(ticket & MaxParts);
@@ -197,7 +224,7 @@ internal sealed unsafe class ForkJoinPool : IDisposable
     {
         for (var spins = 1; Volatile.Read(ref _remaining) != 0; spins++)
         {
-            Thread.SpinWait(1);
+            Meanwhile(0, ref _callersPieces);
             if (spins % SpinsPerClockRead == 0 && Stopwatch.GetTimestamp() - start > SpinTicks)
             {
                 // Asleep, this thread leaves its processor to one that the system took another from.
@@ -207,6 +234,25 @@ internal sealed unsafe class ForkJoinPool : IDisposable
                     _finished.WaitOne();
                 }
             }
+        }
+    }
+
+    private void Meanwhile(int thread, ref WaitingPieces own)
+    {
+        var offer = Volatile.Read(ref _offer);
+        if (own.Offer != offer)
+        {
+            own = new WaitingPieces { Offer = offer };
+        }
+
+        var piece = (delegate*<void*, int, int, bool>)Volatile.Read(ref _meanwhile);
+        if (own.AreDone || piece is null)
+        {
+            Thread.SpinWait(1);
+        }
+        else
+        {
+            own.AreDone = !piece(_meanwhileContext!.Pointer, thread, own.Next++);
         }
     }
 
@@ -253,7 +299,7 @@ internal sealed unsafe class ForkJoinPool : IDisposable
         var start = Stopwatch.GetTimestamp();
         for (var spins = 1; !HasWork(worker); spins++)
         {
-            Thread.SpinWait(1);
+            Meanwhile(worker.Number, ref worker.Pieces);
             if (worker.IsLeftOut || (spins % SpinsPerClockRead == 0 && Stopwatch.GetTimestamp() - start > SpinTicks))
             {
                 worker.FallAsleep();

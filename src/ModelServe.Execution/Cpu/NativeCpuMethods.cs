@@ -35,6 +35,10 @@ internal static unsafe partial class NativeCpuMethods
 
     [LibraryImport(Library)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial void ms_cpu_bf16_fetch(PanelProductArguments* product, int panel, int firstPair, int pairs);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     internal static partial void ms_cpu_bf16_row(ushort* weight, int rows, int columns, int row, float* output);
 
     [LibraryImport(Library)]

@@ -25,6 +25,10 @@ internal sealed unsafe class PanelProduct : IDisposable
     // Multiplications below which a product is not worth its handing over; of few rows, they take as long as of the most of these.
     private const long SharedProducts = 1 << 18;
 
+    // What a waiting thread fetches before it looks for work again, and at most: a quarter of a second-level cache of 1 MiB.
+    private const int PiecePairs = 4;
+    private const int MostPieces = 256;
+
     // Elements of activations that are worth a thread's arranging them.
     private const long ArrangedElements = 1 << 13;
 
@@ -32,12 +36,17 @@ internal sealed unsafe class PanelProduct : IDisposable
     private readonly NativeBuffer _arranged;
     private readonly NativeBuffer _shares;
 
+    // What comes next, where threads that wait find it.
+    private readonly Follow* _next;
+    private PanelFollower? _last;
+
     /// <summary>Takes scratch for that many rows of at most that many columns.</summary>
     public PanelProduct(ForkJoinPool pool, int maxRows, int maxColumns)
     {
         _pool = pool;
         _arranged = new NativeBuffer(Math.Max(64, (long)maxRows * maxColumns * sizeof(ushort)));
         _shares = new NativeBuffer(PartShares.BytesFor(pool.Threads));
+        _next = (Follow*)pool.DoMeanwhile(&FetchPiece, sizeof(Follow));
     }
 
     /// <summary>Whether a weight can lie in panels.</summary>
@@ -56,6 +65,7 @@ internal sealed unsafe class PanelProduct : IDisposable
         packing.Columns = weight.Columns;
         _pool.Run(&PackPart, &packing, parts);
         weight.Layout = WeightLayout.Panels;
+        weight.Companion = new PanelFollower();
     }
 
     /// <summary>Whether a weight of gate rows, then up rows can be multiplied and gated in one.</summary>
@@ -69,7 +79,7 @@ internal sealed unsafe class PanelProduct : IDisposable
         division.Product.X = x.Data;
         division.Product.XStride = x.Columns;
         Arrange(&division.Product);
-        Multiply(&division);
+        Multiply(&division, weight);
     }
 
     /// <summary>As <see cref="Multiply(Activation, WeightMatrix, Activation, int)"/>, of rows that are normalised first, after what is pending was added to them.</summary>
@@ -79,7 +89,7 @@ internal sealed unsafe class PanelProduct : IDisposable
         Division division = default;
         Describe(ref division.Product, weight, output, rows);
         Normalise(&division, residual, pending, gain, epsilon);
-        Multiply(&division);
+        Multiply(&division, weight);
     }
 
     /// <summary>As <see cref="MultiplyNormed"/>, by a weight that <see cref="FitsGated"/>, and <c>output[r, i] = silu(y[r, i]) * y[r, n + i]</c> of what that gives.</summary>
@@ -99,7 +109,7 @@ internal sealed unsafe class PanelProduct : IDisposable
         division.Product.Gated = output.Data;
         division.Product.GatedStride = output.Columns;
         Normalise(&division, residual, pending, gain, epsilon);
-        Multiply(&division);
+        Multiply(&division, weight);
     }
 
     /// <inheritdoc />
@@ -152,23 +162,37 @@ internal sealed unsafe class PanelProduct : IDisposable
         }
     }
 
-    private void Multiply(Division* division)
+    private void Multiply(Division* division, WeightMatrix weight)
     {
         var product = &division->Product;
-        var panels = OwnPanels(product);
-        division->UnitPanels = (product->Count <= FewRows ? FewRowsPanels : ManyRowsPanels) / (product->Gated is null ? 1 : 2);
-        var units = (panels + division->UnitPanels - 1) / division->UnitPanels;
         var cost = (long)product->Rows * product->Columns * ((product->Count + FewRows - 1) / FewRows);
-        var shares = Math.Min(_pool.Threads, units);
-        if (shares < 2 || cost < SharedProducts)
+        division->Cut = Cut.Of(product, _pool.Threads);
+        division->Next = _next;
+        Foresee(product, (PanelFollower?)weight.Companion, division->Next);
+        if (division->Cut.Shares < 2 || cost < SharedProducts)
         {
-            NativeCpuMethods.ms_cpu_bf16_multiply(product, 0, panels, null, 0);
+            NativeCpuMethods.ms_cpu_bf16_multiply(product, 0, OwnPanels(product), null, 0);
         }
         else
         {
-            division->Shares.Begin(_shares.Pointer, units, shares);
-            _pool.Run(&MultiplyPart, division, shares, units);
+            division->Shares.Begin(_shares.Pointer, division->Cut.Units, division->Cut.Shares);
+            _pool.OfferPieces();
+            _pool.Run(&MultiplyPart, division, division->Cut.Shares, division->Cut.Units);
         }
+    }
+
+    // Notes what followed the product before this one, and finds what followed this one the last time.
+    private void Foresee(PanelProductArguments* product, PanelFollower? own, Follow* follow)
+    {
+        if (_last is not null)
+        {
+            _last.Next = *product;
+        }
+
+        _last = own;
+        follow->Product = own is null ? default : own.Next;
+        follow->Product.Count = product->Count;
+        follow->Cut = follow->Product.Weight is null ? default : Cut.Of(&follow->Product, _pool.Threads);
     }
 
     private static int OwnPanels(PanelProductArguments* product) => Panels(product->Gated is null ? product->Rows : product->Rows / 2);
@@ -209,12 +233,60 @@ internal sealed unsafe class PanelProduct : IDisposable
         var division = (Division*)context;
         var product = &division->Product;
         var panels = OwnPanels(product);
+        var unitPanels = division->Cut.UnitPanels;
         while (division->Shares.TryTake(part, out var unit, out var follows))
         {
-            var first = unit * division->UnitPanels;
-            var last = Math.Min(panels, first + division->UnitPanels);
-            NativeCpuMethods.ms_cpu_bf16_multiply(product, first, last, follows ? product : null, last);
+            var first = unit * unitPanels;
+            var last = Math.Min(panels, first + unitPanels);
+            var next = follows ? product : part < division->Next->Cut.Shares ? &division->Next->Product : null;
+            NativeCpuMethods.ms_cpu_bf16_multiply(product, first, last, next, follows ? last : division->Next->Cut.FirstPanel(part));
         }
+    }
+
+    // While a thread waits, the memory would stand still: the thread has its cache fetch what it will read first.
+    private static bool FetchPiece(void* context, int thread, int number)
+    {
+        var follow = (Follow*)context;
+        var pairs = follow->Product.Columns / 2;
+        var piecesOfUnit = (pairs + PiecePairs - 1) / PiecePairs;
+        if (thread >= follow->Cut.Shares || number >= MostPieces || piecesOfUnit == 0)
+        {
+            return false;
+        }
+
+        var panel = follow->Cut.FirstPanel(thread) + (number / piecesOfUnit * follow->Cut.UnitPanels);
+        if (panel >= follow->Cut.FirstPanel(thread + 1))
+        {
+            return false;
+        }
+
+        NativeCpuMethods.ms_cpu_bf16_fetch(&follow->Product, panel, number % piecesOfUnit * PiecePairs, PiecePairs);
+        return true;
+    }
+
+    // How a product is divided among threads.
+    private struct Cut
+    {
+        public int Units;
+        public int UnitPanels;
+        public int Shares;
+
+        public static Cut Of(PanelProductArguments* product, int threads)
+        {
+            Cut cut;
+            cut.UnitPanels = (product->Count <= FewRows ? FewRowsPanels : ManyRowsPanels) / (product->Gated is null ? 1 : 2);
+            cut.Units = (OwnPanels(product) + cut.UnitPanels - 1) / cut.UnitPanels;
+            cut.Shares = Math.Min(threads, cut.Units);
+            return cut;
+        }
+
+        public readonly int FirstPanel(int share) => Shares == 0 ? 0 : PartShares.First(Units, share, Shares) * UnitPanels;
+    }
+
+    private struct Follow
+    {
+        public PanelProductArguments Product;
+        public Cut Cut;
     }
 
     private struct Division
@@ -222,7 +294,8 @@ internal sealed unsafe class PanelProduct : IDisposable
         public PanelProductArguments Product;
         public PanelNormArguments Norm;
         public PartShares Shares;
-        public int UnitPanels;
+        public Cut Cut;
+        public Follow* Next;
     }
 
     private struct Packing

@@ -1,13 +1,20 @@
 namespace ModelServe.Execution.Cpu;
 
 /// <summary>What a pool and one of its threads tell each other.</summary>
-internal sealed class PoolWorker : IDisposable
+internal sealed class PoolWorker(int number) : IDisposable
 {
     private readonly AutoResetEvent _wake = new(false);
     private int _sleeps;
     private bool _leftOut;
     private bool _busy;
     private long _lastEnd;
+    private WaitingPieces _pieces;
+
+    /// <summary>The thread's number in the pool, from 1.</summary>
+    public int Number { get; } = number;
+
+    /// <summary>What the thread does while it waits. The thread's own.</summary>
+    public ref WaitingPieces Pieces => ref _pieces;
 
     /// <summary>Whether the thread takes no parts for now. Written by the caller of the pool.</summary>
     public bool IsLeftOut

@@ -16,17 +16,15 @@ internal sealed unsafe class QuantizedProduct : IDisposable
     // Activation rows that are quantised at a time; weights are read again for the next.
     private const int ChunkRows = 512;
 
-    // Weights that all activations of a chunk pass over before the next come in: they stay in the second-level cache.
-    private const int PassBytes = 256 << 10;
-
     // How far ahead weights are fetched: what a thread reads in some fifty nanoseconds. Twice as far is a fifth slower for small weights.
     private const int AheadBytes = 1024;
 
-    // A part's work, in the processor's cycles: bytes from memory at 5 a cycle, products at 48. Handing one over costs about 1,000.
-    private const long PartCycles = 16_000;
+    // What a thread takes at a time, at least, in the processor's cycles: bytes from memory at 5 a cycle, products at 48. Handing a
+    // product over costs about 1,000; and streams of weights that are cut up more finely are read slower by a tenth to a third.
+    private const long UnitCycles = 16_000;
     private const int BytesPerCycle = 5;
     private const int ProductsPerCycle = 48;
-    private const int PartsPerThread = 8;
+    private const int UnitsPerThread = 8;
     private const long QuantizePartElements = 1 << 14;
 
     // MS_CPU_QUANTIZED_ROWS
@@ -34,6 +32,7 @@ internal sealed unsafe class QuantizedProduct : IDisposable
 
     private readonly ForkJoinPool _pool;
     private readonly NativeBuffer _scratch;
+    private readonly NativeBuffer _shares;
     private readonly int _chunkRows;
     private readonly int _maxPadded;
     private readonly int _maxWidth;
@@ -48,6 +47,7 @@ internal sealed unsafe class QuantizedProduct : IDisposable
         var shape = new QuantizedShape(QuantizedFormat.Int8, QuantizedShape.PanelRows, maxColumns);
         _maxPadded = shape.PaddedColumns;
         _scratch = new NativeBuffer((long)_chunkRows * (_maxPadded + (shape.Groups * (sizeof(float) + sizeof(int)))));
+        _shares = new NativeBuffer(PartShares.BytesFor(pool.Threads));
         _maxWidth = path == QuantizedPath.Native ? NativeRows : QuantizedTileKernel<PortableQuantizedLanes, Vector128<byte>, Vector128<short>, Vector128<int>>.MaxWidth;
         _multiply = path switch
         {
@@ -101,7 +101,11 @@ internal sealed unsafe class QuantizedProduct : IDisposable
     }
 
     /// <inheritdoc />
-    public void Dispose() => _scratch.Dispose();
+    public void Dispose()
+    {
+        _shares.Dispose();
+        _scratch.Dispose();
+    }
 
     private void Quantize(QuantizedWork* work)
     {
@@ -120,33 +124,34 @@ internal sealed unsafe class QuantizedProduct : IDisposable
     {
         var shape = work->Shape;
         var cycles = Math.Max(shape.Bytes / BytesPerCycle, (long)work->Count * shape.Rows * shape.PaddedColumns / ProductsPerCycle);
-        var parts = (int)Math.Min(Math.Min(cycles / PartCycles, (long)PartsPerThread * _pool.Threads), shape.Panels);
-        if (parts < 2)
+        var most = (int)Math.Max(1, Math.Min(Math.Min(cycles / UnitCycles, (long)UnitsPerThread * _pool.Threads), shape.Panels));
+        work->UnitPanels = (shape.Panels + most - 1) / most;
+        var units = (shape.Panels + work->UnitPanels - 1) / work->UnitPanels;
+        var shares = Math.Min(_pool.Threads, units);
+        work->Shares.Begin(_shares.Pointer, units, shares);
+        if (shares == 1)
         {
             MultiplyPart(work, 0, 1);
         }
         else
         {
-            _pool.Run(&MultiplyPart, work, parts);
+            _pool.Run(&MultiplyPart, work, shares, units);
         }
     }
 
     private static void MultiplyPart(void* context, int part, int parts)
     {
         var work = (QuantizedWork*)context;
-        var panels = work->Shape.Panels;
         var panelBytes = work->Shape.PanelBytes;
-        var last = (int)((long)panels * (part + 1) / parts);
-        var first = (int)((long)panels * part / parts);
-        var pass = work->RowBlocks == 1 ? last - first : (int)Math.Max(1, PassBytes / panelBytes);
         QuantizedTile tile = default;
         tile.PanelBytes = panelBytes;
         tile.YStride = work->YStride;
         tile.Blocks = work->Shape.Blocks;
         tile.Bits = work->Shape.Format.Bits();
-        for (var start = first; start < last; start += pass)
+        while (work->Shares.TryTake(part, out var unit, out _))
         {
-            tile.Panels = Math.Min(pass, last - start);
+            var start = unit * work->UnitPanels;
+            tile.Panels = Math.Min(work->UnitPanels, work->Shape.Panels - start);
             tile.Weight = work->Weight + (start * panelBytes);
             tile.Rows = Math.Min(tile.Panels * QuantizedShape.PanelRows, work->Shape.Rows - (start * QuantizedShape.PanelRows));
             tile.Bias = work->Bias is null ? null : work->Bias + (start * QuantizedShape.PanelRows);

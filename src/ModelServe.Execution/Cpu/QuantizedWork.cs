@@ -38,6 +38,12 @@ internal unsafe struct QuantizedWork
     /// <summary>Activation rows.</summary>
     public int Count;
 
+    /// <summary>Panels that a thread takes at a time.</summary>
+    public int UnitPanels;
+
+    /// <summary>Which of these are whose.</summary>
+    public PartShares Shares;
+
     /// <summary>Most activation rows of a tile.</summary>
     public int MaxWidth;
 

@@ -18,12 +18,16 @@ internal sealed unsafe class DeviceProducts
     private const int Skinny = 1;
     private const int CublasLt = 2;
     private const int SiluMul = 1;
+
+    // cuBLASLt scales each row of fp8 operands from 12.9 on, and on compute capability 9.0; elsewhere it finds no algorithm.
+    private const int RowScales = 120900;
     private readonly KernelDevice _device;
     private readonly KernelStream _stream;
     private readonly IDeviceMemory _memory;
     private readonly KernelLauncher _launcher;
     private readonly int _maxRows;
     private readonly bool _hasWide;
+    private readonly bool _hasWideFloat8;
     private readonly bool _deterministic;
     private readonly Dictionary<ProductShape, ProductChoice[]> _choices = [];
     private byte* _workspace;
@@ -42,7 +46,9 @@ internal sealed unsafe class DeviceProducts
     {
         (_device, _stream, _memory, _maxRows, _deterministic) = (device, stream, memory, maxRows, deterministic);
         _launcher = new KernelLauncher(device, stream);
-        _hasWide = device.Info().HasCublaslt != 0;
+        var info = device.Info();
+        _hasWide = info.HasCublaslt != 0;
+        _hasWideFloat8 = _hasWide && (info.IsEmulated != 0 || (info.ComputeMajor == 9 && info.CublasltVersion >= RowScales));
     }
 
     /// <summary>[rows, columns] rows in fp8 for the next wide product; null where no weight is of fp8.</summary>
@@ -65,7 +71,7 @@ internal sealed unsafe class DeviceProducts
         }
 
         var shape = ShapeOf(weight, ProductRole.Plain, ElementType.BFloat16);
-        if (!shape.FitsNarrow && !(_hasWide && shape.FitsWide))
+        if (!shape.FitsNarrow && !IsWide(shape))
         {
             throw new ArgumentException(
                 $"a weight in {weight.Type} must have a multiple of {ProductShape.NarrowColumns} columns{(_hasWide ? "" : " without cuBLASLt")}, has {weight.Columns}",
@@ -76,7 +82,7 @@ internal sealed unsafe class DeviceProducts
         _quantisedColumns = weight.Type == ElementType.Float8 ? Math.Max(_quantisedColumns, weight.Columns) : _quantisedColumns;
         foreach (var (rows, form) in stackalloc[] { (Math.Min(_maxRows, ProductShape.NarrowRows), ProductForm.Narrow), (_maxRows, ProductForm.Wide) })
         {
-            if (form == ProductForm.Wide ? _hasWide && shape.FitsWide : shape.FitsNarrow)
+            if (form == ProductForm.Wide ? IsWide(shape) : shape.FitsNarrow)
             {
                 var arguments = Arguments(weight, form, rows, ElementType.BFloat16);
                 arguments.X = arguments.Y = weight.Data;
@@ -138,8 +144,10 @@ internal sealed unsafe class DeviceProducts
         _choices[shape][bucket] = choice;
     }
 
+    private bool IsWide(ProductShape shape) => shape.FitsWide && (shape.Type == ElementType.Float8 ? _hasWideFloat8 : _hasWide);
+
     private ProductChoice Default(ProductShape shape, int bucket) =>
-        _deterministic && shape.FitsNarrow ? new ProductChoice(ProductForm.Narrow) : ProductChoice.Default(shape, bucket, _hasWide);
+        _deterministic && shape.FitsNarrow ? new ProductChoice(ProductForm.Narrow) : ProductChoice.Default(shape, bucket, IsWide(shape));
 
     /// <summary>The forms that can make the products of a bucket, the one that is chosen without a measurement first.</summary>
     public IReadOnlyList<ProductForm> Forms(ProductShape shape, int bucket)
@@ -153,7 +161,7 @@ internal sealed unsafe class DeviceProducts
                 {
                     ProductForm.Fused => shape.FitsNarrow && shape.HasNorm && isNarrow,
                     ProductForm.Narrow => shape.FitsNarrow,
-                    _ => _hasWide && shape.FitsWide,
+                    _ => IsWide(shape),
                 })
                 .OrderByDescending(form => form == first),
         ];

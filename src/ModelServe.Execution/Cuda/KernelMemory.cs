@@ -5,6 +5,10 @@ using ModelServe.Execution.Memory;
 namespace ModelServe.Execution.Cuda;
 
 /// <summary>Device memory from the native library itself: no other allocator, and no cache, stands between.</summary>
+/// <remarks>
+/// Not TorchSharp's tensors, so that a server with kernels for its models needs no libtorch, an unload gives everything back to the driver,
+/// and no finalizer frees what a captured graph names. <see cref="TorchMemory"/> is the other side of the port.
+/// </remarks>
 internal sealed unsafe class KernelMemory(KernelDevice device) : IDeviceMemory
 {
     private readonly List<nint> _blocks = [];

@@ -35,9 +35,9 @@ internal sealed unsafe class KernelDevice : IDisposable
         return pointer;
     }
 
-    /// <summary>Gives device memory back; nothing in flight may still use it.</summary>
+    /// <summary>Gives device memory back; nothing in flight may still use it. A lost device has it back already.</summary>
     /// <exception cref="KernelException">The pointer is not one of <see cref="Allocate"/>.</exception>
-    public void Free(void* pointer) => KernelException.ThrowIfFailed(NativeMethods.ms_free(Handle, pointer));
+    public void Free(void* pointer) => ThrowUnlessLost(NativeMethods.ms_free(Handle, pointer));
 
     /// <summary>Pinned host memory for transfers; freed by <see cref="FreePinned"/>.</summary>
     /// <exception cref="KernelException">The memory is exhausted.</exception>
@@ -48,9 +48,9 @@ internal sealed unsafe class KernelDevice : IDisposable
         return pointer;
     }
 
-    /// <summary>Gives pinned memory back; no transfer may still use it.</summary>
+    /// <summary>Gives pinned memory back; no transfer may still use it. A lost device has let go of it.</summary>
     /// <exception cref="KernelException">The pointer is not one of <see cref="AllocatePinned"/>.</exception>
-    public void FreePinned(void* pointer) => KernelException.ThrowIfFailed(NativeMethods.ms_host_free(Handle, pointer));
+    public void FreePinned(void* pointer) => ThrowUnlessLost(NativeMethods.ms_host_free(Handle, pointer));
 
     /// <inheritdoc/>
     public void Dispose()
@@ -59,6 +59,22 @@ internal sealed unsafe class KernelDevice : IDisposable
         {
             _ = NativeMethods.ms_ctx_free(Handle);
             Handle = 0;
+        }
+    }
+
+    // After an error that sticks every call fails, also those that tidy up: the model that ran there must still be disposed of.
+    private void ThrowUnlessLost(int status)
+    {
+        if (status == 0)
+        {
+            return;
+        }
+
+        var failure = KernelException.Last(status);
+        var info = DeviceInfo.Create();
+        if (failure.Status != KernelStatus.DriverFailed || NativeMethods.ms_ctx_info(Handle, &info) != (int)KernelStatus.DriverFailed)
+        {
+            throw failure;
         }
     }
 }

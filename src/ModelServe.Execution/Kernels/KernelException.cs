@@ -37,9 +37,12 @@ public sealed class KernelException : Exception
     {
         if (status != 0)
         {
-            throw new KernelException((KernelStatus)status, LastError());
+            throw Last(status);
         }
     }
+
+    /// <summary>The exception for a status that is not 0, with the calling thread's last error text.</summary>
+    internal static KernelException Last(int status) => new((KernelStatus)status, LastError());
 
     private static unsafe string LastError()
     {

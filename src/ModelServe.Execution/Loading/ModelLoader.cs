@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using ModelServe.Execution.Checkpoints;
 using ModelServe.Execution.Cpu;
 using ModelServe.Execution.Cuda;
@@ -50,7 +51,9 @@ public static class ModelLoader
         RequireCpu(options);
         var loader = new WeightLoader(directory, config, checkpoint, options, progress);
         loader.Plan();
+        var start = Stopwatch.GetTimestamp();
         var (loaded, plan, map, notes) = loader.Load();
+        var loading = Stopwatch.GetElapsedTime(start);
         ModelMemory? memory = loaded;
         IOps? ops = null;
         CausalDecoder? decoder = null;
@@ -67,6 +70,9 @@ public static class ModelLoader
             }
 
             decoder = new CausalDecoder(config, shape, ops, weights, memory.Cache, memory.Rotary.Table);
+
+            // Never longer than the loading itself, so that a start takes at most twice as long.
+            FirstTouch.Run(decoder.Arena, memory.Cache, loading);
             var model = new LoadedModel(config, plan, kind, DescribeKernels(options), notes, new ModelRunner(decoder, plan.Geometry), decoder, ops, memory);
             (memory, ops, decoder) = (null, null, null);
             return model;

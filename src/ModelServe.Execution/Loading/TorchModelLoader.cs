@@ -33,7 +33,9 @@ internal static unsafe class TorchModelLoader
         map.Check(checkpoint.Tensors);
         var scratch = ScratchBytes(config);
         var plan = MemoryPlan.Make(config, ElementType.BFloat16, options, budget - scratch, QuantizationChoice.None);
-        return (plan with { WorkspaceBytes = scratch, BudgetBytes = budget, Device = place.ToString() }, map);
+
+        // By the name that the device was asked for by: what this model holds there must count against the next one's budget.
+        return (plan with { WorkspaceBytes = scratch, BudgetBytes = budget, Device = options.Device }, map);
     }
 
     /// <summary>Loads a model.</summary>

@@ -28,6 +28,12 @@ internal sealed unsafe class ActivationArena : IDisposable
         _type = type;
     }
 
+    /// <summary>The first byte.</summary>
+    public byte* Start => _start;
+
+    /// <summary>Bytes of all.</summary>
+    public long Bytes => _bytes;
+
     /// <summary>Bytes that one matrix takes.</summary>
     public static long BytesFor(int rows, int columns, ElementType type = ElementType.Float32) =>
         (((long)rows * columns * type.Bytes()) + Alignment - 1) / Alignment * Alignment;

@@ -71,6 +71,9 @@ internal sealed unsafe class KvCache
     /// <summary>Bytes of one head's part of one block.</summary>
     public long HeadBytes => HeadBytesFor(Type, BlockTokens, HeadDim);
 
+    /// <summary>Bytes of the pool.</summary>
+    public long Bytes => HeadBytes * KeyValueHeads * Blocks * Layers;
+
     /// <summary>Bytes of a pool.</summary>
     public static long BytesFor(ElementType type, int layers, int blocks, int blockTokens, AttentionShape shape) =>
         (long)layers * blocks * shape.KeyValueHeads * HeadBytesFor(type, blockTokens, shape.HeadDim);

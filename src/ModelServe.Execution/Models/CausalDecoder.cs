@@ -66,6 +66,9 @@ internal sealed class CausalDecoder : IDisposable
             ActivationArena.BytesFor(sizes[^1].Rows, sizes[^1].Columns);
     }
 
+    /// <summary>The activations' memory.</summary>
+    public ActivationArena Arena => _arena;
+
     /// <summary>The logits' place: [sampled or scored row, vocabulary], float32.</summary>
     public Activation Logits => _logits;
 

@@ -140,7 +140,7 @@ public sealed class OpenEngineFacadeTests(SyntheticCheckpoint checkpoint) : Wire
             ("kv.cache_salt", StatusCode.InvalidArgument, request => request.Kv = new KvOptions { CacheSalt = new string('s', 200) }),
             ("guided.structural_tag", StatusCode.Unimplemented, request => request.Guided = new GuidedDecoding { StructuralTag = "{}" }),
             ("guided", StatusCode.InvalidArgument, request => request.Guided = new GuidedDecoding()),
-            ("guided", StatusCode.InvalidArgument, request => request.Guided = new GuidedDecoding { EbnfGrammar = "root ::= root" }),
+            ("guided.ebnf_grammar", StatusCode.InvalidArgument, request => request.Guided = new GuidedDecoding { EbnfGrammar = "root ::= root" }),
             ("media", StatusCode.Unimplemented, request => request.Media.Add(new MediaItem())),
             ("lora_name", StatusCode.Unimplemented, request => request.LoraName = "l"),
             ("input", StatusCode.InvalidArgument, request => request.ClearInput()),

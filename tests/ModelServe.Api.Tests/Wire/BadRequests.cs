@@ -12,8 +12,8 @@ public static class BadRequests
 
     private static readonly (string Form, string Field)[] Forms =
     [
-        ("""{"jsonObject":false}""", "options.form"), ("""{"jsonSchema":"{"}""", "options.form"), ("""{"jsonSchema":"{\"type\":\"nope\"}"}""", "options.form"),
-        ("""{"regex":"((("}""", "options.form"), ("""{"regex":"(?=a)"}""", "options.form"), ("""{"choice":{}}""", "options.form"),
+        ("""{"jsonObject":false}""", "options.form"), ("""{"jsonSchema":"{"}""", "options.form.json_schema"), ("""{"jsonSchema":"{\"type\":\"nope\"}"}""", "options.form.json_schema"),
+        ("""{"regex":"((("}""", "options.form.regex"), ("""{"regex":"(?=a)"}""", "options.form.regex"), ("""{"grammar":"root ::= root"}""", "options.form.grammar"), ("""{"choice":{}}""", "options.form"),
     ];
 
     private static readonly (string Method, string Body, string Code, string Field)[] Others =

@@ -88,6 +88,7 @@ public sealed class PromptLogprobTests
         Assert.True(low.Stream.Timings.Preemptions > 0);
         EngineScenario.AssertScored(low, geometry);
         Assert.Equal(15, scored);
+        Assert.Equal(15, scenario.Engine.Status.ScoredTokens);
         Assert.Equal(EngineScenario.Expected(low.Request, geometry), low.Output);
     }
 

@@ -58,6 +58,20 @@ public sealed class CudaFaultTests(StubLibrary stub)
     }
 
     [Fact]
+    public unsafe void What_a_lost_device_held_is_given_back_without_a_word()
+    {
+        stub.SkipIfMissing();
+        using var device = new KernelDevice(0);
+        using var stream = new KernelStream(device);
+        var (block, pinned) = ((nint)device.Allocate(64), (nint)device.AllocatePinned(64));
+        StubFaults.LoseDevice(device, waits: 1);
+        Assert.Throws<KernelException>(stream.Synchronize);
+        Assert.Throws<KernelException>(() => { _ = device.Allocate(64); });
+        device.Free((void*)block);
+        device.FreePinned((void*)pinned);
+    }
+
+    [Fact]
     public unsafe void Memory_that_is_not_there_is_told_with_its_numbers()
     {
         stub.SkipIfMissing();

@@ -35,6 +35,7 @@ public sealed class TorchFallbackTests(StubLibrary stub)
         Assert.Equal(0, ModelLoader.Inspect(checkpoint.Folder, options).Plan.GraphBytes);
         using var loaded = ModelLoader.Load(checkpoint.Folder, options, null);
         Assert.Equal(OpsKind.Torch, loaded.Ops);
+        Assert.Equal("cuda", loaded.Plan.Device);
         Assert.StartsWith(reason, Assert.Single(loaded.Notes), StringComparison.Ordinal);
         var prompt = ForwardPassTests.Prompt(model, 21);
         var driver = new PlanDriver(loaded.Executor);

@@ -54,6 +54,25 @@ public sealed class GpuFaultTests(GpuStub stub)
     }
 
     [Fact]
+    public async Task Steps_and_graphs_without_memory_change_no_answer_and_for_good_end_one_request()
+    {
+        using GpuServer server = await new GpuServer(stub, Memory, 1, null).ReadyAsync();
+        server.Order("0 graph memory 0 7\n0 launch memory 0 700");
+        var ends = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => server.StreamAsync(60)));
+        Assert.All(ends, end => Assert.Equal((V1.FinishReason.Length, null, 1, 60), (end.Reason, end.Error, end.Endings, end.Tokens)));
+        Assert.Equal("85", await server.AnswerAsync());
+        Assert.Matches("modelserve:exhausted_steps_total\\{[^}]*\\} [1-9]", await server.MetricsAsync());
+        Assert.Matches("on cuda: no memory for the graphs of [0-9]+ sequences, whose steps go without them for now", server.Process.Errors);
+
+        server.Order("0 launch memory");
+        Assert.Equal((null, ErrorCode.Exhausted, 1, 0), await server.StreamAsync(20));
+        server.Order("");
+        Assert.Equal("85", await server.AnswerAsync());
+        Assert.Equal(ServingStatus.Serving, await server.HealthAsync());
+        ModelServe.Api.Tests.Wire.Tally.Fault(17, "steps and graphs without memory on the GPU path", 7, 6, 1);
+    }
+
+    [Fact]
     public async Task An_allocation_that_fails_at_the_start_is_told_in_one_line_with_its_numbers()
     {
         using GpuServer server = new(stub, Memory, 1, "0 malloc memory 2");
