@@ -11,7 +11,7 @@ namespace ModelServe.Benchmarks;
 internal static class GrammarTable
 {
     private const int StepsPerGrammar = 120;
-    private static readonly TimeSpan _longEnoughForTheRuntimesCompiler = TimeSpan.FromSeconds(6);
+    private static readonly TimeSpan LongEnoughForTheRuntimesCompiler = TimeSpan.FromSeconds(6);
 
     /// <summary>Prints the table for a tokenizer's folder and a file of schemas, one JSON object with a schema a line.</summary>
     public static void Print(TextWriter output, string directory, string schemas, int most)
@@ -75,7 +75,7 @@ internal static class GrammarTable
     private static List<double> CompileAgain(GrammarCompiler compiler, List<string> schemas)
     {
         List<double> milliseconds = [];
-        for (long begin = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(begin) < _longEnoughForTheRuntimesCompiler;)
+        for (long begin = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(begin) < LongEnoughForTheRuntimesCompiler;)
         {
             milliseconds.Clear();
             foreach (string schema in schemas)

@@ -7,9 +7,6 @@
 /* Up to as many rows each result has two integer sums, because one would wait for its own last addition. */
 #define MOST_SPLIT_ROWS 6
 
-/* Bytes of activations that are fetched before their use: another processor's cache may have them. */
-#define ACTIVATIONS_AHEAD 1024
-
 MS_INLINE TARGET __m512i four_columns(const int8_t *x) { return _mm512_set1_epi32(*(const int32_t *)(const void *)x); }
 
 /* One group of columns times the rows of the block; returns where the activations of the next group start. */
@@ -29,7 +26,6 @@ MS_INLINE TARGET const int8_t *multiply_group(
     for (int line = 0; line < lines; line++) {
         const __m512i bytes = _mm512_load_si512(w + 64 * line);
         _mm_prefetch((const char *)w + 64 * line + ahead, _MM_HINT_T1);
-        _mm_prefetch((const char *)x + ACTIVATIONS_AHEAD, _MM_HINT_T0);
         if (bits == 8) {
 #pragma GCC unroll 12
             for (int m = 0; m < rows; m++) {

@@ -7,7 +7,7 @@ internal static class SourceTree
 {
     private static readonly string[] CodeEndings = [".cs", ".cu", ".cuh", ".cpp", ".h", ".c", ".proto"];
     private static readonly string[] TextEndings = [.. CodeEndings, ".md", ".json", ".props", ".targets", ".csproj", ".sh", ".mjs", ".js", ".py", ".txt", ".yml"];
-    private static readonly string[] OutputFolders = ["bin", "obj", "artifacts", "node_modules", ".git", "TestResults", "BenchmarkDotNet.Artifacts"];
+    private static readonly string[] OutputFolders = ["bin", "obj", "artifacts", "node_modules", "build", "prebuilt", ".git", "TestResults", "BenchmarkDotNet.Artifacts"];
 
     /// <summary>The repository's root folder.</summary>
     public static string Root { get; } = FindRoot();

@@ -16,7 +16,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 out=${OUT:-$here/results}
 build=${MODELSERVE_BUILD:-$root/native/build/gpu}
-export PYTHONDONTWRITEBYTECODE=1 CUDA_MODULE_LOADING=EAGER
+# Kernels are loaded when they are first launched, which is always before a capture: to load torch's thousands at once would cost every process its start.
+export PYTHONDONTWRITEBYTECODE=1
 mkdir -p "$out"
 dry= full=--full library=
 if [ "${1:-}" = --dry ]; then

@@ -155,6 +155,18 @@ stage_cross() { # the same answers whatever the sizes of steps, the mates in the
     check "cross product, $way, stops cleanly" stop_server
   done
 }
+bench_row() { # bench_row SHAPE STREAMS: what the decode bench of run.sh measured in the same folder, to stand beside a run
+  "$python" - "$out" "$1" "$2" <<'PY'
+import json, pathlib, sys
+out, shape, streams = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+for name in ("decode.json", "steps.json"):
+    rows = json.loads((out / name).read_text()) if (out / name).exists() else []
+    best = min((r["ms"] for r in rows if r.get("model", "").lower() == shape and r.get("batch") == streams and not r.get("fp8") and "ms" in r), default=None)
+    if best is not None:
+        print(f"\nThe decode bench at batch {streams}, 1,024 tokens of context ({name}): {best:.3f} ms a step.")
+        break
+PY
+}
 serve_random() { # serve_random SHAPE: makes it, serves it, loads it
   local shape=$1 n
   [ -d "$work/$shape" ] || "$python" "$here/random_checkpoint.py" "$shape" "$models/tiny-mini" "$work/$shape" || { failed=1; return; }
@@ -168,6 +180,7 @@ serve_random() { # serve_random SHAPE: makes it, serves it, loads it
     grep -hE 'GB/s|^[^ ]*: products:' "$out/server-$shape-first.log" "$out/server-$shape.log"; } >> "$table"
   for n in $streams; do
     measure "$shape, $n streams" --model "$shape" --concurrency "$n" --requests $((n * per_stream)) --warmup 1 --prompt-tokens "$prompt" --output-tokens "$output"
+    bench_row "$shape" "$n" >> "$table"
   done
   [ "$rated" = 0 ] || measure "$shape, $rate requests a second" --model "$shape" --rate "$rate" --requests "$rated" --warmup 1 --prompt-tokens $((prompt / 2)) --output-tokens $((output / 2))
   check "$shape stops cleanly" stop_server

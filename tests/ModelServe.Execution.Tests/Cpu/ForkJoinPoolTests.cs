@@ -45,6 +45,27 @@ public sealed unsafe class ForkJoinPoolTests
     }
 
     [Fact]
+    public void Waiting_threads_do_pieces_until_there_are_no_more_and_begin_again_with_each_offer()
+    {
+        using var pool = new ForkJoinPool(2);
+        var numbers = (int*)pool.DoMeanwhile(&Piece, 2 * sizeof(int));
+        for (var offer = 0; offer < 20; offer++)
+        {
+            numbers[1] = 0;
+            pool.OfferPieces();
+
+            // The other thread waits while this one is in its part.
+            Assert.True(SpinWait.SpinUntil(
+                () =>
+                {
+                    pool.Run(&Nothing, null, 2);
+                    return Volatile.Read(ref numbers[1]) >= Pieces;
+                },
+                TimeSpan.FromSeconds(10)));
+        }
+    }
+
+    [Fact]
     public void A_thread_that_held_a_call_up_is_left_out_for_a_while_and_then_comes_back()
     {
         using var pool = new ForkJoinPool(2);
@@ -155,6 +176,23 @@ public sealed unsafe class ForkJoinPoolTests
     }
 
     private static void Count(void* context, int part, int parts) => Interlocked.Increment(ref ((int*)context)[part]);
+
+    private const int Pieces = 5;
+
+    private static void Nothing(void* context, int part, int parts)
+    {
+    }
+
+    // Numbers come in order to each thread, and none after the one that was said to be the last.
+    private static bool Piece(void* context, int thread, int number)
+    {
+        if (thread == 1)
+        {
+            ((int*)context)[1] = number is >= 0 and < Pieces ? number + 1 : int.MinValue;
+        }
+
+        return number + 1 < Pieces;
+    }
 
     private static void Throw(void* context, int part, int parts)
     {
