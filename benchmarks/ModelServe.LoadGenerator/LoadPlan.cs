@@ -50,7 +50,7 @@ internal sealed record LoadPlan(
     private uint[] Prompt(int index, int tokens, int sharedTokens, int vocabularySize)
     {
         var shared = new Random(Seed);
-        var own = new Random((Seed * 1_000_003) ^ index);
+        var own = new Random(unchecked((Seed * 1_000_003) ^ index));
         uint[] prompt = new uint[tokens];
         for (int i = 0; i < prompt.Length; i++)
         {

@@ -34,7 +34,7 @@ internal static class Program
         var shared = new Option<int>("--shared-prefix-tokens") { Description = "Leading prompt tokens that all requests share." };
         var connections = new Option<int>("--connections") { DefaultValueFactory = _ => 1 };
         var http = new Option<string?>("--http") { Description = "Send the requests over the OpenAI dialect to this address; gRPC then only describes the model." };
-        var seed = new Option<int>("--seed") { DefaultValueFactory = _ => (int)(TimeProvider.System.GetTimestamp() & int.MaxValue), Description = "Of prompts and arrivals; by default another each time, else a server's prefix cache would answer a second run." };
+        var seed = new Option<int>("--seed") { DefaultValueFactory = _ => Environment.TickCount ^ Environment.ProcessId, Description = "Of prompts and arrivals; by default another each time, else a server's prefix cache would answer a second run." };
         var besideRate = new Option<double>("--beside-rate") { Description = "Mean arrivals a second of requests for one token beside the measured ones, Poisson; 0 for none." };
         var besidePrompt = new Option<int>("--beside-prompt-tokens") { DefaultValueFactory = _ => 512, Description = "Tokens of their prompts." };
         var command = new RootCommand("Load for a ModelServe server on this machine; prints latencies and throughput as JSON.")
