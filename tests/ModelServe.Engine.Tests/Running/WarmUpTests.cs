@@ -77,7 +77,8 @@ public sealed class WarmUpTests : IDisposable
     public async Task An_engine_that_is_stopped_meanwhile_stops_at_the_next_step()
     {
         StepsTake(TimeSpan.Zero);
-        var begun = new TaskCompletionSource();
+        // Not on the engine's thread, which the end of the test waits for.
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _executor.Submitting = _ => begun.TrySetResult();
         using var engine = new EngineLoop(_executor, Options, _time);
         engine.Start(warmUp: TimeSpan.FromDays(1));
