@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 
 namespace ModelServe.Codec.Grammars;
@@ -11,17 +10,16 @@ namespace ModelServe.Codec.Grammars;
 /// </remarks>
 internal sealed class EbnfParser
 {
-    private readonly Rune[] _text;
+    private readonly RuneCursor _text;
     private readonly GrammarLimits _limits;
     private readonly EbnfRules _rules = new();
     private string _place = "";
-    private int _at;
     private int _line = 1;
     private int _depth;
 
     private EbnfParser(string grammar, GrammarLimits limits)
     {
-        _text = [.. grammar.EnumerateRunes()];
+        _text = new RuneCursor(grammar);
         _limits = limits;
     }
 
@@ -37,11 +35,11 @@ internal sealed class EbnfParser
     private void ParseRules()
     {
         SkipSpace();
-        while (_at < _text.Length)
+        while (!_text.IsAtEnd)
         {
             string name = TakeName();
             SkipSpace();
-            if (name.Length == 0 || !TakeDefinition())
+            if (name.Length == 0 || !_text.Take("::="))
             {
                 throw Wrong("a rule begins with 'name ::='; found " + Found());
             }
@@ -52,7 +50,7 @@ internal sealed class EbnfParser
                 throw Wrong($"rule '{name}' is there twice");
             }
 
-            if (_at < _text.Length && !IsRuleStart())
+            if (!_text.IsAtEnd && !IsRuleStart())
             {
                 throw Wrong("no " + Found() + " is expected here");
             }
@@ -71,7 +69,7 @@ internal sealed class EbnfParser
         {
             options.Add(ParseSequence());
         }
-        while (Take('|'));
+        while (_text.Take('|'));
         _depth--;
         return options.Count == 1 ? options[0] : RuleNode.Either(options);
     }
@@ -80,7 +78,7 @@ internal sealed class EbnfParser
     {
         var items = new List<RuleNode>();
         SkipSpace();
-        while (_at < _text.Length && Peek() is not ('|' or ')') && !IsRuleStart())
+        while (!_text.IsAtEnd && _text.Next is not ('|' or ')') && !IsRuleStart())
         {
             items.Add(ParseRepeated());
         }
@@ -92,9 +90,9 @@ internal sealed class EbnfParser
     {
         RuleNode item = ParseItem();
         SkipSpace();
-        while (_at < _text.Length)
+        while (!_text.IsAtEnd)
         {
-            (int Min, int? Max)? times = Peek() switch
+            (int Min, int? Max)? times = _text.Next switch
             {
                 '*' => (0, null),
                 '+' => (1, null),
@@ -107,7 +105,7 @@ internal sealed class EbnfParser
                 break;
             }
 
-            _at++;
+            _text.Read();
             SkipSpace();
             item = new RuleNode.Repeat(item, given.Min, given.Max);
         }
@@ -117,42 +115,42 @@ internal sealed class EbnfParser
 
     private (int Min, int? Max) ParseTimes()
     {
-        _at++;
+        _text.Read();
         SkipSpace();
-        bool hasMin = TakeNumber(out int min);
+        bool hasMin = _text.TakeNumber(out int min);
         int? max = min;
         SkipSpace();
-        if (Take(','))
+        if (_text.Take(','))
         {
             SkipSpace();
-            max = TakeNumber(out int upper) ? upper : null;
+            max = _text.TakeNumber(out int upper) ? upper : null;
             SkipSpace();
             hasMin |= max is not null;
         }
 
         // The closing brace is the caller's, which moves on over one sign.
-        return !hasMin || _at == _text.Length || Peek() != '}' ? throw Wrong("'{' begins '{m}', '{m,}', '{,n}' or '{m,n}', with numbers of at most 7 digits")
+        return !hasMin || _text.IsAtEnd || _text.Next != '}' ? throw Wrong("'{' begins '{m}', '{m,}', '{,n}' or '{m,n}', with numbers of at most 7 digits")
             : max < min ? throw Wrong($"{{{min},{max}}} asks for at least more than at most")
             : (min, max);
     }
 
     private RuleNode ParseItem()
     {
-        switch (Peek())
+        switch (_text.Next)
         {
             case '"':
-                _at++;
+                _text.Read();
                 return ParseText();
             case '[':
-                _at++;
+                _text.Read();
                 return RuleNode.Characters(ParseClass());
             case '.':
-                _at++;
+                _text.Read();
                 return RuleNode.Characters(CodePointSet.All);
             case '(':
-                _at++;
+                _text.Read();
                 RuleNode group = ParseAlternatives();
-                return Take(')') ? group : throw Wrong("a group without ')'");
+                return _text.Take(')') ? group : throw Wrong("a group without ')'");
             default:
                 int from = _line;
                 string name = TakeName();
@@ -163,14 +161,14 @@ internal sealed class EbnfParser
     private RuleNode ParseText()
     {
         var text = new StringBuilder();
-        while (!Take('"'))
+        while (!_text.Take('"'))
         {
-            if (_at == _text.Length || Peek() == '\n')
+            if (_text.IsAtEnd || _text.Next == '\n')
             {
                 throw Wrong("a text without its closing '\"'");
             }
 
-            text.Append(Take('\\') ? ParseEscape() : _text[_at++]);
+            text.Append(_text.Take('\\') ? ParseEscape() : _text.Read());
         }
 
         return RuleNode.Text(text.ToString());
@@ -178,15 +176,15 @@ internal sealed class EbnfParser
 
     private CodePointSet ParseClass()
     {
-        bool isNegated = Take('^');
+        bool isNegated = _text.Take('^');
         var set = CodePointSet.Of();
-        while (!Take(']'))
+        while (!_text.Take(']'))
         {
             int low = ParseClassItem();
             int high = low;
-            if (_at + 1 < _text.Length && Peek() == '-' && _text[_at + 1].Value != ']')
+            if (!_text.IsAtEnd && _text.Next == '-' && _text.Second is { } second && second != ']')
             {
-                _at++;
+                _text.Read();
                 high = ParseClassItem();
             }
 
@@ -197,13 +195,13 @@ internal sealed class EbnfParser
     }
 
     private int ParseClassItem() =>
-        _at == _text.Length || Peek() == '\n' ? throw Wrong("a class without ']'")
-        : Take('\\') ? ParseEscape().Value
-        : _text[_at++].Value;
+        _text.IsAtEnd || _text.Next == '\n' ? throw Wrong("a class without ']'")
+        : _text.Take('\\') ? ParseEscape().Value
+        : _text.Read().Value;
 
     private Rune ParseEscape()
     {
-        int sign = _at < _text.Length ? _text[_at++].Value : throw Wrong("a '\\' at the end");
+        int sign = !_text.IsAtEnd ? _text.Read().Value : throw Wrong("a '\\' at the end");
         return sign switch
         {
             'n' => new Rune('\n'),
@@ -216,81 +214,48 @@ internal sealed class EbnfParser
         };
     }
 
-    private Rune ParseHex(int digits)
-    {
-        string text = Text(_at, Math.Min(_at + digits, _text.Length));
-        _at = Math.Min(_at + digits, _text.Length);
-        return text.Length == digits && int.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int value) && Rune.TryCreate(value, out Rune rune)
+    private Rune ParseHex(int digits) =>
+        _text.TakeHex(digits, out int value) && Rune.TryCreate(value, out Rune rune)
             ? rune
             : throw Wrong($"an escape without {digits} hexadecimal digits of a character");
-    }
-
-    private bool TakeNumber(out int value)
-    {
-        int start = _at;
-        while (_at < _text.Length && _text[_at].Value is >= '0' and <= '9' && _at - start < 7)
-        {
-            _at++;
-        }
-
-        return int.TryParse(Text(start, _at), NumberStyles.None, CultureInfo.InvariantCulture, out value);
-    }
 
     private string TakeName()
     {
-        int start = _at;
-        while (_at < _text.Length && IsOfName(_text[_at], isFirst: _at == start))
+        int start = _text.At;
+        while (!_text.IsAtEnd && IsOfName(_text.Next, isFirst: _text.At == start))
         {
-            _at++;
+            _text.Read();
         }
 
-        return Text(start, _at);
+        return _text.Text(start, _text.At);
     }
 
     // A dot alone is any character; inside a name it belongs to it.
-    private static bool IsOfName(Rune rune, bool isFirst) =>
-        rune.IsAscii && (char.IsAsciiLetterOrDigit((char)rune.Value) || rune.Value is '_' || (!isFirst && rune.Value is '-' or '.'));
+    private static bool IsOfName(char sign, bool isFirst) => char.IsAsciiLetterOrDigit(sign) || sign is '_' || (!isFirst && sign is '-' or '.');
 
     private bool IsRuleStart()
     {
-        (int at, int line) = (_at, _line);
+        (int at, int line) = (_text.At, _line);
         bool isStart = TakeName().Length > 0;
         SkipSpace();
-        isStart &= TakeDefinition();
-        (_at, _line) = (at, line);
+        isStart &= _text.Take("::=");
+        (_text.At, _line) = (at, line);
         return isStart;
-    }
-
-    private bool TakeDefinition()
-    {
-        bool isThere = _at + 2 < _text.Length && _text[_at].Value == ':' && _text[_at + 1].Value == ':' && _text[_at + 2].Value == '=';
-        _at += isThere ? 3 : 0;
-        return isThere;
     }
 
     private void SkipSpace()
     {
         bool isComment = false;
-        for (; _at < _text.Length && (isComment || _text[_at].Value is ' ' or '\t' or '\r' or '\n' or '#'); _at++)
+        while (!_text.IsAtEnd && (isComment || _text.Next is ' ' or '\t' or '\r' or '\n' or '#'))
         {
-            isComment = _text[_at].Value == '#' || (isComment && _text[_at].Value != '\n');
-            _line += _text[_at].Value == '\n' ? 1 : 0;
+            char sign = _text.Next;
+            isComment = sign == '#' || (isComment && sign != '\n');
+            _line += sign == '\n' ? 1 : 0;
+            _text.Read();
         }
     }
 
-    private string Text(int from, int to) => string.Concat(_text[from..to].Select(rune => rune.ToString()));
-
-    private string Found() => _at == _text.Length ? "the end" : $"'{_text[_at]}'";
-
-    // Everything that means something here is ASCII.
-    private char Peek() => _text[_at].IsAscii ? (char)_text[_at].Value : '\uFFFD';
-
-    private bool Take(char expected)
-    {
-        bool isThere = _at < _text.Length && _text[_at].Value == expected;
-        _at += isThere ? 1 : 0;
-        return isThere;
-    }
+    private string Found() => _text.IsAtEnd ? "the end" : $"'{_text.Text(_text.At, _text.At + 1)}'";
 
     private InvalidGrammarException Wrong(string what) => new(_place, $"{what}, in line {_line}");
 }

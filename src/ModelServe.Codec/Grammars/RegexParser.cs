@@ -18,16 +18,15 @@ internal sealed class RegexParser
 
     private static readonly CodePointSet Dot = CodePointSet.Of(('\n', '\n'), ('\r', '\r'), (0x2028, 0x2029)).Complement();
 
-    private readonly Rune[] _text;
+    private readonly RuneCursor _text;
     private readonly string _place;
     private readonly Func<CodePointSet, RuleNode> _characters;
     private readonly GrammarLimits _limits;
-    private int _at;
     private int _depth;
 
     private RegexParser(string pattern, string place, Func<CodePointSet, RuleNode> characters, GrammarLimits limits)
     {
-        _text = [.. pattern.EnumerateRunes()];
+        _text = new RuneCursor(pattern);
         _place = place;
         _characters = characters;
         _limits = limits;
@@ -49,7 +48,7 @@ internal sealed class RegexParser
 
         var parser = new RegexParser(pattern, place, characters, limits);
         RuleNode node = parser.ParseTop(isSearch);
-        return parser._at == parser._text.Length ? node : throw parser.Wrong("an unmatched ')'");
+        return parser._text.IsAtEnd ? node : throw parser.Wrong("an unmatched ')'");
     }
 
     private RuleNode ParseTop(bool isSearch)
@@ -58,17 +57,17 @@ internal sealed class RegexParser
         var options = new List<RuleNode>();
         do
         {
-            bool fromStart = Take('^');
+            bool fromStart = _text.Take('^');
             RuleNode body = ParseSequence();
-            bool toEnd = Take('$');
-            if (_at < _text.Length && Peek() is not ('|' or ')'))
+            bool toEnd = _text.Take('$');
+            if (!_text.IsAtEnd && _text.Next is not ('|' or ')'))
             {
                 throw Unsupported("'$' or '^' inside the expression");
             }
 
             options.Add(RuleNode.Then(fromStart ? RuleNode.Empty : anything, body, toEnd ? RuleNode.Empty : anything));
         }
-        while (Take('|'));
+        while (_text.Take('|'));
         return options.Count == 1 ? options[0] : RuleNode.Either(options);
     }
 
@@ -84,7 +83,7 @@ internal sealed class RegexParser
         {
             options.Add(ParseSequence());
         }
-        while (Take('|'));
+        while (_text.Take('|'));
         _depth--;
         return options.Count == 1 ? options[0] : RuleNode.Either(options);
     }
@@ -92,7 +91,7 @@ internal sealed class RegexParser
     private RuleNode ParseSequence()
     {
         var items = new List<RuleNode>();
-        while (_at < _text.Length && Peek() is not ('|' or ')' or '$'))
+        while (!_text.IsAtEnd && _text.Next is not ('|' or ')' or '$'))
         {
             items.Add(ParseQuantified());
         }
@@ -105,7 +104,7 @@ internal sealed class RegexParser
         RuleNode item = ParseAtom();
         while (TakeQuantifier(out int min, out int? max))
         {
-            Take('?');
+            _text.Take('?');
             item = new RuleNode.Repeat(item, min, max);
         }
 
@@ -115,104 +114,104 @@ internal sealed class RegexParser
     private bool TakeQuantifier(out int min, out int? max)
     {
         (min, max) = (0, null);
-        if (Take('*'))
+        if (_text.Take('*'))
         {
             return true;
         }
 
-        if (Take('+'))
+        if (_text.Take('+'))
         {
             min = 1;
             return true;
         }
 
-        if (Take('?'))
+        if (_text.Take('?'))
         {
             max = 1;
             return true;
         }
 
-        int start = _at;
-        if (Take('{') && TakeNumber(out min))
+        int start = _text.At;
+        if (_text.Take('{') && _text.TakeNumber(out min))
         {
             max = min;
-            if (Take(','))
+            if (_text.Take(','))
             {
-                max = TakeNumber(out int upper) ? upper : null;
+                max = _text.TakeNumber(out int upper) ? upper : null;
             }
 
-            if (Take('}'))
+            if (_text.Take('}'))
             {
                 return max is null || max >= min ? true : throw Wrong("a quantifier whose maximum is below its minimum");
             }
         }
 
         // A brace that begins no quantifier is an ordinary character.
-        _at = start;
+        _text.At = start;
         return false;
     }
 
     private RuleNode ParseAtom()
     {
-        char next = Peek();
+        char next = _text.Next;
         switch (next)
         {
             case '(':
-                _at++;
+                _text.Read();
                 ParseGroupKind();
                 RuleNode group = ParseAlternatives();
-                return Take(')') ? group : throw Wrong("a group without ')', or '$' inside one");
+                return _text.Take(')') ? group : throw Wrong("a group without ')', or '$' inside one");
             case '[':
-                _at++;
+                _text.Read();
                 return _characters(ParseClass());
             case '.':
-                _at++;
+                _text.Read();
                 return _characters(Dot);
             case '\\':
-                _at++;
+                _text.Read();
                 return _characters(ParseEscape(inClass: false));
             case '^':
                 throw Unsupported("'^' inside the expression");
             case '*' or '+' or '?':
                 throw Wrong($"nothing to repeat before '{next}'");
             default:
-                return _characters(CodePointSet.Of(_text[_at++].Value));
+                return _characters(CodePointSet.Of(_text.Read().Value));
         }
     }
 
     private void ParseGroupKind()
     {
-        if (!Take('?'))
+        if (!_text.Take('?'))
         {
             return;
         }
 
-        if (Take(':'))
+        if (_text.Take(':'))
         {
             return;
         }
 
-        if (!Take('<') || _at == _text.Length || Peek() is '=' or '!')
+        if (!_text.Take('<') || _text.IsAtEnd || _text.Next is '=' or '!')
         {
             throw Unsupported("look-around or an inline option");
         }
 
-        while (!Take('>'))
+        while (!_text.Take('>'))
         {
-            _at += _at < _text.Length ? 1 : throw Wrong("a group name without '>'");
+            _ = _text.IsAtEnd ? throw Wrong("a group name without '>'") : _text.Read();
         }
     }
 
     private CodePointSet ParseClass()
     {
-        bool isNegated = Take('^');
+        bool isNegated = _text.Take('^');
         var set = CodePointSet.Of();
-        while (!Take(']'))
+        while (!_text.Take(']'))
         {
             CodePointSet low = ParseClassItem();
-            if (_at + 1 < _text.Length && Peek() == '-' && _text[_at + 1].Value != ']' && Single(low) is { } from)
+            if (!_text.IsAtEnd && _text.Next == '-' && _text.Second is { } second && second != ']' && Single(low) is { } from)
             {
-                _at++;
+                _text.Read();
                 int to = Single(ParseClassItem()) ?? throw Wrong("a range that ends in a class");
                 low = from <= to ? CodePointSet.Of((from, to)) : throw Wrong("a range whose end comes before its start");
             }
@@ -225,22 +224,22 @@ internal sealed class RegexParser
 
     private CodePointSet ParseClassItem()
     {
-        if (_at == _text.Length)
+        if (_text.IsAtEnd)
         {
             throw Wrong("a class without ']'");
         }
 
-        return Take('\\') ? ParseEscape(inClass: true) : CodePointSet.Of(_text[_at++].Value);
+        return _text.Take('\\') ? ParseEscape(inClass: true) : CodePointSet.Of(_text.Read().Value);
     }
 
     private CodePointSet ParseEscape(bool inClass)
     {
-        if (_at == _text.Length)
+        if (_text.IsAtEnd)
         {
             throw Wrong("a '\\' at the end");
         }
 
-        int value = _text[_at++].Value;
+        int value = _text.Read().Value;
         switch (value)
         {
             case 'd': return Digits;
@@ -268,24 +267,23 @@ internal sealed class RegexParser
 
     private int ParseUnicode()
     {
-        if (Take('{'))
+        if (_text.Take('{'))
         {
-            int start = _at;
-            while (!Take('}'))
+            int start = _text.At;
+            while (!_text.Take('}'))
             {
-                _at += _at < _text.Length && _at - start < 6 ? 1 : throw Wrong("a '\\u{' without '}'");
+                _ = _text.IsAtEnd || _text.At - start >= 6 ? throw Wrong("a '\\u{' without '}'") : _text.Read();
             }
 
-            string digits = Text(start, _at - 1);
+            string digits = _text.Text(start, _text.At - 1);
             return int.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int value) && value <= 0x10FFFF
                 ? value
                 : throw Wrong("a '\\u{' without a scalar value");
         }
 
         int high = ParseHex(4);
-        if (char.IsHighSurrogate((char)high) && _at + 1 < _text.Length && Peek() == '\\' && _text[_at + 1].Value == 'u')
+        if (char.IsHighSurrogate((char)high) && _text.Take("\\u"))
         {
-            _at += 2;
             int low = ParseHex(4);
             return char.IsLowSurrogate((char)low) ? char.ConvertToUtf32((char)high, (char)low) : throw Wrong("half of a surrogate pair");
         }
@@ -293,42 +291,13 @@ internal sealed class RegexParser
         return high;
     }
 
-    private int ParseHex(int digits)
-    {
-        string text = Text(_at, Math.Min(_at + digits, _text.Length));
-        _at += digits;
-        return text.Length == digits && int.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int value)
-            ? value
-            : throw Wrong($"an escape without {digits} hexadecimal digits");
-    }
-
-    private bool TakeNumber(out int value)
-    {
-        int start = _at;
-        while (_at < _text.Length && _text[_at].Value is >= '0' and <= '9' && _at - start < 7)
-        {
-            _at++;
-        }
-
-        return int.TryParse(Text(start, _at), NumberStyles.None, CultureInfo.InvariantCulture, out value);
-    }
-
-    private string Text(int from, int to) => string.Concat(_text[from..to].Select(rune => rune.ToString()));
+    private int ParseHex(int digits) =>
+        _text.TakeHex(digits, out int value) ? value : throw Wrong($"an escape without {digits} hexadecimal digits");
 
     private static int? Single(CodePointSet set) =>
         set.Ranges.Count == 1 && set.Ranges[0].Low == set.Ranges[0].High ? set.Ranges[0].Low : null;
 
-    // Everything that means something here is ASCII.
-    private char Peek() => _text[_at].IsAscii ? (char)_text[_at].Value : '\uFFFD';
+    private InvalidGrammarException Wrong(string what) => new(_place, $"{what} at character {_text.At} of the pattern");
 
-    private bool Take(char expected)
-    {
-        bool isThere = _at < _text.Length && _text[_at].Value == expected;
-        _at += isThere ? 1 : 0;
-        return isThere;
-    }
-
-    private InvalidGrammarException Wrong(string what) => new(_place, $"{what} at character {_at} of the pattern");
-
-    private InvalidGrammarException Unsupported(string what) => new(_place, $"{what} at character {_at} of the pattern is not supported", isUnsupported: true);
+    private InvalidGrammarException Unsupported(string what) => new(_place, $"{what} at character {_text.At} of the pattern is not supported", isUnsupported: true);
 }

@@ -36,10 +36,13 @@ internal sealed class PromptPortions
     /// <summary>Whether steps are to be told to <see cref="Times"/>.</summary>
     public bool Learns => _options.PrefillStretch > 0;
 
+    /// <summary>Whether there is any limit, for which it must be known who generates.</summary>
+    public bool HasLimit => Learns || _options.MixedPrefillTokens > 0;
+
     /// <summary>Prompt tokens, over all sequences, that the next step may feed: at least 1, and with nobody generating no limit.</summary>
     public int Most(in StepDemand demand)
     {
-        if (demand.Generating == 0 || (!Learns && _options.MixedPrefillTokens == 0))
+        if (demand.Generating == 0 || !HasLimit)
         {
             return int.MaxValue;
         }

@@ -106,7 +106,7 @@ internal sealed class StepPlanner
     {
         _now = nowTicks;
         _budget = _geometry.MaxBatchedTokens;
-        var demand = Demand();
+        var demand = Portions.HasLimit ? Demand() : default;
         _promptBudget = Portions.Most(demand);
         _briefRows = demand.Generating == 0 ? Portions.BriefRows() : int.MaxValue;
         _awaitedBlocks = 0;

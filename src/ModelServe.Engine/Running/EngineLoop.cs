@@ -21,7 +21,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     private readonly QueueRate _queueRate;
     private readonly LiveRequests _live;
     private readonly Inbox _inbox = new();
-    private readonly StepCustody _custody = new();
+    private readonly StepCustody _custody;
     private readonly ReaderWakes _wakes = new();
     private readonly EngineCounters _counters = new();
     private readonly StepPlanner _planner;
@@ -43,13 +43,14 @@ public sealed class EngineLoop : IEngine, IDisposable
     /// <param name="reportHealing">Told on the engine thread what was wrong when slots and blocks had to be rebuilt.</param>
     /// <exception cref="ArgumentException">An option or a size is out of range.</exception>
     public EngineLoop(IStepExecutor executor, EngineOptions options, TimeProvider time, Action<string>? reportHealing = null)
-        : this(executor, options, time, reportHealing, new StepTimes())
+        : this(executor, options, time, reportHealing, new StepTimes(), new StepCustody())
     {
     }
 
-    private EngineLoop(IStepExecutor executor, EngineOptions options, TimeProvider time, Action<string>? reportHealing, StepTimes times)
+    private EngineLoop(
+        IStepExecutor executor, EngineOptions options, TimeProvider time, Action<string>? reportHealing, StepTimes times, StepCustody custody)
     {
-        _options = options;
+        (_options, _custody) = (options, custody);
         options.Validate(executor.Geometry);
         _executor = executor;
         _time = time;
@@ -78,7 +79,7 @@ public sealed class EngineLoop : IEngine, IDisposable
     /// <inheritdoc />
     public Task Drained => _live.Drained;
 
-    /// <summary>Complete once the engine takes requests: what it did to warm up.</summary>
+    /// <summary>Complete once the engine takes requests: what it did to warm up. Never where a step of it was given up.</summary>
     public Task<WarmUpReport> WarmedUp => _warmedUp.Task;
 
     /// <summary>Whether a step was given up, so that the executor may still be busy with it.</summary>
@@ -267,7 +268,9 @@ public sealed class EngineLoop : IEngine, IDisposable
         if (limit > TimeSpan.Zero)
         {
             var options = _options with { EnablePrefixCaching = false, KvEventCapacity = 0 };
-            using var apart = new EngineLoop(_executor, options, _time, reportHealing: null, _planner.Portions.Times);
+
+            // One custody: whoever gives this engine's step up gives up one of the warm-up as well.
+            using var apart = new EngineLoop(_executor, options, _time, reportHealing: null, _planner.Portions.Times, _custody);
             report = WarmUp.Run(apart, limit, _time, () => Volatile.Read(ref _stopped) != 0);
             if (report.Failure is { } failure)
             {

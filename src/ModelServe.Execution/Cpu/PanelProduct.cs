@@ -246,16 +246,17 @@ internal sealed unsafe class PanelProduct : IDisposable
     // While a thread waits, the memory would stand still: the thread has its cache fetch what it will read first.
     private static bool FetchPiece(void* context, int thread, int number)
     {
+        // Copied, since the caller may be changing it: what was seen to be no zero must not be one when it divides.
         var follow = (Follow*)context;
-        var pairs = follow->Product.Columns / 2;
-        var piecesOfUnit = (pairs + PiecePairs - 1) / PiecePairs;
-        if (thread >= follow->Cut.Shares || number >= MostPieces || piecesOfUnit == 0)
+        var cut = follow->Cut;
+        var piecesOfUnit = ((follow->Product.Columns / 2) + PiecePairs - 1) / PiecePairs;
+        if (thread >= cut.Shares || number >= MostPieces || piecesOfUnit == 0)
         {
             return false;
         }
 
-        var panel = follow->Cut.FirstPanel(thread) + (number / piecesOfUnit * follow->Cut.UnitPanels);
-        if (panel >= follow->Cut.FirstPanel(thread + 1))
+        var panel = cut.FirstPanel(thread) + (number / piecesOfUnit * cut.UnitPanels);
+        if (panel >= cut.FirstPanel(thread + 1))
         {
             return false;
         }

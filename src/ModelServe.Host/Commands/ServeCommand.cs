@@ -112,6 +112,7 @@ internal sealed class ServeCommand : Command
             Engine = engine with
             {
                 WarmUp = TimeSpan.FromSeconds(parsed.GetValue(_warmUp) ?? 1),
+                StepTimeout = (parsed.GetValue(_stepTimeout) ?? 300) is > 0 and var seconds ? TimeSpan.FromSeconds(seconds) : Timeout.InfiniteTimeSpan,
                 VerifyChecksums = parsed.GetValue(_verifyChecksums),
                 MaxQueued = parsed.GetValue(_maxQueued) ?? engine.MaxQueued,
                 MaxQueuedTokens = parsed.GetValue(_maxQueuedTokens) ?? engine.MaxQueuedTokens,
@@ -120,7 +121,6 @@ internal sealed class ServeCommand : Command
             Http = parsed.GetValue(_http)!,
             DrainTimeout = TimeSpan.FromSeconds(parsed.GetValue(_drainTimeout) ?? 30),
             DrainDelay = TimeSpan.FromSeconds(parsed.GetValue(_drainDelay) ?? 0),
-            StepTimeout = (parsed.GetValue(_stepTimeout) ?? 300) is > 0 and var seconds ? TimeSpan.FromSeconds(seconds) : Timeout.InfiniteTimeSpan,
             FailureGrace = parsed.GetValue(_stayOnFailure) ? null : TimeSpan.FromSeconds(parsed.GetValue(_failureGrace) ?? 5),
             OtlpEndpoint = parsed.GetValue(_otlpEndpoint),
             TraceRatio = parsed.GetValue(_traceRatio) ?? 1,

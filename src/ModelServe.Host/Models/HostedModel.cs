@@ -76,7 +76,7 @@ internal sealed class HostedModel : IDisposable
             .. rooms.Select(room => common with
             {
                 Device = room.Device, MemoryBytes = room.MemoryBytes ?? common.MemoryBytes, HeldByOthers = room.HeldByOthers,
-                Report = line => Console.Error.WriteLine($"{reference.Name} on {room.Device}: {line}"),
+                Report = line => Tell($"{reference.Name} on {room.Device}: {line}"),
             }),
         ];
         if (settings.VerifyChecksums)
@@ -104,23 +104,31 @@ internal sealed class HostedModel : IDisposable
                 engine.Start(warmUp: settings.WarmUp);
             }
 
-            AwaitWarmUp(reference.Name, engines);
-
+            AwaitWarmUp(reference.Name, engines, settings);
             return new HostedModel(reference, loaded, text, [.. engines], time);
         }
         catch
         {
-            engines.ForEach(engine => engine.Dispose());
-            Array.ForEach(loaded, replica => replica.Dispose());
+            Release(engines, loaded);
             throw;
         }
     }
 
     // A model that cannot answer is better refused now than at its first request.
-    private static void AwaitWarmUp(string name, List<EngineLoop> engines)
+    private static void AwaitWarmUp(string name, List<EngineLoop> engines, EngineSettings settings)
     {
+        TimeSpan limit = settings.StepTimeout == Timeout.InfiniteTimeSpan ? settings.StepTimeout : settings.WarmUp + settings.StepTimeout;
         foreach (EngineLoop engine in engines)
         {
+            while (!engine.WarmedUp.Wait(limit))
+            {
+                string hung = string.Create(CultureInfo.InvariantCulture, $"a step of the warm-up did not return within {settings.StepTimeout.TotalSeconds:0.###} s");
+                if (engine.GiveUpStep(hung))
+                {
+                    throw new ModelLoadException($"the model cannot answer: {hung}");
+                }
+            }
+
             WarmUpReport report = engine.WarmedUp.GetAwaiter().GetResult();
             if (report.Failure is { } failure)
             {
@@ -142,15 +150,26 @@ internal sealed class HostedModel : IDisposable
             return;
         }
 
-        for (int i = 0; i < _engines.Length; i++)
+        Release(_engines, _loaded);
+    }
+
+    private static void Release(IReadOnlyList<EngineLoop> engines, LoadedModel[] loaded)
+    {
+        for (int i = 0; i < loaded.Length; i++)
         {
-            // The engine's thread runs the executor: it must have ended before the weights go.
-            _engines[i].Dispose();
-            if (!_engines[i].HasLostStep)
+            // The engine's thread runs the executor: it must have ended before the weights go. A lost step may still be reading them.
+            if (i < engines.Count)
             {
-                // A lost step may still be reading them; the process is on its way out.
-                _loaded[i].Dispose();
+                engines[i].Dispose();
+            }
+
+            if (i >= engines.Count || !engines[i].HasLostStep)
+            {
+                loaded[i].Dispose();
             }
         }
     }
+
+    // An engine's thread does not wait for whoever reads the log.
+    private static void Tell(string line) => ThreadPool.UnsafeQueueUserWorkItem(Console.Error.WriteLine, line, preferLocal: false);
 }

@@ -78,6 +78,9 @@ internal sealed record EngineSettings
     /// <summary>How long a model answers made-up requests before it takes real ones; zero for not at all.</summary>
     public TimeSpan WarmUp { get; init; }
 
+    /// <summary>How long one step may take before its model counts as failed; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</summary>
+    public TimeSpan StepTimeout { get; init; } = TimeSpan.FromMinutes(5);
+
     /// <summary>Whether a checkpoint's files must have the checksums that its list tells.</summary>
     public bool VerifyChecksums { get; init; }
 

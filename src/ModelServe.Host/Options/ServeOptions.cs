@@ -33,9 +33,6 @@ internal sealed record ServeOptions
     /// <summary>How long the listeners stay open at least after a stop was asked for, so that load balancers see that nothing is taken any more.</summary>
     public TimeSpan DrainDelay { get; init; } = TimeSpan.Zero;
 
-    /// <summary>How long one step may take before its model counts as failed; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</summary>
-    public TimeSpan StepTimeout { get; init; } = TimeSpan.FromMinutes(5);
-
     /// <summary>How long after a model has failed the process ends; null keeps it.</summary>
     public TimeSpan? FailureGrace { get; init; } = TimeSpan.FromSeconds(5);
 
@@ -79,7 +76,7 @@ internal sealed record ServeOptions
         Reflection = true,
         Facades = Facades,
         ModelRoots = new ModelRoots(ModelRoots),
-        StepLimit = StepTimeout,
+        StepLimit = Engine.StepTimeout,
         Limits = new RequestLimits { Duration = MaxRequestTime },
     };
 

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Time.Testing;
+using ModelServe.Engine.Admission;
 using ModelServe.Engine.Running;
 using ModelServe.Engine.Simulation;
 
@@ -85,6 +86,31 @@ public sealed class WarmUpTests : IDisposable
         await begun.Task.WaitAsync(TestContext.Current.CancellationToken);
         engine.Dispose();
         Assert.True((await engine.WarmedUp.WaitAsync(TestContext.Current.CancellationToken)).Time < TimeSpan.FromDays(1));
+    }
+
+    [Fact]
+    public async Task A_step_that_does_not_return_is_given_up_as_one_of_the_engines_own()
+    {
+        using var back = new ManualResetEventSlim();
+        var hangs = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _executor.Submitting = _ =>
+        {
+            hangs.TrySetResult();
+            back.Wait();
+        };
+        using var engine = new EngineLoop(_executor, Options, _time);
+        var request = EngineScenario.Request("early", EngineScenario.Prompt(20));
+        var conversation = new Conversation(request, engine.Admit(request).Stream!);
+        engine.Start(warmUp: TimeSpan.FromSeconds(1));
+        await hangs.Task.WaitAsync(TestContext.Current.CancellationToken);
+        Assert.True(engine.GiveUpStep("hung"));
+        Assert.True(engine.HasLostStep);
+        Assert.Equal("hung", engine.Status.Failure);
+        conversation.Read();
+        Assert.Equal(FinishReason.Error, conversation.Finish);
+        Assert.False(engine.WarmedUp.IsCompleted);
+        engine.Dispose();
+        back.Set();
     }
 
     [Theory]

@@ -82,10 +82,8 @@ public sealed class CudaCrossProductTests(StubLibrary stub)
     private (int[] Prompt, List<int> Output)[] Alone(RandomCheckpoint checkpoint)
     {
         using var loaded = Load(checkpoint, RoomyBlocks, depth: 1, graphs: false);
-        var shared = ForwardPassTests.Prompt(checkpoint.Model, 33);
-        return [.. Enumerable.Range(0, 5).Select(i =>
+        return [.. Running.CrossProduct.Prompts(checkpoint.Model).Select(prompt =>
         {
-            int[] prompt = [.. shared, .. ForwardPassTests.Prompt(checkpoint.Model, 2 + (3 * i), seed: 100 + i)];
             var driver = new Running.PlanDriver(loaded.Executor);
             driver.Admit(0, prompt);
             return (prompt, driver.Generate(0, OutputTokens));
@@ -94,17 +92,8 @@ public sealed class CudaCrossProductTests(StubLibrary stub)
 
     private LoadedModel Load(RandomCheckpoint checkpoint, int blocks, int depth, bool graphs)
     {
-        var options = CudaModels.Options(stub) with
-        {
-            MaxSequences = 5,
-            MaxBatchedTokens = 48,
-            MaxModelLength = 80,
-            Depth = depth,
-            UseGraphs = graphs,
-            Deterministic = true,
-        };
-        var blockBytes = ModelLoader.Inspect(checkpoint.Folder, options).Plan.BlockBytes;
-        return ModelLoader.Load(checkpoint.Folder, options with { KvMemoryBytes = blockBytes * blocks }, null);
+        var options = CudaModels.Options(stub) with { Depth = depth, UseGraphs = graphs, Deterministic = true };
+        return ModelLoader.Load(checkpoint.Folder, Running.CrossProduct.Options(checkpoint, options, blocks), null);
     }
 
     private static async Task<List<int>[]> Generate(EngineLoop engine, (int[] Prompt, List<int> Output)[] conversations)

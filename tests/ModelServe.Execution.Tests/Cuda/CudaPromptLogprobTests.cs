@@ -40,8 +40,7 @@ public sealed class CudaPromptLogprobTests(StubLibrary stub)
     {
         stub.SkipIfMissing();
         using var checkpoint = new RandomCheckpoint(CudaModels.All["llama"], seed: 6, type: "BF16");
-        var shared = ForwardPassTests.Prompt(checkpoint.Model, 33);
-        int[][] prompts = [.. Enumerable.Range(0, 5).Select(i => (int[])[.. shared, .. ForwardPassTests.Prompt(checkpoint.Model, 2 + (3 * i), seed: 100 + i)])];
+        int[][] prompts = Running.CrossProduct.Prompts(checkpoint.Model);
         var alone = new PromptLogprobs[prompts.Length];
         using (var loaded = Load(checkpoint, RoomyBlocks, depth: 1, graphs: false))
         using (var engine = new EngineLoop(loaded.Executor, new EngineOptions { EnablePrefixCaching = false }, TimeProvider.System))
@@ -85,16 +84,7 @@ public sealed class CudaPromptLogprobTests(StubLibrary stub)
 
     private LoadedModel Load(RandomCheckpoint checkpoint, int blocks, int depth, bool graphs)
     {
-        var options = CudaModels.Options(stub) with
-        {
-            MaxSequences = 5,
-            MaxBatchedTokens = 48,
-            MaxModelLength = 80,
-            Depth = depth,
-            UseGraphs = graphs,
-            Deterministic = true,
-        };
-        var blockBytes = ModelLoader.Inspect(checkpoint.Folder, options).Plan.BlockBytes;
-        return ModelLoader.Load(checkpoint.Folder, options with { KvMemoryBytes = blockBytes * blocks }, null);
+        var options = CudaModels.Options(stub) with { Depth = depth, UseGraphs = graphs, Deterministic = true };
+        return ModelLoader.Load(checkpoint.Folder, Running.CrossProduct.Options(checkpoint, options, blocks), null);
     }
 }

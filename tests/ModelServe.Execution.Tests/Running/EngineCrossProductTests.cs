@@ -75,26 +75,11 @@ public sealed class EngineCrossProductTests
     private static (int[] Prompt, List<int> Output)[] Recompute(RandomCheckpoint checkpoint)
     {
         var reference = new ReferenceDecoder(checkpoint.Model, checkpoint.Weights);
-        var shared = ForwardPassTests.Prompt(checkpoint.Model, 33);
-        return [.. Enumerable.Range(0, 5)
-            .Select(i => (int[])[.. shared, .. ForwardPassTests.Prompt(checkpoint.Model, 2 + (3 * i), seed: 100 + i)])
-            .Select(prompt => (prompt, reference.Greedy(prompt, OutputTokens)))];
+        return [.. CrossProduct.Prompts(checkpoint.Model).Select(prompt => (prompt, reference.Greedy(prompt, OutputTokens)))];
     }
 
-    private static ModelLoadOptions Options(RandomCheckpoint checkpoint, TestedOps ops, bool tight)
-    {
-        var options = new ModelLoadOptions
-        {
-            Ops = OpsKinds.Kind(ops),
-            CpuKernels = OpsKinds.Kernels(ops),
-            MaxSequences = 5,
-            MaxBatchedTokens = 48,
-            MaxModelLength = 80,
-            Threads = 2,
-        };
-        var blockBytes = ModelLoader.Inspect(checkpoint.Folder, options).Plan.BlockBytes;
-        return options with { KvMemoryBytes = blockBytes * (tight ? TightBlocks : RoomyBlocks) };
-    }
+    private static ModelLoadOptions Options(RandomCheckpoint checkpoint, TestedOps ops, bool tight) => CrossProduct.Options(
+        checkpoint, new ModelLoadOptions { Ops = OpsKinds.Kind(ops), CpuKernels = OpsKinds.Kernels(ops), Threads = 2 }, tight ? TightBlocks : RoomyBlocks);
 
     private static Task<List<int>[]> GenerateTogether(
         EngineLoop engine, DeferredExecutor executor, (int[] Prompt, List<int> Output)[] conversations)

@@ -101,23 +101,9 @@ public sealed class PromptLogprobTests
 
     private static (int[] Prompt, double[][] Logprobs)[] Recompute(RandomCheckpoint checkpoint)
     {
-        var shared = ForwardPassTests.Prompt(checkpoint.Model, 33);
-        return [.. Enumerable.Range(0, 5)
-            .Select(i => (int[])[.. shared, .. ForwardPassTests.Prompt(checkpoint.Model, 2 + (3 * i), seed: 100 + i)])
-            .Select(prompt => (prompt, ScoredPrompts.Reference(checkpoint, prompt)))];
+        return [.. CrossProduct.Prompts(checkpoint.Model).Select(prompt => (prompt, ScoredPrompts.Reference(checkpoint, prompt)))];
     }
 
-    private static ModelLoadOptions Options(RandomCheckpoint checkpoint, TestedOps ops, int blocks)
-    {
-        var options = new ModelLoadOptions
-        {
-            Ops = OpsKinds.Kind(ops),
-            CpuKernels = OpsKinds.Kernels(ops),
-            MaxSequences = 5,
-            MaxBatchedTokens = 48,
-            MaxModelLength = 80,
-            Threads = 2,
-        };
-        return options with { KvMemoryBytes = ModelLoader.Inspect(checkpoint.Folder, options).Plan.BlockBytes * blocks };
-    }
+    private static ModelLoadOptions Options(RandomCheckpoint checkpoint, TestedOps ops, int blocks) => CrossProduct.Options(
+        checkpoint, new ModelLoadOptions { Ops = OpsKinds.Kind(ops), CpuKernels = OpsKinds.Kernels(ops), Threads = 2 }, blocks);
 }

@@ -40,6 +40,16 @@ public sealed class GpuFaultTests(GpuStub stub)
     }
 
     [Fact]
+    public async Task A_device_that_hangs_while_the_model_warms_up_is_refused_in_one_line()
+    {
+        using GpuServer server = new(stub, Memory, 1, null, "--step-timeout", "0.4", "--warm-up", "3");
+        await server.Process.WaitForErrorTextAsync("weights on the device", Cancellation);
+        server.Order("0 sync hang");
+        Assert.Equal(1, await server.Process.WaitAsync(Cancellation));
+        Assert.Matches("modelserve: the model cannot answer: a step of the warm-up did not return within 0.4 s\n$", server.Process.Errors);
+    }
+
+    [Fact]
     public async Task Logits_that_are_no_numbers_fail_one_request_and_no_other()
     {
         using GpuServer server = await new GpuServer(stub, Memory, 1, null).ReadyAsync();
