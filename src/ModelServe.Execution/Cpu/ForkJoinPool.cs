@@ -28,6 +28,7 @@ internal sealed unsafe class ForkJoinPool : IDisposable
     private readonly Lock _throwing = new();
     private delegate*<void*, int, int, void> _body;
     private void* _context;
+    private bool _byThread;
     private Exception? _thrown;
     private int _thrownPart;
 
@@ -95,20 +96,9 @@ internal sealed unsafe class ForkJoinPool : IDisposable
 
     /// <summary>Calls <c>body(context, part, parts)</c> for every part and returns when all have returned.</summary>
     /// <exception cref="Exception">What the body threw, of the lowest part that threw; all parts have ended by then.</exception>
-    public void Run(delegate*<void*, int, int, void> body, void* context, int parts) => Run(body, context, parts, parts);
-
-    /// <summary>As the other <c>Run</c>, where the parts divide so many pieces among themselves as they run.</summary>
-    /// <remarks>What a thread is waited for at the end is a piece then, and not a part: how long is too long is judged by that.</remarks>
-    public void Run(delegate*<void*, int, int, void> body, void* context, int parts, int pieces)
+    public void Run(delegate*<void*, int, int, void> body, void* context, int parts)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(parts, MaxParts);
-        _body = body;
-        _context = context;
-        _remaining = parts;
-        var start = Stopwatch.GetTimestamp();
-        _watch.Begin(start);
-        Publish(parts);
+        var start = Begin(body, context, parts, byThread: false);
         var own = 0;
         while (TryTake(out var part, out _))
         {
@@ -117,13 +107,33 @@ internal sealed unsafe class ForkJoinPool : IDisposable
         }
 
         var end = Stopwatch.GetTimestamp();
-        if (Volatile.Read(ref _remaining) != 0)
+        Finish(end, own == 0 ? end - start + SpinTicks : (end - start) / own);
+    }
+
+    /// <summary>Calls <c>body(context, thread, shares)</c> on the caller, thread 0, and on others that come before everything is taken; returns when all have returned.</summary>
+    /// <remarks>
+    /// For threads that divide the units of <see cref="PartShares"/> among themselves: each takes from the share of its own number first, so
+    /// that what it made in one call is in its cache in the next. When the body returns on one thread, every unit is done or
+    /// in another thread's hands. A thread's number can be beyond the shares. What the caller waits for at the end are units, and not
+    /// shares: how long is too long is judged by that.
+    /// </remarks>
+    /// <param name="body">Takes units until there are none left.</param>
+    /// <param name="context">The body's.</param>
+    /// <param name="shares">Shares, and most threads that come.</param>
+    /// <param name="units">Units in all.</param>
+    /// <exception cref="Exception">What the body threw, of the lowest thread that threw; all have returned by then.</exception>
+    public void RunShares(delegate*<void*, int, int, void> body, void* context, int shares, int units)
+    {
+        var start = Begin(body, context, shares - 1, byThread: true);
+        Call(0, shares);
+        var end = Stopwatch.GetTimestamp();
+        while (TryTake(out _, out _))
         {
-            WaitForWorkers(end);
-            _watch.End(end, own == 0 ? end - start + SpinTicks : (end - start) * parts / own / pieces);
+            // Who has not come by now would find nothing left to do.
+            Interlocked.Decrement(ref _remaining);
         }
 
-        Rethrow();
+        Finish(end, (end - start) * shares / units);
     }
 
     /// <summary>Ends the threads. Not while a call runs.</summary>
@@ -156,15 +166,39 @@ internal sealed unsafe class ForkJoinPool : IDisposable
         _meanwhileContext?.Dispose();
     }
 
+    private long Begin(delegate*<void*, int, int, void> body, void* context, int tickets, bool byThread)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(tickets, MaxParts);
+        _body = body;
+        _context = context;
+        _byThread = byThread;
+        _remaining = tickets;
+        var now = Stopwatch.GetTimestamp();
+        _watch.Begin(now);
+        Publish(tickets, byThread ? tickets : tickets - 1);
+        return now;
+    }
+
+    private void Finish(long end, long ticksOfUnit)
+    {
+        if (Volatile.Read(ref _remaining) != 0)
+        {
+            WaitForWorkers(end);
+            _watch.End(end, ticksOfUnit);
+        }
+
+        Rethrow();
+    }
+
     private static int Next(ulong ticket) => (int)(ticket & MaxParts);
 
     private static int Parts(ulong ticket) => (int)((ticket >> 16) & MaxParts);
 
-    private void Publish(int parts)
+    private void Publish(int parts, int wanted)
     {
         // A full fence: the job is visible before the ticket, and the ticket before the look at who sleeps.
         Interlocked.Exchange(ref _ticket, (((_ticket >> 32) + 1) << 32) | ((ulong)parts << 16));
-        var wanted = parts - 1;
         for (var i = 0; i < _workers.Length && wanted > 0; i++)
         {
             if (!_workers[i].IsLeftOut)
@@ -197,6 +231,15 @@ internal sealed unsafe class ForkJoinPool : IDisposable
     private void RunPart(int part, int parts)
     {
         // Body and context cannot change before this part is counted as done.
+        Call(part, parts);
+        if (Interlocked.Decrement(ref _remaining) == 0 && Interlocked.Exchange(ref _callerSleeps, 0) != 0)
+        {
+            _finished.Set();
+        }
+    }
+
+    private void Call(int part, int parts)
+    {
         try
         {
             _body(_context, part, parts);
@@ -212,11 +255,6 @@ internal sealed unsafe class ForkJoinPool : IDisposable
                     (_thrown, _thrownPart) = (exception, part);
                 }
             }
-        }
-
-        if (Interlocked.Decrement(ref _remaining) == 0 && Interlocked.Exchange(ref _callerSleeps, 0) != 0)
-        {
-            _finished.Set();
         }
     }
 
@@ -277,7 +315,7 @@ internal sealed unsafe class ForkJoinPool : IDisposable
             if (!worker.IsLeftOut && TryTake(out var part, out var parts))
             {
                 worker.IsBusy = true;
-                RunPart(part, parts);
+                RunPart(_byThread ? worker.Number : part, _byThread ? parts + 1 : parts);
                 worker.LastEnd = Stopwatch.GetTimestamp();
                 worker.IsBusy = false;
             }

@@ -36,18 +36,18 @@ internal unsafe struct PartShares
     }
 
     /// <summary>Takes the next unit of a share, or the last one of another's that has some left.</summary>
-    /// <param name="share">The caller's.</param>
+    /// <param name="share">The caller's; none, beyond the last.</param>
     /// <param name="unit">What was taken.</param>
     /// <param name="follows">Whether the caller's next unit is the one after it.</param>
     /// <returns>Whether there was any left.</returns>
     public readonly bool TryTake(int share, out int unit, out bool follows)
     {
-        if (TryTake(ref _shares[share * Stride], fromFront: true, out unit, out follows))
+        if (share < _count && TryTake(ref _shares[share * Stride], fromFront: true, out unit, out follows))
         {
             return true;
         }
 
-        for (var i = 1; i < _count; i++)
+        for (var i = 1; i <= _count; i++)
         {
             if (TryTake(ref _shares[(share + i) % _count * Stride], fromFront: false, out unit, out follows))
             {
@@ -55,6 +55,7 @@ internal unsafe struct PartShares
             }
         }
 
+        (unit, follows) = (0, false);
         return false;
     }
 
