@@ -15,64 +15,63 @@ internal unsafe struct PanelDivision
     /// <summary>Which units are whose.</summary>
     public PartShares Shares;
 
-    /// <summary>Which groups are ready to be multiplied.</summary>
+    /// <summary>Which groups are arranged, where there are several; of one, the activations are arranged before.</summary>
     public PreparedGroups Prepared;
 
     /// <summary>What comes next.</summary>
     public PanelFollow* Next;
 
-    /// <summary>Takes units of the <see cref="PanelDivision"/> at <paramref name="context"/> until there are none left.</summary>
+    /// <summary>Takes units of the <see cref="PanelDivision"/> at <paramref name="context"/> until there are none left, for a pool.</summary>
     public static void Run(void* context, int thread, int shares)
     {
         var division = (PanelDivision*)context;
         var cut = division->Cut;
         var next = division->Next;
-        var current = -1;
-        PanelProductArguments product = default;
+        var product = division->Product;
+        var current = cut.Groups == 1 ? 0 : -1;
         while (division->Shares.TryTake(thread, out var unit, out var follows))
         {
             var group = unit / cut.GroupUnits;
             if (group != current)
             {
+                current = group;
                 product = division->Product.Group(group, cut.Groups);
                 division->Prepare(&product, group);
-                current = group;
             }
 
-            var first = unit % cut.GroupUnits * cut.UnitPanels;
+            var first = cut.FirstPanel(unit);
             var last = Math.Min(product.OwnPanels, first + cut.UnitPanels);
             var following = follows ? &product : thread < next->Cut.Shares ? &next->Product : null;
-            var panel = follows ? last % product.OwnPanels : next->Cut.FirstPanel(thread);
+            var panel = follows ? cut.FirstPanel(unit + 1) : next->Cut.FirstPanel(next->Cut.FirstUnit(thread));
             NativeCpuMethods.ms_cpu_bf16_multiply(&product, first, last, following, panel);
         }
     }
 
-    private readonly void Prepare(PanelProductArguments* product, int group)
+    private readonly void Prepare(PanelProductArguments* group, int number)
     {
-        var blocks = product->Blocks;
-        var norm = Norm;
-        if (norm.Residual is null)
+        if (Norm.Residual is null)
         {
-            // One after the other, a block's rows would be read in pieces of a line: all at once, by whoever comes first.
-            if (Prepared.TryTake(group, 1, out _))
+            if (Prepared.TryTake(number, 1, out _))
             {
-                NativeCpuMethods.ms_cpu_bf16_arrange(product, 0, product->Columns / 2);
-                Prepared.Done(group);
+                NativeCpuMethods.ms_cpu_bf16_arrange(group, 0, group->Columns / 2);
+                Prepared.Done(number);
             }
 
-            Prepared.Await(group, 1);
+            Prepared.Await(number, 1);
             return;
         }
 
-        var offset = (long)PartShares.First(Product.Count, group, Cut.Groups) * product->Columns;
-        norm.Residual += offset;
-        norm.Delta = norm.Delta is null ? null : norm.Delta + offset;
-        while (Prepared.TryTake(group, blocks, out var block))
+        var norm = Norm;
+        var before = (long)PartShares.First(Product.Count, number, Cut.Groups) * group->Columns;
+        norm.Residual += before;
+        norm.Delta = norm.Delta is null ? null : norm.Delta + before;
+        var blocks = group->Blocks;
+        while (Prepared.TryTake(number, blocks, out var block))
         {
-            NativeCpuMethods.ms_cpu_bf16_norm(product, &norm, block, block + 1);
-            Prepared.Done(group);
+            NativeCpuMethods.ms_cpu_bf16_norm(group, &norm, block, block + 1);
+            Prepared.Done(number);
         }
 
-        Prepared.Await(group, blocks);
+        Prepared.Await(number, blocks);
     }
 }

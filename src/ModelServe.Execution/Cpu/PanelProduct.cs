@@ -257,7 +257,7 @@ internal sealed unsafe class PanelProduct : IDisposable
             return false;
         }
 
-        NativeCpuMethods.ms_cpu_bf16_fetch(&follow->Product, unit % cut.GroupUnits * cut.UnitPanels, number % piecesOfUnit * PiecePairs, PiecePairs);
+        NativeCpuMethods.ms_cpu_bf16_fetch(&follow->Product, cut.FirstPanel(unit), number % piecesOfUnit * PiecePairs, PiecePairs);
         return true;
     }
 

@@ -5,7 +5,7 @@ namespace ModelServe.Execution.Cpu;
 /// <summary>Divides a run of units among threads: each has a share of its own, one run, which it takes from the front; who has none left takes from the others' backs.</summary>
 /// <remarks>
 /// So a thread reads on where it stopped, and knows what it will read next, and yet nobody waits for one that is slow. Every unit is
-/// given out once. <see cref="Begin"/> is called between the calls of a pool, <see cref="TryTake(int, out int, out bool)"/> by the threads of one.
+/// given out once. <see cref="Begin(byte*, int, int)"/> is called between the calls of a pool, <see cref="TryTake(int, out int, out bool)"/> by the threads of one.
 /// </remarks>
 internal unsafe struct PartShares
 {
@@ -32,6 +32,20 @@ internal unsafe struct PartShares
         for (var share = 0; share < shares; share++)
         {
             Volatile.Write(ref _shares[share * Stride], Word(First(units, share, shares), First(units, share + 1, shares)));
+        }
+    }
+
+    /// <summary>Divides units into shares of which each begins where it is told and ends where the next begins.</summary>
+    /// <param name="memory">Room for them, a multiple of 64.</param>
+    /// <param name="starts">[share + 1] the first unit of each.</param>
+    /// <param name="shares">Shares.</param>
+    public void Begin(byte* memory, int* starts, int shares)
+    {
+        _shares = (ulong*)memory;
+        _count = shares;
+        for (var share = 0; share < shares; share++)
+        {
+            Volatile.Write(ref _shares[share * Stride], Word(starts[share], starts[share + 1]));
         }
     }
 
