@@ -1,33 +1,30 @@
 namespace ModelServe.Engine.Planning;
 
-/// <summary>What a step takes by its shape, learnt from the steps that ran: least squares over the latest of them, a few terms, no cost below zero.</summary>
+/// <summary>What a step takes by its shape, learnt from the steps that ran.</summary>
 /// <remarks>
-/// A step costs a fixed part (weights that are read once), a part for each row that bends where a device stops being bound by
-/// memory, one for each token chosen, and two for the positions looked at. Errors count relative to what was expected, and one step
-/// that was held up by something else counts only as a quarter longer; nothing makes a step shorter than it is. What no step has shown for long keeps its cost. The sums
-/// of squares are solved by descent along one cost after the other, a few rounds a step from where the last step ended: that
-/// never gets worse, and keeps to costs that are possible. A pure function of what it was shown. Allocates nothing after
-/// construction. Thread: engine thread only.
+/// Two fits, so that neither spoils the other: what sequences that generate take by themselves, learnt from steps without prompt tokens
+/// alone, and what prompt tokens add to that. One fit of both finds, while every step has prompt tokens, that the others take ever longer, and then
+/// that there is room for ever more prompt tokens beside them. A step costs a fixed part (weights that are read once), a part for each row
+/// that bends where a device stops being bound by memory, and one for the positions looked at. Errors count relative to what was expected, and one step
+/// that was held up by something else counts only as a quarter longer; nothing makes a step shorter than it is.
+/// A pure function of what it was shown. Allocates nothing after construction. Thread: engine thread only.
 /// </remarks>
 internal sealed class StepTimes
 {
-    private const int Terms = 8;
-    private const int Rounds = 4;
-    private const double Forgetting = 0.97;
+    private const int PlainTerms = 6;
+    private const int PromptTerms = 7;
+    private const double PlainForgetting = 0.96;
+    private const double PromptForgetting = 0.97;
     private const double SurprisinglyLong = 1.25;
     private const double SurprisinglyShort = 0.5;
-    private const int FirstBend = 8;
-    private const int SecondBend = 16;
-    private const int ThirdBend = 32;
     private const double AttendedUnit = 256;
     private const double PairUnit = 4096;
     private const int StepsToKnow = 3;
-    private const double Faintest = 1e-200;
 
-    private readonly double[] _costs = new double[Terms];
-    private readonly double[] _squares = new double[Terms * Terms];
-    private readonly double[] _products = new double[Terms];
-    private readonly double[] _terms = new double[Terms];
+    private static readonly int[] Bends = [8, 16, 32, int.MaxValue];
+
+    private readonly CostFit _plain = new(PlainTerms, PlainForgetting);
+    private readonly CostFit _prompt = new(PromptTerms, PromptForgetting);
     private int _plainSteps;
     private int _promptSteps;
 
@@ -37,12 +34,20 @@ internal sealed class StepTimes
     /// <summary>Most prompt tokens that a step seen has fed.</summary>
     public int MostPromptTokens { get; private set; }
 
-    /// <summary>What a step of that shape is expected to take, in milliseconds; never less than a smaller one.</summary>
+    /// <summary>What a step of that shape is expected to take, in milliseconds; never less than one with fewer prompt tokens.</summary>
     public double Milliseconds(in StepShape shape)
     {
-        Span<double> terms = stackalloc double[Terms];
-        Fill(terms, shape);
-        return Expected(terms);
+        Span<double> terms = stackalloc double[PlainTerms];
+        FillPlain(terms, shape);
+        var plain = _plain.Expected(terms);
+        if (shape.PromptTokens == 0)
+        {
+            return plain;
+        }
+
+        Span<double> added = stackalloc double[PromptTerms];
+        FillPrompt(added, shape);
+        return plain + _prompt.Expected(added);
     }
 
     /// <summary>Learns from a step that has run.</summary>
@@ -55,76 +60,58 @@ internal sealed class StepTimes
             return;
         }
 
-        Fill(_terms, shape);
         var scale = milliseconds;
-        if (IsKnown && Expected(_terms) is > 0 and var expected)
+        if (IsKnown && Milliseconds(shape) is > 0 and var expected)
         {
             scale = expected;
             milliseconds = Math.Clamp(milliseconds, expected * SurprisinglyShort, expected * SurprisinglyLong);
         }
 
-        for (var i = 0; i < Terms; i++)
+        Span<double> terms = stackalloc double[PlainTerms];
+        FillPlain(terms, shape);
+        if (shape.PromptTokens == 0)
         {
-            var weighted = _terms[i] / (scale * scale);
-            _products[i] = (_products[i] * Forgetting) + (weighted * milliseconds);
-            for (var j = 0; j < Terms; j++)
-            {
-                _squares[(i * Terms) + j] = (_squares[(i * Terms) + j] * Forgetting) + (weighted * _terms[j]);
-            }
+            _plain.Observe(terms, milliseconds, scale);
+            _plainSteps += _plainSteps < StepsToKnow ? 1 : 0;
+            return;
         }
 
-        for (var round = 0; round < Rounds; round++)
-        {
-            Descend();
-        }
-
-        _plainSteps += shape.PromptTokens == 0 && _plainSteps < StepsToKnow ? 1 : 0;
-        _promptSteps += shape.PromptTokens > 0 && _promptSteps < StepsToKnow ? 1 : 0;
+        Span<double> added = stackalloc double[PromptTerms];
+        FillPrompt(added, shape);
+        _prompt.Observe(added, Math.Max(0, milliseconds - _plain.Expected(terms)), scale);
+        _promptSteps += _promptSteps < StepsToKnow ? 1 : 0;
         MostPromptTokens = Math.Max(MostPromptTokens, shape.PromptTokens);
     }
 
-    private static void Fill(Span<double> terms, in StepShape shape)
+    private static void FillPlain(Span<double> terms, in StepShape shape)
     {
+        // What comes first is believed first while little is known: here that all rows take what one takes.
         terms[0] = 1;
-        terms[1] = Math.Min(shape.Rows, FirstBend);
-        terms[2] = Math.Clamp(shape.Rows - FirstBend, 0, SecondBend - FirstBend);
-        terms[3] = Math.Clamp(shape.Rows - SecondBend, 0, ThirdBend - SecondBend);
-        terms[4] = Math.Max(0, shape.Rows - ThirdBend);
-        terms[5] = shape.Sampled;
-        terms[6] = shape.Attended / AttendedUnit;
-        terms[7] = shape.PromptPairs / PairUnit;
-    }
-
-    // Each cost in turn becomes what is best while the others stand still.
-    private void Descend()
-    {
-        for (var i = 0; i < Terms; i++)
+        var rows = shape.Rows - shape.PromptTokens;
+        var from = 0;
+        for (var i = 0; i < Bends.Length; i++)
         {
-            var own = _squares[(i * Terms) + i];
-            // A term that was not there for hundreds of steps has faded to nothing that could be divided by.
-            if (own < Faintest)
-            {
-                continue;
-            }
-
-            var rest = _products[i];
-            for (var j = 0; j < Terms; j++)
-            {
-                rest -= _squares[(i * Terms) + j] * _costs[j];
-            }
-
-            _costs[i] = Math.Max(0, _costs[i] + (rest / own));
-        }
-    }
-
-    private double Expected(ReadOnlySpan<double> terms)
-    {
-        var sum = 0.0;
-        for (var i = 0; i < Terms; i++)
-        {
-            sum += _costs[i] * terms[i];
+            terms[1 + i] = Math.Clamp(rows - from, 0, Bends[i] - from);
+            from = Bends[i];
         }
 
-        return sum;
+        terms[5] = shape.Attended / AttendedUnit;
+    }
+
+    private static void FillPrompt(Span<double> terms, in StepShape shape)
+    {
+        var beside = shape.Rows - shape.PromptTokens;
+        var from = 0;
+        for (var i = 0; i < Bends.Length; i++)
+        {
+            // Here that each costs as much as the last.
+            terms[Bends.Length - 1 - i] = Math.Clamp(shape.Rows - from, 0, Bends[i] - from) - Math.Clamp(beside - from, 0, Bends[i] - from);
+            from = Bends[i];
+        }
+
+        terms[4] = shape.PromptPairs / PairUnit;
+        terms[5] = 1;
+        // Prompts that are complete: their first tokens are chosen.
+        terms[6] = Math.Max(0, shape.Sampled - beside);
     }
 }

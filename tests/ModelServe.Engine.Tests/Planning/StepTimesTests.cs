@@ -93,5 +93,23 @@ public sealed class StepTimesTests
         Assert.InRange(times.Milliseconds(Plain(8)), 12.5, 14.1);
     }
 
+    [Fact]
+    public void Steps_with_prompt_tokens_say_nothing_about_those_without() =>
+        Gen.Double[5, 100].Array[1, 200].Sample(took =>
+        {
+            var times = new StepTimes();
+            for (var i = 0; i < 50; i++)
+            {
+                times.Observe(Plain(8), 7);
+            }
+
+            foreach (var milliseconds in took)
+            {
+                times.Observe(Plain(8).With(16, 0), milliseconds);
+            }
+
+            return Math.Abs(times.Milliseconds(Plain(8)) - 7) < 1e-3 && times.Milliseconds(Plain(8).With(16, 0)) >= 7;
+        });
+
     private static StepShape Plain(int streams) => StepShape.Generating(streams, streams * 200);
 }
