@@ -51,6 +51,7 @@ internal sealed class StepTrace(IStepExecutor inner, int most) : IStepExecutor
             Shape = _shape,
             Entering = plan.NewSlotCount,
             Expected = Times?.Milliseconds(_shape) ?? 0,
+            Plain = Times?.Milliseconds(StepShape.Generating(_shape.Rows - _shape.PromptTokens, _shape.Attended)) ?? 0,
             EngineWaited = Waited(0),
             WorkerWaited = Waited(1),
             Collections = GC.CollectionCount(0),
@@ -80,12 +81,12 @@ internal sealed class StepTrace(IStepExecutor inner, int most) : IStepExecutor
     /// <summary>Writes the notes as comma-separated lines, milliseconds.</summary>
     public void Write(TextWriter writer)
     {
-        writer.WriteLine("took,expected,between,rows,prompt,sampled,attended,pairs,entering,engine_waited,worker_waited,collections");
+        writer.WriteLine("took,expected,plain,between,rows,prompt,sampled,attended,pairs,entering,engine_waited,worker_waited,collections");
         foreach (Note note in _notes.AsSpan(0, _count))
         {
             writer.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"{note.Took:0.000},{note.Expected:0.000},{note.Between:0.000},{note.Shape.Rows},{note.Shape.PromptTokens},{note.Shape.Sampled},{note.Shape.Attended},{note.Shape.PromptPairs},{note.Entering},{note.EngineWaited:0.000},{note.WorkerWaited:0.000},{note.Collections}"));
+                $"{note.Took:0.000},{note.Expected:0.000},{note.Plain:0.000},{note.Between:0.000},{note.Shape.Rows},{note.Shape.PromptTokens},{note.Shape.Sampled},{note.Shape.Attended},{note.Shape.PromptPairs},{note.Entering},{note.EngineWaited:0.000},{note.WorkerWaited:0.000},{note.Collections}"));
         }
     }
 
@@ -117,6 +118,7 @@ internal sealed class StepTrace(IStepExecutor inner, int most) : IStepExecutor
         public StepShape Shape;
         public int Entering;
         public double Expected;
+        public double Plain;
         public double Took;
         public double Between;
         public double EngineWaited;

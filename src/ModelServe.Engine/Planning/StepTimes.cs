@@ -3,28 +3,31 @@ namespace ModelServe.Engine.Planning;
 /// <summary>What a step takes by its shape, learnt from the steps that ran.</summary>
 /// <remarks>
 /// Two fits, so that neither spoils the other: what sequences that generate take by themselves, learnt from steps without prompt tokens
-/// alone, and what prompt tokens add to that. One fit of both finds, while every step has prompt tokens, that the others take ever longer, and then
+/// (and from those that took less with them than was thought without), and what prompt tokens add to that. One fit of both finds, while every step has prompt tokens, that the others take ever longer, and then
 /// that there is room for ever more prompt tokens beside them. A step costs a fixed part (weights that are read once), a part for each row
-/// that bends where a device stops being bound by memory, and one for the positions looked at. Errors count relative to what was expected, and one step
-/// that was held up by something else counts only as a quarter longer; nothing makes a step shorter than it is.
+/// that bends where a device stops being bound by memory, and one for the positions looked at. Where equal steps leave open which of these it was, prompt tokens
+/// cost each the same, so that more of them are never thought to be free. Errors count relative to what was expected, and one step
+/// that was held up by something else counts only as a quarter longer; nothing makes a step shorter than it is, so one that was much shorter than expected is believed.
 /// A pure function of what it was shown. Allocates nothing after construction. Thread: engine thread only.
 /// </remarks>
 internal sealed class StepTimes
 {
-    private const int PlainTerms = 6;
-    private const int PromptTerms = 7;
     private const double PlainForgetting = 0.96;
     private const double PromptForgetting = 0.97;
     private const double SurprisinglyLong = 1.25;
-    private const double SurprisinglyShort = 0.5;
+    private const double SurprisinglyShort = 0.7;
+    private const double ForgottenThen = 0.5;
     private const double AttendedUnit = 256;
     private const double PairUnit = 4096;
     private const int StepsToKnow = 3;
 
-    private static readonly int[] Bends = [8, 16, 32, int.MaxValue];
+    // Where a device stops being bound by memory is not known, so that the rows of a step count in these spans.
+    private static readonly int[] Bends = [8, 16, 32];
+    private static readonly double[] PlainDoubts = [0, 0, 0, 0, 0, 0.02];
+    private static readonly double[] PromptDoubts = [0, 0.02, 0.02, 0.02, 0.05, 0.05];
 
-    private readonly CostFit _plain = new(PlainTerms, PlainForgetting);
-    private readonly CostFit _prompt = new(PromptTerms, PromptForgetting);
+    private readonly CostFit _plain = new(PlainForgetting, PlainDoubts);
+    private readonly CostFit _prompt = new(PromptForgetting, PromptDoubts, reliefs: 3);
     private int _plainSteps;
     private int _promptSteps;
 
@@ -37,7 +40,7 @@ internal sealed class StepTimes
     /// <summary>What a step of that shape is expected to take, in milliseconds; never less than one with fewer prompt tokens.</summary>
     public double Milliseconds(in StepShape shape)
     {
-        Span<double> terms = stackalloc double[PlainTerms];
+        Span<double> terms = stackalloc double[PlainDoubts.Length];
         FillPlain(terms, shape);
         var plain = _plain.Expected(terms);
         if (shape.PromptTokens == 0)
@@ -45,7 +48,7 @@ internal sealed class StepTimes
             return plain;
         }
 
-        Span<double> added = stackalloc double[PromptTerms];
+        Span<double> added = stackalloc double[PromptDoubts.Length];
         FillPrompt(added, shape);
         return plain + _prompt.Expected(added);
     }
@@ -63,11 +66,15 @@ internal sealed class StepTimes
         var scale = milliseconds;
         if (IsKnown && Milliseconds(shape) is > 0 and var expected)
         {
-            scale = expected;
-            milliseconds = Math.Clamp(milliseconds, expected * SurprisinglyShort, expected * SurprisinglyLong);
+            milliseconds = Math.Min(milliseconds, expected * SurprisinglyLong);
+            scale = Math.Min(expected, milliseconds);
+            if (milliseconds < expected * SurprisinglyShort)
+            {
+                (shape.PromptTokens == 0 ? _plain : _prompt).Forget(ForgottenThen);
+            }
         }
 
-        Span<double> terms = stackalloc double[PlainTerms];
+        Span<double> terms = stackalloc double[PlainDoubts.Length];
         FillPlain(terms, shape);
         if (shape.PromptTokens == 0)
         {
@@ -76,42 +83,51 @@ internal sealed class StepTimes
             return;
         }
 
-        Span<double> added = stackalloc double[PromptTerms];
+        if (IsKnown && milliseconds < _plain.Expected(terms))
+        {
+            // Without its prompt tokens it would have taken no longer.
+            _plain.Forget(ForgottenThen);
+            _plain.Observe(terms, milliseconds, scale);
+        }
+
+        Span<double> added = stackalloc double[PromptDoubts.Length];
         FillPrompt(added, shape);
         _prompt.Observe(added, Math.Max(0, milliseconds - _plain.Expected(terms)), scale);
         _promptSteps += _promptSteps < StepsToKnow ? 1 : 0;
         MostPromptTokens = Math.Max(MostPromptTokens, shape.PromptTokens);
     }
 
+    // What is read once, rows by span, positions looked at.
     private static void FillPlain(Span<double> terms, in StepShape shape)
     {
-        // What comes first is believed first while little is known: here that all rows take what one takes.
-        terms[0] = 1;
         var rows = shape.Rows - shape.PromptTokens;
-        var from = 0;
+        terms[0] = 1;
         for (var i = 0; i < Bends.Length; i++)
         {
-            terms[1 + i] = Math.Clamp(rows - from, 0, Bends[i] - from);
-            from = Bends[i];
+            terms[1 + i] = Within(rows, i);
         }
 
+        terms[4] = Math.Max(0, rows - Bends[^1]);
         terms[5] = shape.Attended / AttendedUnit;
     }
 
+    // Each token costs the same, less what the first rows of a step may be spared; positions looked at; prompts that are complete, whose first tokens are chosen.
     private static void FillPrompt(Span<double> terms, in StepShape shape)
     {
         var beside = shape.Rows - shape.PromptTokens;
-        var from = 0;
+        terms[0] = shape.PromptTokens;
         for (var i = 0; i < Bends.Length; i++)
         {
-            // Here that each costs as much as the last.
-            terms[Bends.Length - 1 - i] = Math.Clamp(shape.Rows - from, 0, Bends[i] - from) - Math.Clamp(beside - from, 0, Bends[i] - from);
-            from = Bends[i];
+            terms[1 + i] = Within(beside, i) - Within(shape.Rows, i);
         }
 
         terms[4] = shape.PromptPairs / PairUnit;
-        terms[5] = 1;
-        // Prompts that are complete: their first tokens are chosen.
-        terms[6] = Math.Max(0, shape.Sampled - beside);
+        terms[5] = Math.Max(0, shape.Sampled - beside);
+    }
+
+    private static int Within(int rows, int span)
+    {
+        var from = span == 0 ? 0 : Bends[span - 1];
+        return Math.Clamp(rows - from, 0, Bends[span] - from);
     }
 }
