@@ -37,6 +37,7 @@ internal sealed unsafe class CpuOps : IOps
     private readonly AttentionPlan _attention;
     private readonly NativeBuffer _arranged;
     private readonly NativeBuffer _scratch;
+    private readonly NativeBuffer _shares;
     private readonly NativeBuffer _partials;
     private readonly NativeCpuFeatures _native;
     private readonly int _unitRows;
@@ -75,7 +76,8 @@ internal sealed unsafe class CpuOps : IOps
         }
 
         _arranged = new NativeBuffer(SkinnyGemm.ArrangedFloats(chunk, MaxColumns) * sizeof(float));
-        _scratch = new NativeBuffer(AttentionWork.BytesFor(_unitRows, shape.Attention.HeadDim) * _attention.MaxParts);
+        _scratch = new NativeBuffer(AttentionWork.BytesFor(_unitRows, shape.Attention.HeadDim) * threads);
+        _shares = new NativeBuffer(PartShares.BytesFor(threads));
         _partials = new NativeBuffer(Math.Max(
             64, (long)_attention.MaxPartials * shape.Attention.KeyValueHeads * AttentionWork.PartialFloats(group, shape.Attention.HeadDim) * sizeof(float)));
     }
@@ -284,7 +286,8 @@ internal sealed unsafe class CpuOps : IOps
         {
             AttentionWork work;
             work.Items = _attention.Items;
-            work.Starts = _attention.Starts;
+            work.Shares = default;
+            work.Shares.Begin(_shares.Pointer, _attention.Starts, _attention.Shares);
             work.BlockTables = tables;
             work.Fused = fused.Data;
             work.Output = output.Data;
@@ -300,13 +303,13 @@ internal sealed unsafe class CpuOps : IOps
             work.HeadDim = shape.HeadDim;
             work.Window = shape.Window;
             work.Scale = shape.Scale;
-            if (_attention.Parts == 1)
+            if (_attention.Shares == 1)
             {
                 AttentionWork.Run(&work, 0, 1);
             }
             else
             {
-                _pool.Run(&AttentionWork.Run, &work, _attention.Parts);
+                _pool.RunShares(&AttentionWork.Run, &work, _attention.Shares, _attention.Units);
             }
 
             foreach (ref readonly var split in _attention.Splits)
@@ -345,6 +348,7 @@ internal sealed unsafe class CpuOps : IOps
         _attention.Dispose();
         _arranged.Dispose();
         _scratch.Dispose();
+        _shares.Dispose();
         _partials.Dispose();
     }
 
