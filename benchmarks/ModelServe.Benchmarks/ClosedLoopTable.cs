@@ -68,6 +68,30 @@ internal static class ClosedLoopTable
         }
     }
 
+    /// <summary>Runs the same once for each rule and writes what every step was and took.</summary>
+    /// <param name="writer">Where the lines go, a rule after the other.</param>
+    /// <param name="directory">A checkpoint; its tokenizer is not needed.</param>
+    /// <param name="promptTokens">Tokens of the prompts that arrive.</param>
+    /// <param name="rules">As above.</param>
+    public static async Task PrintTraceAsync(TextWriter writer, string directory, int promptTokens, IReadOnlyList<string> rules)
+    {
+        using LoadedModel model = ModelLoader.Load(directory, new() { MaxSequences = 16, MaxModelLength = promptTokens + 512 }, progress: null);
+        foreach (string rule in rules)
+        {
+            using StepTrace trace = new(model.Executor, 1 << 16);
+            using EngineLoop engine = new(trace, OptionsOf(rule), TimeProvider.System);
+            trace.Times = engine.Planner.Portions.Times;
+            engine.Start(warmUp: TimeSpan.FromSeconds(2));
+            await engine.WarmedUp;
+            trace.Begin();
+            (double[] gaps, double[] first) = await StreamRates.BesideAsync(engine, 8, 400, promptTokens, TimeSpan.FromSeconds(0.8));
+            await writer.WriteLineAsync(string.Create(
+                CultureInfo.InvariantCulture,
+                $"# {rule}: between tokens p50 {At(gaps, 0.5):0.0}, p90 {At(gaps, 0.9):0.0}, p99 {At(gaps, 0.99):0.0}, largest {gaps[^1]:0.0} ms; first token of a prompt p50 {At(first, 0.5):0} ms"));
+            trace.Write(writer);
+        }
+    }
+
     private static double At(double[] sorted, double quantile) => sorted[(int)(quantile * (sorted.Length - 1))];
 
     private static EngineOptions OptionsOf(string rule) => rule.StartsWith('x')

@@ -32,6 +32,9 @@ switch (args)
     case ["beside", var directory, ..]:
         await ClosedLoopTable.PrintBesideAsync(Console.Out, directory, Number(args, 2, 512), Number(args, 3, 3), args.Length > 4 ? args[4..] : ["32", "x1.75"]);
         return 0;
+    case ["step-trace", var directory, ..]:
+        await ClosedLoopTable.PrintTraceAsync(Console.Out, directory, Number(args, 2, 512), args.Length > 3 ? args[3..] : ["x1.75"]);
+        return 0;
     case ["steps", var directory, ..]:
         StepTimeTable.Print(Console.Out, directory, Number(args, 2, 160), Number(args, 3, 10));
         return 0;

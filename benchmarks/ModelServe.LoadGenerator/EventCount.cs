@@ -4,22 +4,25 @@ using ModelServe.V1;
 
 namespace ModelServe.LoadGenerator;
 
-/// <summary>What a load generator must know of one event of a stream: how many tokens it brought, and whether it was a failure.</summary>
+/// <summary>What a load generator must know of one event of a stream: how many tokens it brought, whether it was a failure, and what the cache had.</summary>
 /// <remarks>Read straight from the bytes: on a machine that server and clients share, what a client does is the server's loss.</remarks>
 internal sealed class EventCount
 {
     private const int LongestOnStack = 1024;
     private const int TokensTag = (2 << 3) | 2;
     private const int TokenIdsTag = (1 << 3) | 2;
-    private static readonly EventCount[] Known = [.. Enumerable.Range(0, 64).Select(tokens => new EventCount(tokens, null))];
+    private static readonly EventCount[] Known = [.. Enumerable.Range(0, 64).Select(tokens => new EventCount(tokens))];
 
-    private EventCount(int tokens, string? failure) => (Tokens, Failure) = (tokens, failure);
+    private EventCount(int tokens) => Tokens = tokens;
 
     /// <summary>Tokens that it brought.</summary>
     public int Tokens { get; }
 
     /// <summary>Why the request failed, or null.</summary>
-    public string? Failure { get; }
+    public string? Failure { get; private init; }
+
+    /// <summary>Prompt tokens that the server's prefix cache had, as the last event says; null in all others.</summary>
+    public int? CachedTokens { get; private init; }
 
     /// <summary>Reads one event.</summary>
     public static EventCount Read(ReadOnlySequence<byte> message)
@@ -39,9 +42,12 @@ internal sealed class EventCount
         if (message.Length < 2 || message[0] != TokensTag)
         {
             GenerationEvent other = GenerationEvent.Parser.ParseFrom(message);
-            return other.EventCase == GenerationEvent.EventOneofCase.Error
-                ? new EventCount(0, JsonFormatter.Default.Format(other.Error))
-                : Of(other.Tokens?.TokenIds.Count ?? 0);
+            return other.EventCase switch
+            {
+                GenerationEvent.EventOneofCase.Error => new EventCount(0) { Failure = JsonFormatter.Default.Format(other.Error) },
+                GenerationEvent.EventOneofCase.Finished => new EventCount(0) { CachedTokens = other.Finished.Usage.CachedPromptTokens },
+                _ => Of(other.Tokens?.TokenIds.Count ?? 0),
+            };
         }
 
         int at = 1;
@@ -71,7 +77,7 @@ internal sealed class EventCount
         return Of(tokens);
     }
 
-    private static EventCount Of(int tokens) => tokens < Known.Length ? Known[tokens] : new EventCount(tokens, null);
+    private static EventCount Of(int tokens) => tokens < Known.Length ? Known[tokens] : new EventCount(tokens);
 
     private static int ReadLength(ReadOnlySpan<byte> message, ref int at)
     {

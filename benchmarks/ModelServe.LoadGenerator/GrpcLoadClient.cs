@@ -26,10 +26,10 @@ internal sealed class GrpcLoadClient(GrpcChannel channel)
 
     private readonly CallInvoker _invoker = channel.CreateCallInvoker();
 
-    /// <summary>Sends a request; reports how many tokens each event brought.</summary>
+    /// <summary>Sends a request; tells its clock what each event brought.</summary>
     /// <exception cref="RpcException">The server refused it, or broke off.</exception>
     /// <exception cref="InvalidDataException">It failed after it was accepted.</exception>
-    public async Task SendAsync(string model, uint[] prompt, int outputTokens, Action<int> received, CancellationToken cancellationToken)
+    public async Task SendAsync(string model, uint[] prompt, RequestClock clock, CancellationToken cancellationToken)
     {
         var request = new GenerateRequest
         {
@@ -38,7 +38,7 @@ internal sealed class GrpcLoadClient(GrpcChannel channel)
             Options = new GenerationOptions
             {
                 Sampling = new SamplingParameters { Temperature = 0 },
-                Stop = new StopConditions { MaxTokens = outputTokens, IgnoreEos = true },
+                Stop = new StopConditions { MaxTokens = clock.Capacity, IgnoreEos = true },
             },
         };
         request.TokenIds.Ids.Add(prompt);
@@ -53,8 +53,10 @@ internal sealed class GrpcLoadClient(GrpcChannel channel)
 
             if (events.Current.Tokens > 0)
             {
-                received(events.Current.Tokens);
+                clock.Receive(events.Current.Tokens);
             }
+
+            clock.CachedTokens ??= events.Current.CachedTokens;
         }
     }
 }

@@ -9,15 +9,15 @@ internal sealed class HttpLoadClient(Uri address) : IDisposable
 
     private readonly HttpClient _http = new() { BaseAddress = address, Timeout = TimeSpan.FromMinutes(30) };
 
-    /// <summary>Sends a request; reports how many tokens each chunk brought.</summary>
+    /// <summary>Sends a request; tells its clock how many tokens each chunk brought.</summary>
     /// <exception cref="HttpRequestException">The server refused it, or broke off.</exception>
-    public async Task SendAsync(string model, uint[] prompt, int outputTokens, Action<int> received, CancellationToken cancellationToken)
+    public async Task SendAsync(string model, uint[] prompt, RequestClock clock, CancellationToken cancellationToken)
     {
         var body = new
         {
             model,
             prompt,
-            max_tokens = outputTokens,
+            max_tokens = clock.Capacity,
             temperature = 0,
             ignore_eos = true,
             stream = true,
@@ -46,14 +46,14 @@ internal sealed class HttpLoadClient(Uri address) : IDisposable
             int total = int.Parse(number[..number.IndexOf(',')], System.Globalization.CultureInfo.InvariantCulture);
             if (total > tokens)
             {
-                received(total - tokens);
+                clock.Receive(total - tokens);
                 tokens = total;
             }
         }
 
-        if (tokens != outputTokens)
+        if (tokens != clock.Capacity)
         {
-            throw new HttpRequestException($"{outputTokens} tokens; got {tokens}");
+            throw new HttpRequestException($"{clock.Capacity} tokens; got {tokens}");
         }
     }
 

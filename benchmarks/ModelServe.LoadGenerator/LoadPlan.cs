@@ -25,11 +25,13 @@ internal sealed record LoadPlan(
     double BesideRate = 0,
     int BesidePromptTokens = 512)
 {
+    private const int MostRequests = 1 << 28;
+
     /// <summary>What is wrong with the plan, or null.</summary>
     public string? Problem(int connections) =>
-        Check("--requests", Requests, 1)
+        Check("--requests", Requests, 1, MostRequests)
         ?? Check("--concurrency", Concurrency, 1)
-        ?? Check("--warmup", Warmup, 0)
+        ?? Check("--warmup", Warmup, 0, MostRequests)
         ?? Check("--prompt-tokens", PromptTokens, 1)
         ?? Check("--output-tokens", OutputTokens, 1)
         ?? Check("--shared-prefix-tokens", SharedPrefixTokens, 0)
@@ -41,16 +43,20 @@ internal sealed record LoadPlan(
             ? $"--shared-prefix-tokens: at most the {PromptTokens} of --prompt-tokens; got {SharedPrefixTokens}"
             : null);
 
-    /// <summary>The prompt of one request.</summary>
-    public uint[] Prompt(int index, int vocabularySize) => Prompt(index, PromptTokens, SharedPrefixTokens, vocabularySize);
+    /// <summary>The prompt of one measured request.</summary>
+    public uint[] Prompt(int index, int vocabularySize) => Prompt(0, index, PromptTokens, SharedPrefixTokens, vocabularySize);
+
+    /// <summary>The prompt of one request before them: of their shape, and none of theirs, else a prefix cache would answer those.</summary>
+    public uint[] WarmupPrompt(int index, int vocabularySize) => Prompt(1, index, PromptTokens, SharedPrefixTokens, vocabularySize);
 
     /// <summary>The prompt of one request beside them.</summary>
-    public uint[] BesidePrompt(int index, int vocabularySize) => Prompt(1_000_000 + index, BesidePromptTokens, 0, vocabularySize);
+    public uint[] BesidePrompt(int index, int vocabularySize) => Prompt(2, index, BesidePromptTokens, 0, vocabularySize);
 
-    private uint[] Prompt(int index, int tokens, int sharedTokens, int vocabularySize)
+    private uint[] Prompt(int kind, int index, int tokens, int sharedTokens, int vocabularySize)
     {
         var shared = new Random(Seed);
-        var own = new Random(unchecked((Seed * 1_000_003) ^ index));
+        // Never below zero: there the generator takes a seed for its opposite, and two prompts would be one.
+        var own = new Random((unchecked(Seed * 1_000_003) & int.MaxValue) ^ ((kind << 28) | index));
         uint[] prompt = new uint[tokens];
         for (int i = 0; i < prompt.Length; i++)
         {
@@ -60,6 +66,8 @@ internal sealed record LoadPlan(
         return prompt;
     }
 
-    private static string? Check(string option, int value, int least) =>
-        value < least ? $"{option}: at least {least}; got {value}" : null;
+    private static string? Check(string option, int value, int least, int most = int.MaxValue) =>
+        value < least ? $"{option}: at least {least}; got {value}"
+        : value > most ? $"{option}: at most {most}; got {value}"
+        : null;
 }

@@ -11,6 +11,7 @@ namespace ModelServe.LoadGenerator;
 /// <param name="RequestsPerSecond">Completed requests.</param>
 /// <param name="OutputTokensPerSecond">Tokens received.</param>
 /// <param name="PromptTokensPerSecond">Tokens sent.</param>
+/// <param name="CachedPromptTokens">Of all prompt tokens sent those that the server's prefix cache had; null where it was not asked, over HTTP.</param>
 /// <param name="FirstTokenSeconds">From sending a request to its first token.</param>
 /// <param name="InterTokenSeconds">Between tokens; tokens of one message share the time since the one before.</param>
 /// <param name="RequestSeconds">From sending a request to its end.</param>
@@ -26,6 +27,7 @@ internal sealed record LoadReport(
     double RequestsPerSecond,
     double OutputTokensPerSecond,
     double PromptTokensPerSecond,
+    long? CachedPromptTokens,
     Distribution FirstTokenSeconds,
     Distribution InterTokenSeconds,
     Distribution RequestSeconds,

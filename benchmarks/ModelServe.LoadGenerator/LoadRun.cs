@@ -4,8 +4,8 @@ using ModelServe.V1;
 
 namespace ModelServe.LoadGenerator;
 
-/// <summary>Sends one request of a plan and reports how many tokens each message brought.</summary>
-internal delegate Task SendRequest(int connection, uint[] prompt, int outputTokens, Action<int> received, CancellationToken cancellationToken);
+/// <summary>Sends one request of a plan and tells its clock what each message brought.</summary>
+internal delegate Task SendRequest(int connection, uint[] prompt, RequestClock clock, CancellationToken cancellationToken);
 
 /// <summary>Sends the requests of a plan and records what each client saw.</summary>
 /// <remarks>Prompts and everything that records are made before the first measured request.</remarks>
@@ -14,24 +14,23 @@ internal sealed class LoadRun(LoadPlan plan, Model model, SendRequest send)
     /// <summary>Runs the plan to its end.</summary>
     public async Task<LoadReport> RunAsync(CancellationToken cancellationToken)
     {
-        // Warm-up requests differ from all measured ones, else a prefix cache would answer these.
-        _ = await ClosedLoopAsync(-plan.Warmup, plan.Warmup, cancellationToken);
+        _ = await ClosedLoopAsync(plan.WarmupPrompt, plan.Warmup, cancellationToken);
         using var beside = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task<List<RequestClock>> besides = BesideAsync(beside.Token);
         TimeSpan before = Environment.CpuUsage.TotalTime;
         long start = Stopwatch.GetTimestamp();
         RequestClock[] clocks = plan.Rate is { } rate
             ? await OpenLoopAsync(rate, cancellationToken)
-            : await ClosedLoopAsync(0, plan.Requests, cancellationToken);
+            : await ClosedLoopAsync(plan.Prompt, plan.Requests, cancellationToken);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         double processor = (Environment.CpuUsage.TotalTime - before).TotalSeconds;
         await beside.CancelAsync();
         return Report(clocks, await besides, seconds, processor);
     }
 
-    private async Task<RequestClock[]> ClosedLoopAsync(int first, int count, CancellationToken cancellationToken)
+    private async Task<RequestClock[]> ClosedLoopAsync(Func<int, int, uint[]> promptOf, int count, CancellationToken cancellationToken)
     {
-        (uint[][] prompts, RequestClock[] clocks) = Prepare(first, count);
+        (uint[][] prompts, RequestClock[] clocks) = Prepare(promptOf, count);
         int next = -1;
         async Task WorkAsync()
         {
@@ -48,7 +47,7 @@ internal sealed class LoadRun(LoadPlan plan, Model model, SendRequest send)
     private async Task<RequestClock[]> OpenLoopAsync(double rate, CancellationToken cancellationToken)
     {
         // Arrivals follow the clock, not the answers: a slow server does not slow the load down.
-        (uint[][] prompts, RequestClock[] clocks) = Prepare(0, plan.Requests);
+        (uint[][] prompts, RequestClock[] clocks) = Prepare(plan.Prompt, plan.Requests);
         var random = new Random(plan.Seed);
         var tasks = new Task[clocks.Length];
         long start = Stopwatch.GetTimestamp();
@@ -92,8 +91,8 @@ internal sealed class LoadRun(LoadPlan plan, Model model, SendRequest send)
         return clocks;
     }
 
-    private (uint[][] Prompts, RequestClock[] Clocks) Prepare(int first, int count) => (
-        [.. Enumerable.Range(first, count).Select(index => plan.Prompt(index, model.VocabularySize))],
+    private (uint[][] Prompts, RequestClock[] Clocks) Prepare(Func<int, int, uint[]> promptOf, int count) => (
+        [.. Enumerable.Range(0, count).Select(index => promptOf(index, model.VocabularySize))],
         [.. Enumerable.Range(0, count).Select(_ => new RequestClock(plan.OutputTokens))]);
 
     private async Task SendAsync(int number, uint[] prompt, RequestClock clock, CancellationToken cancellationToken)
@@ -102,7 +101,7 @@ internal sealed class LoadRun(LoadPlan plan, Model model, SendRequest send)
         clock.Start();
         try
         {
-            await send(number, prompt, clock.Capacity, clock.Receive, cancellationToken);
+            await send(number, prompt, clock, cancellationToken);
         }
         catch (RpcException exception)
         {
@@ -131,6 +130,7 @@ internal sealed class LoadRun(LoadPlan plan, Model model, SendRequest send)
             good.Length / seconds,
             tokens / seconds,
             good.Length * (double)plan.PromptTokens / seconds,
+            good.Any(clock => clock.CachedTokens is not null) ? good.Sum(clock => clock.CachedTokens ?? 0L) : null,
             Distribution.Of([.. good.Select(clock => clock.FirstTokenSeconds)]),
             Distribution.Of([.. good.SelectMany(clock => clock.Gaps.ToArray())]),
             Distribution.Of([.. good.Select(clock => clock.TotalSeconds)]),

@@ -91,8 +91,8 @@ internal static class Program
             Model model = await described.GetModelAsync(plan.Model, cancellationToken);
             GrpcLoadClient[] clients = [.. channels.Select(channel => new GrpcLoadClient(channel))];
             SendRequest send = client is null
-                ? (number, prompt, output, received, token) => clients[number % clients.Length].SendAsync(model.Name, prompt, output, received, token)
-                : (_, prompt, output, received, token) => client.SendAsync(model.Name, prompt, output, received, token);
+                ? (number, prompt, clock, token) => clients[number % clients.Length].SendAsync(model.Name, prompt, clock, token)
+                : (_, prompt, clock, token) => client.SendAsync(model.Name, prompt, clock, token);
             LoadReport report = await new LoadRun(plan, model, send).RunAsync(cancellationToken);
             Console.WriteLine(JsonSerializer.Serialize(report, Indented));
             return report.Failed == 0 ? 0 : 1;

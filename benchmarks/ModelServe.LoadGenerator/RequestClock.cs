@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace ModelServe.LoadGenerator;
 
-/// <summary>Times of one request: its first token, the gaps between its tokens, its end. Allocates nothing while it runs.</summary>
+/// <summary>Times of one request: its first token, the gaps between its tokens, its end; and what the server's cache had of it. Allocates nothing while it runs.</summary>
 internal sealed class RequestClock(int outputTokens)
 {
     private readonly double[] _gaps = new double[outputTokens];
@@ -15,6 +15,9 @@ internal sealed class RequestClock(int outputTokens)
 
     /// <summary>Tokens received.</summary>
     public int Tokens { get; private set; }
+
+    /// <summary>Prompt tokens that the server says its prefix cache had; null where it was not asked.</summary>
+    public int? CachedTokens { get; set; }
 
     /// <summary>From the start to the first token.</summary>
     public double FirstTokenSeconds { get; private set; }

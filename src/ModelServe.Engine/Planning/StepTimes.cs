@@ -1,33 +1,33 @@
 namespace ModelServe.Engine.Planning;
 
-/// <summary>What a step takes by its shape, learnt from the steps that ran: least squares over the latest of them, a few terms, no cost below zero.</summary>
+/// <summary>What a step takes by its shape, learnt from the steps that ran.</summary>
 /// <remarks>
-/// A step costs a fixed part (weights that are read once), a part for each row that bends where a device stops being bound by
-/// memory, one for each token chosen, and two for the positions looked at. Errors count relative to what was expected, and one step
-/// that was held up by something else counts only as a quarter longer; nothing makes a step shorter than it is. What no step has shown for long keeps its cost. The sums
-/// of squares are solved by descent along one cost after the other, a few rounds a step from where the last step ended: that
-/// never gets worse, and keeps to costs that are possible. A pure function of what it was shown. Allocates nothing after
-/// construction. Thread: engine thread only.
+/// Two fits, so that neither spoils the other: what sequences that generate take by themselves, learnt from steps without prompt tokens
+/// (and from those that took less with them than was thought without), and what prompt tokens add to that. One fit of both finds, while every step has prompt tokens, that the others take ever longer, and then
+/// that there is room for ever more prompt tokens beside them. A step costs a fixed part (weights that are read once), a part for each row
+/// that bends where a device stops being bound by memory, and one for the positions looked at. Where equal steps leave open which of these it was, prompt tokens
+/// cost each the same, so that more of them are never thought to be free. Errors count relative to what was expected, and one step
+/// that was held up by something else counts only as a quarter longer; nothing makes a step shorter than it is, so one that was much shorter than expected is believed.
+/// A pure function of what it was shown. Allocates nothing after construction. Thread: engine thread only.
 /// </remarks>
 internal sealed class StepTimes
 {
-    private const int Terms = 8;
-    private const int Rounds = 4;
-    private const double Forgetting = 0.97;
+    private const double PlainForgetting = 0.96;
+    private const double PromptForgetting = 0.97;
     private const double SurprisinglyLong = 1.25;
-    private const double SurprisinglyShort = 0.5;
-    private const int FirstBend = 8;
-    private const int SecondBend = 16;
-    private const int ThirdBend = 32;
+    private const double SurprisinglyShort = 0.7;
+    private const double ForgottenThen = 0.5;
     private const double AttendedUnit = 256;
     private const double PairUnit = 4096;
     private const int StepsToKnow = 3;
-    private const double Faintest = 1e-200;
 
-    private readonly double[] _costs = new double[Terms];
-    private readonly double[] _squares = new double[Terms * Terms];
-    private readonly double[] _products = new double[Terms];
-    private readonly double[] _terms = new double[Terms];
+    // Where a device stops being bound by memory is not known, so that the rows of a step count in these spans.
+    private static readonly int[] Bends = [8, 16, 32];
+    private static readonly double[] PlainDoubts = [0, 0, 0, 0, 0, 0.02];
+    private static readonly double[] PromptDoubts = [0, 0.02, 0.02, 0.02, 0.05, 0.05];
+
+    private readonly CostFit _plain = new(PlainForgetting, PlainDoubts);
+    private readonly CostFit _prompt = new(PromptForgetting, PromptDoubts, reliefs: 3);
     private int _plainSteps;
     private int _promptSteps;
 
@@ -37,12 +37,20 @@ internal sealed class StepTimes
     /// <summary>Most prompt tokens that a step seen has fed.</summary>
     public int MostPromptTokens { get; private set; }
 
-    /// <summary>What a step of that shape is expected to take, in milliseconds; never less than a smaller one.</summary>
+    /// <summary>What a step of that shape is expected to take, in milliseconds; never less than one with fewer prompt tokens.</summary>
     public double Milliseconds(in StepShape shape)
     {
-        Span<double> terms = stackalloc double[Terms];
-        Fill(terms, shape);
-        return Expected(terms);
+        Span<double> terms = stackalloc double[PlainDoubts.Length];
+        FillPlain(terms, shape);
+        var plain = _plain.Expected(terms);
+        if (shape.PromptTokens == 0)
+        {
+            return plain;
+        }
+
+        Span<double> added = stackalloc double[PromptDoubts.Length];
+        FillPrompt(added, shape);
+        return plain + _prompt.Expected(added);
     }
 
     /// <summary>Learns from a step that has run.</summary>
@@ -55,76 +63,71 @@ internal sealed class StepTimes
             return;
         }
 
-        Fill(_terms, shape);
         var scale = milliseconds;
-        if (IsKnown && Expected(_terms) is > 0 and var expected)
+        if (IsKnown && Milliseconds(shape) is > 0 and var expected)
         {
-            scale = expected;
-            milliseconds = Math.Clamp(milliseconds, expected * SurprisinglyShort, expected * SurprisinglyLong);
-        }
-
-        for (var i = 0; i < Terms; i++)
-        {
-            var weighted = _terms[i] / (scale * scale);
-            _products[i] = (_products[i] * Forgetting) + (weighted * milliseconds);
-            for (var j = 0; j < Terms; j++)
+            milliseconds = Math.Min(milliseconds, expected * SurprisinglyLong);
+            scale = Math.Min(expected, milliseconds);
+            if (milliseconds < expected * SurprisinglyShort)
             {
-                _squares[(i * Terms) + j] = (_squares[(i * Terms) + j] * Forgetting) + (weighted * _terms[j]);
+                (shape.PromptTokens == 0 ? _plain : _prompt).Forget(ForgottenThen);
             }
         }
 
-        for (var round = 0; round < Rounds; round++)
+        Span<double> terms = stackalloc double[PlainDoubts.Length];
+        FillPlain(terms, shape);
+        if (shape.PromptTokens == 0)
         {
-            Descend();
+            _plain.Observe(terms, milliseconds, scale);
+            _plainSteps += _plainSteps < StepsToKnow ? 1 : 0;
+            return;
         }
 
-        _plainSteps += shape.PromptTokens == 0 && _plainSteps < StepsToKnow ? 1 : 0;
-        _promptSteps += shape.PromptTokens > 0 && _promptSteps < StepsToKnow ? 1 : 0;
+        if (IsKnown && milliseconds < _plain.Expected(terms))
+        {
+            // Without its prompt tokens it would have taken no longer.
+            _plain.Forget(ForgottenThen);
+            _plain.Observe(terms, milliseconds, scale);
+        }
+
+        Span<double> added = stackalloc double[PromptDoubts.Length];
+        FillPrompt(added, shape);
+        _prompt.Observe(added, Math.Max(0, milliseconds - _plain.Expected(terms)), scale);
+        _promptSteps += _promptSteps < StepsToKnow ? 1 : 0;
         MostPromptTokens = Math.Max(MostPromptTokens, shape.PromptTokens);
     }
 
-    private static void Fill(Span<double> terms, in StepShape shape)
+    // What is read once, rows by span, positions looked at.
+    private static void FillPlain(Span<double> terms, in StepShape shape)
     {
+        var rows = shape.Rows - shape.PromptTokens;
         terms[0] = 1;
-        terms[1] = Math.Min(shape.Rows, FirstBend);
-        terms[2] = Math.Clamp(shape.Rows - FirstBend, 0, SecondBend - FirstBend);
-        terms[3] = Math.Clamp(shape.Rows - SecondBend, 0, ThirdBend - SecondBend);
-        terms[4] = Math.Max(0, shape.Rows - ThirdBend);
-        terms[5] = shape.Sampled;
-        terms[6] = shape.Attended / AttendedUnit;
-        terms[7] = shape.PromptPairs / PairUnit;
-    }
-
-    // Each cost in turn becomes what is best while the others stand still.
-    private void Descend()
-    {
-        for (var i = 0; i < Terms; i++)
+        for (var i = 0; i < Bends.Length; i++)
         {
-            var own = _squares[(i * Terms) + i];
-            // A term that was not there for hundreds of steps has faded to nothing that could be divided by.
-            if (own < Faintest)
-            {
-                continue;
-            }
-
-            var rest = _products[i];
-            for (var j = 0; j < Terms; j++)
-            {
-                rest -= _squares[(i * Terms) + j] * _costs[j];
-            }
-
-            _costs[i] = Math.Max(0, _costs[i] + (rest / own));
-        }
-    }
-
-    private double Expected(ReadOnlySpan<double> terms)
-    {
-        var sum = 0.0;
-        for (var i = 0; i < Terms; i++)
-        {
-            sum += _costs[i] * terms[i];
+            terms[1 + i] = Within(rows, i);
         }
 
-        return sum;
+        terms[4] = Math.Max(0, rows - Bends[^1]);
+        terms[5] = shape.Attended / AttendedUnit;
+    }
+
+    // Each token costs the same, less what the first rows of a step may be spared; positions looked at; prompts that are complete, whose first tokens are chosen.
+    private static void FillPrompt(Span<double> terms, in StepShape shape)
+    {
+        var beside = shape.Rows - shape.PromptTokens;
+        terms[0] = shape.PromptTokens;
+        for (var i = 0; i < Bends.Length; i++)
+        {
+            terms[1 + i] = Within(beside, i) - Within(shape.Rows, i);
+        }
+
+        terms[4] = shape.PromptPairs / PairUnit;
+        terms[5] = Math.Max(0, shape.Sampled - beside);
+    }
+
+    private static int Within(int rows, int span)
+    {
+        var from = span == 0 ? 0 : Bends[span - 1];
+        return Math.Clamp(rows - from, 0, Bends[span] - from);
     }
 }

@@ -15,6 +15,7 @@ internal static class WarmUp
     private const int ShortestPrompt = 12;
     private const int LongestPrompt = 96;
     private const int StepsBetweenArrivals = 3;
+    private const int WavesThatSample = 4;
 
     private static readonly SamplingOptions[] Samplings =
     [
@@ -75,7 +76,8 @@ internal static class WarmUp
             RequestId = $"warm-up {wave}.{number}",
             PromptTokenIds = prompt,
             MaxTokens = OutputTokens,
-            Sampling = Samplings[number % Samplings.Length],
+            // Later waves choose the likeliest: they leave behind what steps take without that.
+            Sampling = Samplings[wave < WavesThatSample ? number % Samplings.Length : 0],
         });
         if (result.Stream is { } stream)
         {

@@ -9,8 +9,8 @@ namespace ModelServe.Execution.Cpu;
 /// <remarks>
 /// Small work stays on the calling thread: a small model runs without ever waking another. Where the native library has kernels
 /// for the processor, bfloat16 weights are rearranged for them when they are adopted, and all products with them are its own.
-/// In float32, with those kernels, and in bfloat16 up to <see cref="MostOwnRows"/> rows or for small weights, a token's result is
-/// the same bit for bit whatever shares its batch. Logits are never made by libtorch: rounded to bfloat16, the best tokens of a
+/// In float32, with those kernels or without libtorch, and in bfloat16 up to <see cref="MostOwnRows"/> rows or for small weights, a
+/// token's result is the same bit for bit whatever shares its batch. Logits are never made by libtorch: rounded to bfloat16, the best tokens of a
 /// vocabulary would often tie.
 /// </remarks>
 internal sealed unsafe class CpuOps : IOps
@@ -44,6 +44,7 @@ internal sealed unsafe class CpuOps : IOps
     private readonly NativeCpuFeatures _native;
     private readonly int _unitRows;
     private readonly bool _wide;
+    private readonly bool _hasLibrary;
     private readonly PanelProduct? _panels;
     private readonly QuantizedPath _quantizedPath;
     private QuantizedProduct? _quantized;
@@ -56,11 +57,14 @@ internal sealed unsafe class CpuOps : IOps
     /// <param name="native">The features whose native kernels are used.</param>
     /// <param name="wide">Overrides the choice of 512-bit registers in the C# kernels.</param>
     /// <param name="pin">Whether each thread keeps to one processor; the caller's from its first step on.</param>
-    public CpuOps(OpsShape shape, int threads, NativeCpuFeatures native = NativeCpuFeatures.None, bool? wide = null, bool pin = false)
+    /// <param name="library">Overrides whether libtorch multiplies many rows, which it does where it is there.</param>
+    public CpuOps(
+        OpsShape shape, int threads, NativeCpuFeatures native = NativeCpuFeatures.None, bool? wide = null, bool pin = false, bool? library = null)
     {
         _shape = shape;
         _native = native;
         _wide = wide ?? Vector512.IsHardwareAccelerated;
+        _hasLibrary = library ?? NativeTorch.IsThere();
         _quantizedPath = QuantizedProduct.Best(native, wide);
         _pool = new ForkJoinPool(threads, pin);
         _rows = new RowSharing(_pool);
@@ -99,7 +103,7 @@ internal sealed unsafe class CpuOps : IOps
         {
             _panels.Pack(weight);
         }
-        else if (FitsLibrary(weight) && Math.Max(_shape.MaxRows, _shape.MaxSequences) > MostOwnRows)
+        else if (_hasLibrary && FitsLibrary(weight) && Math.Max(_shape.MaxRows, _shape.MaxSequences) > MostOwnRows)
         {
             _library ??= new TorchProduct(_pool, Math.Max(_shape.MaxRows, _shape.MaxSequences), MaxColumns);
         }

@@ -59,7 +59,7 @@ public sealed class StepTimesTests
             }
 
             return Enumerable.Range(0, 100).All(tokens =>
-                times.Milliseconds(Plain(8).With(tokens, 10)) <= times.Milliseconds(Plain(8).With(tokens + 1, 10))
+                times.Milliseconds(Plain(8).With(tokens, 10)) <= times.Milliseconds(Plain(8).With(tokens + 1, 10)) + 1e-9
                 && double.IsFinite(times.Milliseconds(Plain(8).With(tokens, 10))));
         }, iter: 1_000);
 
@@ -91,6 +91,53 @@ public sealed class StepTimesTests
         }
 
         Assert.InRange(times.Milliseconds(Plain(8)), 12.5, 14.1);
+    }
+
+    [Fact]
+    public void Steps_with_prompt_tokens_say_nothing_about_those_without_unless_they_took_less() =>
+        Gen.Double[7, 100].Array[1, 200].Sample(took =>
+        {
+            var times = new StepTimes();
+            for (var i = 0; i < 50; i++)
+            {
+                times.Observe(Plain(8), 7);
+            }
+
+            foreach (var milliseconds in took)
+            {
+                times.Observe(Plain(8).With(16, 0), milliseconds);
+            }
+
+            return Math.Abs(times.Milliseconds(Plain(8)) - 7) < 1e-3 && times.Milliseconds(Plain(8).With(16, 0)) >= 7;
+        });
+
+    [Fact]
+    public void A_step_that_took_less_with_prompt_tokens_than_was_thought_without_is_believed_at_once()
+    {
+        var times = new StepTimes();
+        for (var i = 0; i < 50; i++)
+        {
+            times.Observe(i % 5 == 0 ? Plain(8).With(16, 0) : Plain(8), i % 5 == 0 ? 50 : 40);
+        }
+
+        for (var i = 0; i < 3; i++)
+        {
+            times.Observe(Plain(8).With(16, 0), 12);
+        }
+
+        Assert.InRange(times.Milliseconds(Plain(8)), 7, 16);
+    }
+
+    [Fact]
+    public void More_prompt_tokens_than_were_seen_are_never_thought_to_be_free()
+    {
+        var times = new StepTimes();
+        for (var i = 0; i < 200; i++)
+        {
+            times.Observe(i % 3 == 0 ? Plain(8).With(12, 0) : Plain(8), i % 3 == 0 ? 11 : 7);
+        }
+
+        Assert.InRange(times.Milliseconds(Plain(8).With(76, 0)), 25, 35);
     }
 
     private static StepShape Plain(int streams) => StepShape.Generating(streams, streams * 200);
