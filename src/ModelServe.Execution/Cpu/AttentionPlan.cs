@@ -3,8 +3,10 @@ using ModelServe.Execution.Operations;
 
 namespace ModelServe.Execution.Cpu;
 
-/// <summary>Divides a step's attention into items, and the items evenly into parts for threads; made once a step, used by every layer.</summary>
+/// <summary>Divides a step's attention into items, and the items into shares for threads; made once a step, used by every layer.</summary>
 /// <remarks>
+/// Where threads have rows of their own in the products (<see cref="PanelCut"/>), each has the attention of those rows, and who is done first
+/// takes from the others; otherwise shares are even.
 /// A unit is one item for one key-value head: unit u is head <c>u % KeyValueHeads</c> of item <c>u / KeyValueHeads</c>. Where a step
 /// has so few sequences and heads that threads would stand idle, the chunks of a decoding token's context are items of their own.
 /// How a step is divided never changes a result.
@@ -17,12 +19,11 @@ internal sealed unsafe class AttentionPlan : IDisposable
     // What a unit costs besides its scores, in positions of one row.
     private const int UnitOverhead = 64;
 
-    // A thread that lost its processor for a while leaves the rest to the others.
-    private const int PartsPerThread = 4;
+    // So many for each thread keep all of them busy to the end.
+    private const int UnitsPerThread = 4;
 
-    // Multiplications below which a step's attention stays on one thread, and below which a part is not worth its handing over.
+    // Multiplications below which a step's attention stays on one thread.
     private const long ParallelProducts = 1 << 19;
-    private const long PartProducts = 1 << 17;
 
     private readonly AttentionShape _shape;
     private readonly NativeBuffer _items;
@@ -36,17 +37,13 @@ internal sealed unsafe class AttentionPlan : IDisposable
     {
         _shape = shape;
         _threads = threads;
-        MaxParts = threads == 1 ? 1 : threads * PartsPerThread;
         TokensPerItem = Math.Max(1, UnitRows / (shape.QueryHeads / shape.KeyValueHeads));
-        _splits = new AttentionSplit[threads == 1 ? 0 : Math.Min(maxRows, (MaxParts - 1) / shape.KeyValueHeads)];
+        _splits = new AttentionSplit[threads == 1 ? 0 : Math.Min(maxRows, ((threads * UnitsPerThread) - 1) / shape.KeyValueHeads)];
         MaxPartials = _splits.Length * ((maxContext / AttentionWork.ChunkPositions) + 1);
         _items = new NativeBuffer((long)(maxRows + MaxPartials) * sizeof(AttentionItem));
-        _starts = new NativeBuffer((MaxParts + 1) * sizeof(int));
+        _starts = new NativeBuffer((threads + 1) * sizeof(int));
         _costs = new long[maxRows + MaxPartials];
     }
-
-    /// <summary>Most parts of a step.</summary>
-    public int MaxParts { get; }
 
     /// <summary>Most chunks that are items of their own.</summary>
     public int MaxPartials { get; }
@@ -63,10 +60,13 @@ internal sealed unsafe class AttentionPlan : IDisposable
     /// <summary>Tokens of this step whose chunks are items of their own.</summary>
     public ReadOnlySpan<AttentionSplit> Splits => _splits.AsSpan(0, SplitCount);
 
-    /// <summary>Parts of this step; 1 where it is too small to be shared.</summary>
-    public int Parts { get; private set; }
+    /// <summary>Units of this step.</summary>
+    public int Units => ItemCount * _shape.KeyValueHeads;
 
-    /// <summary>[part + 1] the first unit of each part.</summary>
+    /// <summary>Shares of this step; 1 where it is too small to be shared.</summary>
+    public int Shares { get; private set; }
+
+    /// <summary>[share + 1] the first unit of each share.</summary>
     public int* Starts => (int*)_starts.Pointer;
 
     private int SplitCount { get; set; }
@@ -113,10 +113,15 @@ internal sealed unsafe class AttentionPlan : IDisposable
         }
 
         var products = total * 2 * _shape.QueryColumns;
-        Parts = _threads == 1 || products < ParallelProducts
-            ? 1
-            : (int)Math.Min(Math.Min(MaxParts, ItemCount * _shape.KeyValueHeads), Math.Max(_threads, products / PartProducts));
-        Divide(total);
+        Shares = products < ParallelProducts ? 1 : Math.Min(_threads, Units);
+        if (Shares == _threads && PanelCut.RowShares(batch.TokenCount, _threads) > 1)
+        {
+            DivideByRows(batch.TokenCount);
+        }
+        else
+        {
+            DivideEvenly(total);
+        }
     }
 
     /// <inheritdoc />
@@ -132,27 +137,44 @@ internal sealed unsafe class AttentionPlan : IDisposable
         return _costs[ItemCount++] = scores + UnitOverhead;
     }
 
-    private void Divide(long total)
+    private void DivideByRows(int rows)
+    {
+        var share = 0;
+        for (var item = 0; item < ItemCount; item++)
+        {
+            while (share < Shares && Items[item].FirstToken >= PartShares.First(rows, share, Shares))
+            {
+                Starts[share++] = item * _shape.KeyValueHeads;
+            }
+        }
+
+        while (share <= Shares)
+        {
+            Starts[share++] = Units;
+        }
+    }
+
+    private void DivideEvenly(long total)
     {
         var heads = _shape.KeyValueHeads;
         var before = 0L;
-        var part = 0;
+        var share = 0;
         Starts[0] = 0;
         for (var item = 0; item < ItemCount; item++)
         {
             // Boundaries that fall into this item's heads, rounded to whole heads.
-            while (part + 1 < Parts && total * heads * (part + 1) / Parts < (before + _costs[item]) * heads)
+            while (share + 1 < Shares && total * heads * (share + 1) / Shares < (before + _costs[item]) * heads)
             {
-                var offset = (total * heads * (part + 1) / Parts) - (before * heads);
-                Starts[++part] = (item * heads) + (int)((offset + (_costs[item] / 2)) / _costs[item]);
+                var offset = (total * heads * (share + 1) / Shares) - (before * heads);
+                Starts[++share] = (item * heads) + (int)((offset + (_costs[item] / 2)) / _costs[item]);
             }
 
             before += _costs[item];
         }
 
-        while (part < Parts)
+        while (share < Shares)
         {
-            Starts[++part] = ItemCount * heads;
+            Starts[++share] = Units;
         }
     }
 }

@@ -16,8 +16,8 @@ internal unsafe struct AttentionWork
     /// <summary>The step's items.</summary>
     public AttentionItem* Items;
 
-    /// <summary>[part + 1] first unit of each part.</summary>
-    public int* Starts;
+    /// <summary>Which units are whose.</summary>
+    public PartShares Shares;
 
     /// <summary>Blocks of all sequences.</summary>
     public int* BlockTables;
@@ -37,10 +37,10 @@ internal unsafe struct AttentionWork
     /// <summary>Computes one chunk.</summary>
     public delegate*<AttentionChunk*, void> Attend;
 
-    /// <summary>[part, ScratchBytes].</summary>
+    /// <summary>[thread, ScratchBytes].</summary>
     public byte* Scratch;
 
-    /// <summary>Bytes of scratch a part has.</summary>
+    /// <summary>Bytes of scratch a thread has.</summary>
     public long ScratchBytes;
 
     /// <summary>[partial, head, <see cref="PartialFloats"/>] results of chunks that are items of their own.</summary>
@@ -64,19 +64,19 @@ internal unsafe struct AttentionWork
     /// <summary>Multiplies each score.</summary>
     public float Scale;
 
-    /// <summary>Bytes of scratch that a part needs.</summary>
+    /// <summary>Bytes of scratch that a thread needs.</summary>
     public static long BytesFor(int rows, int headDim) =>
         AttentionChunk.ScratchBytes(rows) + (Padded(rows) * ((3 * headDim) + 4) * sizeof(float));
 
     /// <summary>Floats of one head's result of a chunk for one token: its sums, greatest scores and totals.</summary>
     public static int PartialFloats(int group, int headDim) => group * (headDim + 2);
 
-    /// <summary>Computes one part of several of the <see cref="AttentionWork"/> at <paramref name="context"/>.</summary>
-    public static void Run(void* context, int part, int parts)
+    /// <summary>Takes units of the <see cref="AttentionWork"/> at <paramref name="context"/> until there are none left.</summary>
+    public static void Run(void* context, int thread, int shares)
     {
         var work = (AttentionWork*)context;
-        var scratch = work->Scratch + (part * work->ScratchBytes);
-        for (var unit = work->Starts[part]; unit < work->Starts[part + 1]; unit++)
+        var scratch = work->Scratch + (thread * work->ScratchBytes);
+        while (work->Shares.TryTake(thread, out var unit, out _))
         {
             Unit(work, work->Items + (unit / work->Heads), unit % work->Heads, scratch);
         }

@@ -9,8 +9,8 @@ namespace ModelServe.Execution.Cpu;
 /// <remarks>
 /// Small work stays on the calling thread: a small model runs without ever waking another. Where the native library has kernels
 /// for the processor, bfloat16 weights are rearranged for them when they are adopted, and all products with them are its own.
-/// In float32, with those kernels, and in bfloat16 up to <see cref="MostOwnRows"/> rows or for small weights, a token's result is
-/// the same bit for bit whatever shares its batch. Logits are never made by libtorch: rounded to bfloat16, the best tokens of a
+/// In float32, with those kernels or without libtorch, and in bfloat16 up to <see cref="MostOwnRows"/> rows or for small weights, a
+/// token's result is the same bit for bit whatever shares its batch. Logits are never made by libtorch: rounded to bfloat16, the best tokens of a
 /// vocabulary would often tie.
 /// </remarks>
 internal sealed unsafe class CpuOps : IOps
@@ -37,10 +37,12 @@ internal sealed unsafe class CpuOps : IOps
     private readonly AttentionPlan _attention;
     private readonly NativeBuffer _arranged;
     private readonly NativeBuffer _scratch;
+    private readonly NativeBuffer _shares;
     private readonly NativeBuffer _partials;
     private readonly NativeCpuFeatures _native;
     private readonly int _unitRows;
     private readonly bool _wide;
+    private readonly bool _hasLibrary;
     private readonly PanelProduct? _panels;
     private readonly QuantizedPath _quantizedPath;
     private QuantizedProduct? _quantized;
@@ -53,11 +55,14 @@ internal sealed unsafe class CpuOps : IOps
     /// <param name="native">The features whose native kernels are used.</param>
     /// <param name="wide">Overrides the choice of 512-bit registers in the C# kernels.</param>
     /// <param name="pin">Whether each thread keeps to one processor; the caller's from its first step on.</param>
-    public CpuOps(OpsShape shape, int threads, NativeCpuFeatures native = NativeCpuFeatures.None, bool? wide = null, bool pin = false)
+    /// <param name="library">Overrides whether libtorch multiplies many rows, which it does where it is there.</param>
+    public CpuOps(
+        OpsShape shape, int threads, NativeCpuFeatures native = NativeCpuFeatures.None, bool? wide = null, bool pin = false, bool? library = null)
     {
         _shape = shape;
         _native = native;
         _wide = wide ?? Vector512.IsHardwareAccelerated;
+        _hasLibrary = library ?? NativeTorch.IsThere();
         _quantizedPath = QuantizedProduct.Best(native, wide);
         _pool = new ForkJoinPool(threads, pin);
         _pinsCaller = pin;
@@ -71,7 +76,8 @@ internal sealed unsafe class CpuOps : IOps
         }
 
         _arranged = new NativeBuffer(SkinnyGemm.ArrangedFloats(chunk, MaxColumns) * sizeof(float));
-        _scratch = new NativeBuffer(AttentionWork.BytesFor(_unitRows, shape.Attention.HeadDim) * _attention.MaxParts);
+        _scratch = new NativeBuffer(AttentionWork.BytesFor(_unitRows, shape.Attention.HeadDim) * threads);
+        _shares = new NativeBuffer(PartShares.BytesFor(threads));
         _partials = new NativeBuffer(Math.Max(
             64, (long)_attention.MaxPartials * shape.Attention.KeyValueHeads * AttentionWork.PartialFloats(group, shape.Attention.HeadDim) * sizeof(float)));
     }
@@ -94,7 +100,7 @@ internal sealed unsafe class CpuOps : IOps
         {
             _panels.Pack(weight);
         }
-        else if (FitsLibrary(weight) && Math.Max(_shape.MaxRows, _shape.MaxSequences) > MostOwnRows)
+        else if (_hasLibrary && FitsLibrary(weight) && Math.Max(_shape.MaxRows, _shape.MaxSequences) > MostOwnRows)
         {
             _library ??= new TorchProduct(_pool, Math.Max(_shape.MaxRows, _shape.MaxSequences), MaxColumns);
         }
@@ -280,7 +286,8 @@ internal sealed unsafe class CpuOps : IOps
         {
             AttentionWork work;
             work.Items = _attention.Items;
-            work.Starts = _attention.Starts;
+            work.Shares = default;
+            work.Shares.Begin(_shares.Pointer, _attention.Starts, _attention.Shares);
             work.BlockTables = tables;
             work.Fused = fused.Data;
             work.Output = output.Data;
@@ -296,13 +303,13 @@ internal sealed unsafe class CpuOps : IOps
             work.HeadDim = shape.HeadDim;
             work.Window = shape.Window;
             work.Scale = shape.Scale;
-            if (_attention.Parts == 1)
+            if (_attention.Shares == 1)
             {
                 AttentionWork.Run(&work, 0, 1);
             }
             else
             {
-                _pool.Run(&AttentionWork.Run, &work, _attention.Parts);
+                _pool.RunShares(&AttentionWork.Run, &work, _attention.Shares, _attention.Units);
             }
 
             foreach (ref readonly var split in _attention.Splits)
@@ -341,6 +348,7 @@ internal sealed unsafe class CpuOps : IOps
         _attention.Dispose();
         _arranged.Dispose();
         _scratch.Dispose();
+        _shares.Dispose();
         _partials.Dispose();
     }
 

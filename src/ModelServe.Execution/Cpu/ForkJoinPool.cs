@@ -7,17 +7,14 @@ namespace ModelServe.Execution.Cpu;
 
 /// <summary>Runs the parts of one function on a fixed set of threads and waits for all of them; the caller is one of them.</summary>
 /// <remarks>
-/// Every call runs parts 0 .. parts - 1 once each. Threads take the next part when they are done with one, so that a thread that
-/// shares its processor with another program takes fewer. Threads spin briefly between calls, because the next follows within
+/// Every call runs parts 0 .. parts - 1 once each. Each thread has parts of its own and takes others' when it is done with them, so that a
+/// thread that shares its processor with another program, or does not come at all, takes fewer. Threads spin briefly between calls, because the next follows within
 /// microseconds while a model runs, and then sleep, because they share the machine. A thread that held a call up for long, because
 /// the system gave its processor away while it was in a part, is left out for some milliseconds: <see cref="StragglerWatch"/>.
 /// A call allocates nothing. One caller at a time.
 /// </remarks>
 internal sealed unsafe class ForkJoinPool : IDisposable
 {
-    /// <summary>Most parts of one call.</summary>
-    public const int MaxParts = ushort.MaxValue;
-
     private const int SpinsPerClockRead = 16;
     private static readonly long SpinTicks = Stopwatch.Frequency * 40 / 1_000_000;
 
@@ -26,12 +23,16 @@ internal sealed unsafe class ForkJoinPool : IDisposable
     private readonly StragglerWatch _watch;
     private readonly AutoResetEvent _finished = new(false);
     private readonly Lock _throwing = new();
+    private readonly NativeBuffer _partMemory;
+    private PartShares _partShares;
     private delegate*<void*, int, int, void> _body;
     private void* _context;
+    private int _parts;
+    private int _shares;
     private Exception? _thrown;
     private int _thrownPart;
 
-    // Generation, parts and next part of the call in one word, so that no thread can take a part of a call that has ended.
+    // Generation of the call and how many threads may still come in one word, so that none can come to a call that has ended.
     private ulong _ticket;
     private int _remaining;
     private int _callerSleeps;
@@ -51,6 +52,7 @@ internal sealed unsafe class ForkJoinPool : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(threads);
         Threads = threads;
+        _partMemory = new NativeBuffer(PartShares.BytesFor(threads));
         _workers = new PoolWorker[threads - 1];
         _threads = new Thread[threads - 1];
         for (var i = 0; i < _threads.Length; i++)
@@ -94,37 +96,34 @@ internal sealed unsafe class ForkJoinPool : IDisposable
     public void Run(delegate*<void*, int, int, void> body, void* context) => Run(body, context, Threads);
 
     /// <summary>Calls <c>body(context, part, parts)</c> for every part and returns when all have returned.</summary>
+    /// <remarks>
+    /// Each thread has a run of parts of its own, the same in every call of as many parts, and takes others' when it is done with them:
+    /// what a thread made of a part in one call is in its cache when it meets that part in the next.
+    /// </remarks>
     /// <exception cref="Exception">What the body threw, of the lowest part that threw; all parts have ended by then.</exception>
-    public void Run(delegate*<void*, int, int, void> body, void* context, int parts) => Run(body, context, parts, parts);
-
-    /// <summary>As the other <c>Run</c>, where the parts divide so many pieces among themselves as they run.</summary>
-    /// <remarks>What a thread is waited for at the end is a piece then, and not a part: how long is too long is judged by that.</remarks>
-    public void Run(delegate*<void*, int, int, void> body, void* context, int parts, int pieces)
+    public void Run(delegate*<void*, int, int, void> body, void* context, int parts)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(parts, MaxParts);
-        _body = body;
-        _context = context;
-        _remaining = parts;
-        var start = Stopwatch.GetTimestamp();
-        _watch.Begin(start);
-        Publish(parts);
-        var own = 0;
-        while (TryTake(out var part, out _))
-        {
-            RunPart(part, parts);
-            own++;
-        }
-
-        var end = Stopwatch.GetTimestamp();
-        if (Volatile.Read(ref _remaining) != 0)
-        {
-            WaitForWorkers(end);
-            _watch.End(end, own == 0 ? end - start + SpinTicks : (end - start) * parts / own / pieces);
-        }
-
-        Rethrow();
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(parts);
+        var shares = Math.Min(parts, Threads);
+        _partShares.Begin(_partMemory.Pointer, parts, shares);
+        Call(body, context, parts, shares, parts);
     }
+
+    /// <summary>Calls <c>body(context, thread, shares)</c> on the caller, thread 0, and on others that come before everything is taken; returns when all have returned.</summary>
+    /// <remarks>
+    /// For threads that divide the units of <see cref="PartShares"/> among themselves: each takes from the share of its own number first, so
+    /// that what it made in one call is in its cache in the next. When the body returns on one thread, every unit is done or
+    /// in another thread's hands. A thread's number can be beyond the shares. What the caller waits for at the end are units, and not
+    /// shares: how long is too long is judged by that.
+    /// </remarks>
+    /// <param name="body">Takes units until there are none left.</param>
+    /// <param name="context">The body's.</param>
+    /// <param name="shares">Shares, and most threads that come.</param>
+    /// <param name="units">Units in all.</param>
+    /// <exception cref="Exception">What the body threw, of the lowest thread that threw; all have returned by then.</exception>
+    public void RunShares(delegate*<void*, int, int, void> body, void* context, int shares, int units) =>
+        Call(body, context, 0, shares, units);
 
     /// <summary>Ends the threads. Not while a call runs.</summary>
     public void Dispose()
@@ -153,18 +152,46 @@ internal sealed unsafe class ForkJoinPool : IDisposable
         }
 
         _finished.Dispose();
+        _partMemory.Dispose();
         _meanwhileContext?.Dispose();
     }
 
-    private static int Next(ulong ticket) => (int)(ticket & MaxParts);
+    // Without parts, the body divides the work itself.
+    private void Call(delegate*<void*, int, int, void> body, void* context, int parts, int shares, int units)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(shares, Threads);
+        _body = body;
+        _context = context;
+        _parts = parts;
+        _shares = shares;
+        _remaining = shares - 1;
+        var start = Stopwatch.GetTimestamp();
+        _watch.Begin(start);
+        Publish(shares - 1);
+        TakePart(0);
+        var end = Stopwatch.GetTimestamp();
+        while (TryTake())
+        {
+            // Who has not come by now would find nothing left to do.
+            Interlocked.Decrement(ref _remaining);
+        }
 
-    private static int Parts(ulong ticket) => (int)((ticket >> 16) & MaxParts);
+        if (Volatile.Read(ref _remaining) != 0)
+        {
+            WaitForWorkers(end);
+            _watch.End(end, (end - start) * shares / units);
+        }
 
-    private void Publish(int parts)
+        Rethrow();
+    }
+
+    private static uint Left(ulong ticket) => (uint)ticket;
+
+    private void Publish(int wanted)
     {
         // A full fence: the job is visible before the ticket, and the ticket before the look at who sleeps.
-        Interlocked.Exchange(ref _ticket, (((_ticket >> 32) + 1) << 32) | ((ulong)parts << 16));
-        var wanted = parts - 1;
+        Interlocked.Exchange(ref _ticket, (((_ticket >> 32) + 1) << 32) | (uint)wanted);
         for (var i = 0; i < _workers.Length && wanted > 0; i++)
         {
             if (!_workers[i].IsLeftOut)
@@ -175,28 +202,40 @@ internal sealed unsafe class ForkJoinPool : IDisposable
         }
     }
 
-    private bool TryTake(out int part, out int parts)
+    private bool TryTake()
     {
         var ticket = Volatile.Read(ref _ticket);
-        while (Next(ticket) < Parts(ticket))
+        while (Left(ticket) > 0)
         {
-            var seen = Interlocked.CompareExchange(ref _ticket, ticket + 1, ticket);
+            var seen = Interlocked.CompareExchange(ref _ticket, ticket - 1, ticket);
             if (seen == ticket)
             {
-                (part, parts) = (Next(ticket), Parts(ticket));
                 return true;
             }
 
             ticket = seen;
         }
 
-        (part, parts) = (0, 0);
         return false;
     }
 
-    private void RunPart(int part, int parts)
+    // Body and context cannot change before the thread is counted as done.
+    private void TakePart(int thread)
     {
-        // Body and context cannot change before this part is counted as done.
+        if (_parts == 0)
+        {
+            Guarded(thread, _shares);
+            return;
+        }
+
+        while (_partShares.TryTake(thread, out var part, out _))
+        {
+            Guarded(part, _parts);
+        }
+    }
+
+    private void Guarded(int part, int parts)
+    {
         try
         {
             _body(_context, part, parts);
@@ -212,11 +251,6 @@ internal sealed unsafe class ForkJoinPool : IDisposable
                     (_thrown, _thrownPart) = (exception, part);
                 }
             }
-        }
-
-        if (Interlocked.Decrement(ref _remaining) == 0 && Interlocked.Exchange(ref _callerSleeps, 0) != 0)
-        {
-            _finished.Set();
         }
     }
 
@@ -274,10 +308,15 @@ internal sealed unsafe class ForkJoinPool : IDisposable
 
         while (!Volatile.Read(ref _stopping))
         {
-            if (!worker.IsLeftOut && TryTake(out var part, out var parts))
+            if (!worker.IsLeftOut && TryTake())
             {
                 worker.IsBusy = true;
-                RunPart(part, parts);
+                TakePart(worker.Number);
+                if (Interlocked.Decrement(ref _remaining) == 0 && Interlocked.Exchange(ref _callerSleeps, 0) != 0)
+                {
+                    _finished.Set();
+                }
+
                 worker.LastEnd = Stopwatch.GetTimestamp();
                 worker.IsBusy = false;
             }
@@ -291,7 +330,7 @@ internal sealed unsafe class ForkJoinPool : IDisposable
     private bool HasWork(PoolWorker worker)
     {
         var ticket = Volatile.Read(ref _ticket);
-        return Volatile.Read(ref _stopping) || (Next(ticket) < Parts(ticket) && !worker.IsLeftOut);
+        return Volatile.Read(ref _stopping) || (Left(ticket) > 0 && !worker.IsLeftOut);
     }
 
     private void WaitForWork(PoolWorker worker)

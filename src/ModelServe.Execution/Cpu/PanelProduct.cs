@@ -14,13 +14,8 @@ internal sealed unsafe class PanelProduct : IDisposable
     /// <summary>Rows of a panel.</summary>
     public const int PanelRows = 16;
 
-    // Most rows of a block of activations, which one thread normalises: MS_BLOCK.
-    private const int BlockRows = 12;
-
-    // Panels of a unit: as many as the kernels take at a time, of one or few rows and of many.
-    private const int FewRowsPanels = 4;
-    private const int ManyRowsPanels = 2;
-    private const int FewRows = 6;
+    /// <summary>Most rows of a block of activations, which one thread normalises: MS_BLOCK.</summary>
+    public const int BlockRows = 12;
 
     // Multiplications below which a product is not worth its handing over; of few rows, they take as long as of the most of these.
     private const long SharedProducts = 1 << 18;
@@ -35,9 +30,10 @@ internal sealed unsafe class PanelProduct : IDisposable
     private readonly ForkJoinPool _pool;
     private readonly NativeBuffer _arranged;
     private readonly NativeBuffer _shares;
+    private readonly NativeBuffer _prepared;
 
     // What comes next, where threads that wait find it.
-    private readonly Follow* _next;
+    private readonly PanelFollow* _next;
     private PanelFollower? _last;
 
     /// <summary>Takes scratch for that many rows of at most that many columns.</summary>
@@ -46,7 +42,8 @@ internal sealed unsafe class PanelProduct : IDisposable
         _pool = pool;
         _arranged = new NativeBuffer(Math.Max(64, (long)maxRows * maxColumns * sizeof(ushort)));
         _shares = new NativeBuffer(PartShares.BytesFor(pool.Threads));
-        _next = (Follow*)pool.DoMeanwhile(&FetchPiece, sizeof(Follow));
+        _prepared = new NativeBuffer(PreparedGroups.BytesFor(PanelCut.MostGroups(maxRows, pool.Threads)));
+        _next = (PanelFollow*)pool.DoMeanwhile(&FetchPiece, sizeof(PanelFollow));
     }
 
     /// <summary>Whether a weight can lie in panels.</summary>
@@ -74,11 +71,10 @@ internal sealed unsafe class PanelProduct : IDisposable
     /// <summary><c>output[r] = weight · x[r] (+ bias)</c> for the first <paramref name="rows"/> rows.</summary>
     public void Multiply(Activation x, WeightMatrix weight, Activation output, int rows)
     {
-        Division division = default;
-        Describe(ref division.Product, weight, output, rows);
+        PanelDivision division = default;
+        Describe(&division, weight, output, rows);
         division.Product.X = x.Data;
         division.Product.XStride = x.Columns;
-        Arrange(&division.Product);
         Multiply(&division, weight);
     }
 
@@ -86,9 +82,9 @@ internal sealed unsafe class PanelProduct : IDisposable
     public void MultiplyNormed(
         Activation residual, Activation? pending, WeightVector gain, float epsilon, WeightMatrix weight, Activation output, int rows)
     {
-        Division division = default;
-        Describe(ref division.Product, weight, output, rows);
-        Normalise(&division, residual, pending, gain, epsilon);
+        PanelDivision division = default;
+        Describe(&division, weight, output, rows);
+        DescribeNorm(&division, residual, pending, gain, epsilon);
         Multiply(&division, weight);
     }
 
@@ -104,35 +100,87 @@ internal sealed unsafe class PanelProduct : IDisposable
         Activation output,
         int rows)
     {
-        Division division = default;
-        Describe(ref division.Product, weight, gateUp, rows);
+        PanelDivision division = default;
+        Describe(&division, weight, gateUp, rows);
         division.Product.Gated = output.Data;
         division.Product.GatedStride = output.Columns;
-        Normalise(&division, residual, pending, gain, epsilon);
+        DescribeNorm(&division, residual, pending, gain, epsilon);
         Multiply(&division, weight);
     }
 
     /// <inheritdoc />
     public void Dispose()
     {
+        _prepared.Dispose();
         _shares.Dispose();
         _arranged.Dispose();
     }
 
-    private void Describe(ref PanelProductArguments product, WeightMatrix weight, Activation y, int rows)
+    private void Describe(PanelDivision* division, WeightMatrix weight, Activation y, int rows)
     {
-        product.Weight = (ushort*)weight.Data;
-        product.Bias = weight.Bias is null ? null : weight.Bias.Data;
-        product.Arranged = (uint*)_arranged.Pointer;
-        product.Y = y.Data;
-        product.YStride = y.Columns;
-        product.Rows = weight.Rows;
-        product.Columns = weight.Columns;
-        product.Count = rows;
+        var product = &division->Product;
+        product->Weight = (ushort*)weight.Data;
+        product->Bias = weight.Bias is null ? null : weight.Bias.Data;
+        product->Arranged = (uint*)_arranged.Pointer;
+        product->Y = y.Data;
+        product->YStride = y.Columns;
+        product->Rows = weight.Rows;
+        product->Columns = weight.Columns;
+        product->Count = rows;
     }
 
-    private void Arrange(PanelProductArguments* product)
+    private static void DescribeNorm(PanelDivision* division, Activation residual, Activation? pending, WeightVector gain, float epsilon)
     {
+        division->Norm.Residual = residual.Data;
+        division->Norm.Delta = pending is null ? null : pending.Data;
+        division->Norm.Gain = gain.Data;
+        division->Norm.Epsilon = epsilon;
+    }
+
+    private void Multiply(PanelDivision* division, WeightMatrix weight)
+    {
+        var product = &division->Product;
+        var cost = (long)product->Rows * product->Columns * ((product->Count + PanelCut.FewRows - 1) / PanelCut.FewRows);
+        division->Cut = PanelCut.Of(product, _pool.Threads);
+        division->Next = _next;
+        Foresee(product, (PanelFollower?)weight.Companion, division->Next);
+        var isShared = division->Cut.Shares > 1 && cost >= SharedProducts;
+        var byRows = isShared && division->Cut.Groups > 1;
+        if (!byRows)
+        {
+            Prepare(division);
+        }
+
+        if (!isShared)
+        {
+            NativeCpuMethods.ms_cpu_bf16_multiply(product, 0, product->OwnPanels, null, 0);
+            return;
+        }
+
+        division->Shares.Begin(_shares.Pointer, division->Cut.Units, division->Cut.Shares);
+        division->Prepared.Begin(_prepared.Pointer, byRows ? division->Cut.Groups : 0);
+        _pool.OfferPieces();
+        _pool.RunShares(&PanelDivision.Run, division, division->Cut.Shares, division->Cut.Units);
+    }
+
+    // Normalises or only arranges the activations.
+    private void Prepare(PanelDivision* division)
+    {
+        var product = &division->Product;
+        if (division->Norm.Residual is not null)
+        {
+            if (product->Blocks == 1 || _pool.Threads == 1)
+            {
+                NativeCpuMethods.ms_cpu_bf16_norm(product, &division->Norm, 0, product->Blocks);
+            }
+            else
+            {
+                _pool.Run(&NormalisePart, division, product->Blocks);
+            }
+
+            return;
+        }
+
         var parts = (int)Math.Min((long)product->Count * product->Columns / ArrangedElements, _pool.Threads);
         if (parts < 2)
         {
@@ -145,44 +193,8 @@ internal sealed unsafe class PanelProduct : IDisposable
         }
     }
 
-    private void Normalise(Division* division, Activation residual, Activation? pending, WeightVector gain, float epsilon)
-    {
-        division->Norm.Residual = residual.Data;
-        division->Norm.Delta = pending is null ? null : pending.Data;
-        division->Norm.Gain = gain.Data;
-        division->Norm.Epsilon = epsilon;
-        var blocks = (division->Product.Count + BlockRows - 1) / BlockRows;
-        if (blocks == 1 || _pool.Threads == 1)
-        {
-            NativeCpuMethods.ms_cpu_bf16_norm(&division->Product, &division->Norm, 0, blocks);
-        }
-        else
-        {
-            _pool.Run(&NormalisePart, division, blocks);
-        }
-    }
-
-    private void Multiply(Division* division, WeightMatrix weight)
-    {
-        var product = &division->Product;
-        var cost = (long)product->Rows * product->Columns * ((product->Count + FewRows - 1) / FewRows);
-        division->Cut = Cut.Of(product, _pool.Threads);
-        division->Next = _next;
-        Foresee(product, (PanelFollower?)weight.Companion, division->Next);
-        if (division->Cut.Shares < 2 || cost < SharedProducts)
-        {
-            NativeCpuMethods.ms_cpu_bf16_multiply(product, 0, OwnPanels(product), null, 0);
-        }
-        else
-        {
-            division->Shares.Begin(_shares.Pointer, division->Cut.Units, division->Cut.Shares);
-            _pool.OfferPieces();
-            _pool.Run(&MultiplyPart, division, division->Cut.Shares, division->Cut.Units);
-        }
-    }
-
     // Notes what followed the product before this one, and finds what followed this one the last time.
-    private void Foresee(PanelProductArguments* product, PanelFollower? own, Follow* follow)
+    private void Foresee(PanelProductArguments* product, PanelFollower? own, PanelFollow* follow)
     {
         if (_last is not null)
         {
@@ -192,10 +204,9 @@ internal sealed unsafe class PanelProduct : IDisposable
         _last = own;
         follow->Product = own is null ? default : own.Next;
         follow->Product.Count = product->Count;
-        follow->Cut = follow->Product.Weight is null ? default : Cut.Of(&follow->Product, _pool.Threads);
+        follow->Cut = follow->Product.Weight is null ? default : PanelCut.Of(&follow->Product, _pool.Threads);
+        follow->Product.Count = Math.Max(1, product->Count / Math.Max(1, follow->Cut.Groups));
     }
-
-    private static int OwnPanels(PanelProductArguments* product) => Panels(product->Gated is null ? product->Rows : product->Rows / 2);
 
     private static int Panels(int rows) => (rows + PanelRows - 1) / PanelRows;
 
@@ -224,79 +235,30 @@ internal sealed unsafe class PanelProduct : IDisposable
 
     private static void NormalisePart(void* context, int part, int parts)
     {
-        var division = (Division*)context;
+        var division = (PanelDivision*)context;
         NativeCpuMethods.ms_cpu_bf16_norm(&division->Product, &division->Norm, part, part + 1);
-    }
-
-    private static void MultiplyPart(void* context, int part, int parts)
-    {
-        var division = (Division*)context;
-        var product = &division->Product;
-        var panels = OwnPanels(product);
-        var unitPanels = division->Cut.UnitPanels;
-        while (division->Shares.TryTake(part, out var unit, out var follows))
-        {
-            var first = unit * unitPanels;
-            var last = Math.Min(panels, first + unitPanels);
-            var next = follows ? product : part < division->Next->Cut.Shares ? &division->Next->Product : null;
-            NativeCpuMethods.ms_cpu_bf16_multiply(product, first, last, next, follows ? last : division->Next->Cut.FirstPanel(part));
-        }
     }
 
     // While a thread waits, the memory would stand still: the thread has its cache fetch what it will read first.
     private static bool FetchPiece(void* context, int thread, int number)
     {
         // Copied, since the caller may be changing it: what was seen to be no zero must not be one when it divides.
-        var follow = (Follow*)context;
+        var follow = (PanelFollow*)context;
         var cut = follow->Cut;
         var piecesOfUnit = ((follow->Product.Columns / 2) + PiecePairs - 1) / PiecePairs;
-        if (thread >= cut.Shares || number >= MostPieces || piecesOfUnit == 0)
+        if (thread >= cut.Shares || number >= MostPieces || piecesOfUnit == 0 || cut.GroupUnits == 0)
         {
             return false;
         }
 
-        var panel = cut.FirstPanel(thread) + (number / piecesOfUnit * cut.UnitPanels);
-        if (panel >= cut.FirstPanel(thread + 1))
+        var unit = cut.FirstUnit(thread) + (number / piecesOfUnit);
+        if (unit >= cut.FirstUnit(thread + 1))
         {
             return false;
         }
 
-        NativeCpuMethods.ms_cpu_bf16_fetch(&follow->Product, panel, number % piecesOfUnit * PiecePairs, PiecePairs);
+        NativeCpuMethods.ms_cpu_bf16_fetch(&follow->Product, cut.FirstPanel(unit), number % piecesOfUnit * PiecePairs, PiecePairs);
         return true;
-    }
-
-    // How a product is divided among threads.
-    private struct Cut
-    {
-        public int Units;
-        public int UnitPanels;
-        public int Shares;
-
-        public static Cut Of(PanelProductArguments* product, int threads)
-        {
-            Cut cut;
-            cut.UnitPanels = (product->Count <= FewRows ? FewRowsPanels : ManyRowsPanels) / (product->Gated is null ? 1 : 2);
-            cut.Units = (OwnPanels(product) + cut.UnitPanels - 1) / cut.UnitPanels;
-            cut.Shares = Math.Min(threads, cut.Units);
-            return cut;
-        }
-
-        public readonly int FirstPanel(int share) => Shares == 0 ? 0 : PartShares.First(Units, share, Shares) * UnitPanels;
-    }
-
-    private struct Follow
-    {
-        public PanelProductArguments Product;
-        public Cut Cut;
-    }
-
-    private struct Division
-    {
-        public PanelProductArguments Product;
-        public PanelNormArguments Norm;
-        public PartShares Shares;
-        public Cut Cut;
-        public Follow* Next;
     }
 
     private struct Packing

@@ -43,4 +43,23 @@ internal unsafe struct PanelProductArguments
 
     /// <summary>Elements from one row of that to the next.</summary>
     public long GatedStride;
+
+    /// <summary>Panels of the weight, of a gated one of the gates.</summary>
+    public readonly int OwnPanels => ((Gated is null ? Rows : Rows / 2) + PanelProduct.PanelRows - 1) / PanelProduct.PanelRows;
+
+    /// <summary>Blocks of activation rows.</summary>
+    public readonly int Blocks => (Count + PanelProduct.BlockRows - 1) / PanelProduct.BlockRows;
+
+    /// <summary>The product with one of so many groups of its rows alone.</summary>
+    public readonly PanelProductArguments Group(int group, int groups)
+    {
+        var first = PartShares.First(Count, group, groups);
+        var part = this;
+        part.X += first * XStride;
+        part.Arranged += (long)first * (Columns / 2);
+        part.Y += first * YStride;
+        part.Gated = Gated is null ? null : Gated + (first * GatedStride);
+        part.Count = PartShares.First(Count, group + 1, groups) - first;
+        return part;
+    }
 }

@@ -5,7 +5,7 @@ namespace ModelServe.Execution.Cpu;
 /// <summary>Divides a run of units among threads: each has a share of its own, one run, which it takes from the front; who has none left takes from the others' backs.</summary>
 /// <remarks>
 /// So a thread reads on where it stopped, and knows what it will read next, and yet nobody waits for one that is slow. Every unit is
-/// given out once. <see cref="Begin"/> is called between the calls of a pool, <see cref="TryTake(int, out int, out bool)"/> by the threads of one.
+/// given out once. <see cref="Begin(byte*, int, int)"/> is called between the calls of a pool, <see cref="TryTake(int, out int, out bool)"/> by the threads of one.
 /// </remarks>
 internal unsafe struct PartShares
 {
@@ -35,19 +35,33 @@ internal unsafe struct PartShares
         }
     }
 
+    /// <summary>Divides units into shares of which each begins where it is told and ends where the next begins.</summary>
+    /// <param name="memory">Room for them, a multiple of 64.</param>
+    /// <param name="starts">[share + 1] the first unit of each.</param>
+    /// <param name="shares">Shares.</param>
+    public void Begin(byte* memory, int* starts, int shares)
+    {
+        _shares = (ulong*)memory;
+        _count = shares;
+        for (var share = 0; share < shares; share++)
+        {
+            Volatile.Write(ref _shares[share * Stride], Word(starts[share], starts[share + 1]));
+        }
+    }
+
     /// <summary>Takes the next unit of a share, or the last one of another's that has some left.</summary>
-    /// <param name="share">The caller's.</param>
+    /// <param name="share">The caller's; none, beyond the last.</param>
     /// <param name="unit">What was taken.</param>
     /// <param name="follows">Whether the caller's next unit is the one after it.</param>
     /// <returns>Whether there was any left.</returns>
     public readonly bool TryTake(int share, out int unit, out bool follows)
     {
-        if (TryTake(ref _shares[share * Stride], fromFront: true, out unit, out follows))
+        if (share < _count && TryTake(ref _shares[share * Stride], fromFront: true, out unit, out follows))
         {
             return true;
         }
 
-        for (var i = 1; i < _count; i++)
+        for (var i = 1; i <= _count; i++)
         {
             if (TryTake(ref _shares[(share + i) % _count * Stride], fromFront: false, out unit, out follows))
             {
@@ -55,6 +69,7 @@ internal unsafe struct PartShares
             }
         }
 
+        (unit, follows) = (0, false);
         return false;
     }
 

@@ -135,7 +135,7 @@ internal sealed unsafe class QuantizedProduct : IDisposable
         }
         else
         {
-            _pool.Run(&MultiplyPart, work, shares, units);
+            _pool.RunShares(&MultiplyPart, work, shares, units);
         }
     }
 

@@ -4,6 +4,7 @@ using ModelServe.Execution.Cpu;
 using ModelServe.Execution.Cuda;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Models;
+using ModelServe.Execution.Native;
 using ModelServe.Execution.Operations;
 using ModelServe.Execution.Quantization;
 
@@ -90,7 +91,12 @@ public static class ModelLoader
     public static string DescribeKernels(ModelLoadOptions options)
     {
         var features = options.Ops == OpsKind.Torch ? NativeCpuFeatures.None : Features(options.CpuKernels);
-        var kind = options.Ops == OpsKind.Torch ? "libtorch" : features == NativeCpuFeatures.None ? "C#" : $"native ({features}) and C#";
+        var own = features == NativeCpuFeatures.None ? "C#" : $"native ({features}) and C#";
+
+        // Without its own kernels for many rows in bfloat16, a model takes libtorch's where there is one.
+        var kind = options.Ops == OpsKind.Torch ? "libtorch"
+            : features.HasFlag(NativeCpuFeatures.Avx512BFloat16) ? own
+            : NativeTorch.IsThere() ? own + ", libtorch for many rows" : own + " alone";
         return $"{kind}, {Threads(options)} threads";
     }
 

@@ -22,24 +22,27 @@ internal static partial class NativeTorch
     /// <exception cref="NativeTorchException">A library is missing or does not load.</exception>
     public static string EnsureLoaded() => Loading.Value;
 
+    /// <summary>Whether there is a libtorch to load: none in a program that was built without one, or for another system than linux-x64. Any thread.</summary>
+    /// <remarks>One that the environment names counts as there: where it is not, loading says so.</remarks>
+    public static bool IsThere() => IsThere(EnvironmentVariables.TorchFolder, AppContext.BaseDirectory);
+
     /// <summary>Whether this libtorch was built for CUDA and finds a GPU; loads it. Any thread.</summary>
     /// <exception cref="NativeTorchException">A library is missing or does not load.</exception>
     public static bool HasCuda() =>
         File.Exists(Path.Combine(EnsureLoaded(), "libtorch_cuda.so")) && torch.cuda.is_available();
 
+    /// <summary>As <see cref="IsThere()"/>, for a folder that the environment names, and the program's.</summary>
+    internal static bool IsThere(string? named, string baseFolder) =>
+        IsOfThisSystem && (named is not null || Array.Exists(Candidates(baseFolder), Holds));
+
     /// <summary>The folder that holds libtorch, of the one that the environment names or else the candidates beside the program.</summary>
     /// <exception cref="NativeTorchException">None of them holds it.</exception>
     internal static string FindFolder(string? named, string baseFolder)
     {
-        string[] candidates = named is not null
-            ? [named]
-            : [baseFolder, Path.Combine(baseFolder, "runtimes", "linux-x64", "native")];
-        foreach (var folder in candidates)
+        var candidates = named is not null ? [named] : Candidates(baseFolder);
+        if (Array.Find(candidates, Holds) is { } found)
         {
-            if (File.Exists(Path.Combine(folder, "libtorch_cpu.so")))
-            {
-                return folder;
-            }
+            return found;
         }
 
         var advice = named is not null
@@ -48,9 +51,15 @@ internal static partial class NativeTorch
         throw new NativeTorchException($"libtorch_cpu.so: not found in {string.Join(" nor ", candidates)}; {advice}");
     }
 
+    private static bool IsOfThisSystem => OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64;
+
+    private static string[] Candidates(string baseFolder) => [baseFolder, Path.Combine(baseFolder, "runtimes", "linux-x64", "native")];
+
+    private static bool Holds(string folder) => File.Exists(Path.Combine(folder, "libtorch_cpu.so"));
+
     private static string LoadOnce()
     {
-        if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)
+        if (!IsOfThisSystem)
         {
             throw new NativeTorchException(
                 $"libtorch: linux-x64 is supported; this is {RuntimeInformation.RuntimeIdentifier}");

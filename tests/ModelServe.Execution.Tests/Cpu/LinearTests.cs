@@ -92,6 +92,28 @@ public sealed unsafe class LinearTests
             [.. x.Select(v => NativeFloats.Stored(v, ElementType.BFloat16))], w, b, ElementType.BFloat16, Rows, Columns, Count, y, 1.0 / 256);
     }
 
+    [Theory]
+    [InlineData(17, true)]
+    [InlineData(40, false)]
+    [InlineData(70, true)]
+    [InlineData(300, true)]
+    public void Many_rows_of_large_rounded_weights_need_no_libtorch(int count, bool wide)
+    {
+        const int Rows = 4100, Columns = 288;
+        var random = new Random(5);
+        using var memory = new NativeFloats();
+        var x = NativeFloats.Random(random, count * Columns);
+        var w = NativeFloats.Random(random, Rows * Columns);
+        using var ops = new CpuOps(Shape(count, Columns), 2, wide: wide, library: false);
+        var weight = memory.Weight(w, ElementType.BFloat16, Rows, Columns);
+        ops.Adopt(weight);
+        var y = memory.Empty(count, Rows);
+        ops.Linear(memory.Activation(x, count, Columns), weight, y, count);
+
+        // Sums of float32 activations, which libtorch would have rounded.
+        Compare(x, w, null, ElementType.BFloat16, Rows, Columns, count, y, 0);
+    }
+
     private static void Agrees(int rows, int columns, int count, ElementType type, bool withBias, bool wide, int threads, int seed)
     {
         var random = new Random(seed);

@@ -35,7 +35,7 @@ public sealed unsafe class PartSharesTests
             counting.Counts = target;
             counting.Shares = default;
             counting.Shares.Begin(memory.Pointer, Units, Threads);
-            pool.Run(&Take, &counting, Threads, Units);
+            pool.RunShares(&Take, &counting, Threads, Units);
         }
 
         Assert.All(counts, count => Assert.Equal(1, count));

@@ -34,5 +34,15 @@ public sealed class NativeTorchTests
     }
 
     [Fact]
+    public void A_program_without_libtorch_has_none_and_a_named_one_is_there_until_it_is_looked_for()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.False(NativeTorch.IsThere(null, folder.Path));
+        Assert.True(NativeTorch.IsThere(folder.Path, folder.Path));
+        File.WriteAllText(Path.Combine(folder.Path, "libtorch_cpu.so"), "");
+        Assert.True(NativeTorch.IsThere(null, folder.Path));
+    }
+
+    [Fact]
     public void Loading_twice_is_loading_once() => Assert.Same(NativeTorch.EnsureLoaded(), NativeTorch.EnsureLoaded());
 }
