@@ -33,7 +33,7 @@ public sealed record EngineOptions
     /// far; until enough have run <see cref="MixedPrefillTokens"/> is the limit. 0 leaves it at that one.
     /// </summary>
     /// <remarks>
-    /// It bounds the slowest times between the tokens of those that are being answered by their usual time: what it adds to a step is six
+    /// It bounds the slowest times between the tokens of those that are being answered by their usual time: what it adds to a step is four
     /// tenths of that where most steps have no prompt tokens, and up to fourteen tenths where all have.
     /// </remarks>
     public double PrefillStretch { get; init; }
