@@ -20,8 +20,8 @@ internal sealed class PromptPortions
     private const int Tremble = 1;
     private const double ShareWhereRare = 0.4;
     private const double ShareWhereUsual = 1.4;
-    private const double RareBelow = 0.5;
-    private const double StepsRemembered = 48;
+    private const double RareBelow = 0.7;
+    private const double StepsRemembered = 64;
     private const int StepsBetweenPlain = 128;
     private const double MostForAge = 4;
 
