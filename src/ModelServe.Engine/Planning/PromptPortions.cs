@@ -18,7 +18,7 @@ internal sealed class PromptPortions
     private const int RowsAtOnce = 4;
     private const int RowsToSpare = 1;
     private const int Tremble = 1;
-    private const double ShareWhereRare = 0.6;
+    private const double ShareWhereRare = 0.4;
     private const double ShareWhereUsual = 1.4;
     private const double RareBelow = 0.7;
     private const double StepsRemembered = 64;

@@ -29,10 +29,13 @@ public sealed record EngineOptions
     public int MixedPrefillTokens { get; init; }
 
     /// <summary>
-    /// How many times as long a step may take with prompt tokens as it would without, while a sequence generates, by what steps took so
+    /// About how many times as long a step may take with prompt tokens as it would without, while a sequence generates, by what steps took so
     /// far; until enough have run <see cref="MixedPrefillTokens"/> is the limit. 0 leaves it at that one.
     /// </summary>
-    /// <remarks>It bounds the slowest times between the tokens of those that are being answered by their usual time.</remarks>
+    /// <remarks>
+    /// It bounds the slowest times between the tokens of those that are being answered by their usual time: what it adds to a step is four
+    /// tenths of that where most steps have no prompt tokens, and up to fourteen tenths where all have.
+    /// </remarks>
     public double PrefillStretch { get; init; }
 
     /// <summary>A step that takes no longer than this holds up nobody, however short it would be without prompt tokens.</summary>

@@ -27,9 +27,9 @@ public sealed class PrefillStretchTests
             timed.Admit("long", 600, 4);
             timed.Run(60);
             Assert.Contains(timed.Steps, step => step.Prompt > 0);
-            // Where steps without a prompt are the usual ones 0.6 of the stretch; two rows come on top to make a multiple of four, and a little error of the estimate.
+            // Where steps without a prompt are the usual ones 0.4 of the stretch; two rows come on top to make a multiple of four, and a little error of the estimate.
             Assert.All(timed.Steps.Where(step => step.Prompt > 8), step => Assert.True(
-                device.Milliseconds(Shape(step.Generating, step.Prompt - 2)) < (1 + (0.75 * 0.6)) * 1.15 * device.Milliseconds(Shape(step.Generating, 0)), $"{step}"));
+                device.Milliseconds(Shape(step.Generating, step.Prompt - 2)) < (1 + (0.75 * 0.4)) * 1.2 * device.Milliseconds(Shape(step.Generating, 0)), $"{step}"));
         }, iter: 30);
 
     [Fact]
@@ -41,7 +41,7 @@ public sealed class PrefillStretchTests
             timed.Admit("long", 1500, 4);
             timed.Run(60);
             var portion = timed.Steps.Where(step => step.Prompt > 0).Skip(10).Take(20).Average(step => step.Prompt);
-            var most = Enumerable.Range(0, 500).Last(tokens => device.Milliseconds(Shape(streams, tokens)) <= 1.45 * device.Milliseconds(Shape(streams, 0)));
+            var most = Enumerable.Range(0, 500).Last(tokens => device.Milliseconds(Shape(streams, tokens)) <= 1.3 * device.Milliseconds(Shape(streams, 0)));
             // A multiple of four rows, and a little for what the estimate and its steadiness cost.
             Assert.True(portion >= Math.Min(8, most) && portion >= (0.8 * (most + streams)) - 10 - streams, $"{portion} of {most}");
         }, iter: 30);
@@ -71,8 +71,7 @@ public sealed class PrefillStretchTests
 
         timed.Run(600);
         int[] fed = [.. timed.Steps.Where(step => step.Prompt > 0).Select(step => step.Prompt)];
-        Assert.InRange(fed[0], 20, 28);
-        Assert.All(fed[..40], tokens => Assert.Equal(fed[0], tokens));
+        Assert.All(fed[..40], tokens => Assert.InRange(tokens, 18, 26));
         Assert.InRange(fed[^1], 38, 46);
         Assert.All(timed.Steps, step => Assert.True(step.Stretch < 1 + (0.75 * 1.5), $"{step}"));
     }
