@@ -170,13 +170,15 @@ public sealed unsafe class PanelDivisionTests
             Assert.True(x.Row(count).SequenceEqual(_x.AsSpan(count * Columns, Columns)), $"row {count} was added to");
         }
 
-        // Until a thread has held calls up, as if its processor had been given to another program.
+        // Until a thread has held calls up often enough, as if its processor had been given to another program.
         public void LeaveOut()
         {
-            var caller = Environment.CurrentManagedThreadId;
+            var lateness = stackalloc int[2];
+            lateness[0] = Environment.CurrentManagedThreadId;
             for (var call = 0; call < 1000 && _pool.LeftOut == 0; call++)
             {
-                _pool.Run(&BeLate, &caller, 4 * _pool.Threads);
+                lateness[1] = 0;
+                _pool.Run(&BeLate, lateness, 4 * _pool.Threads);
             }
 
             Assert.InRange(_pool.LeftOut, 1, _pool.Threads - 1);
@@ -193,14 +195,19 @@ public sealed unsafe class PanelDivisionTests
 
         private static void BeLate(void* context, int part, int parts)
         {
-            if (Environment.CurrentManagedThreadId == *(int*)context)
+            var lateness = (int*)context;
+            if (Environment.CurrentManagedThreadId != lateness[0])
             {
-                Thread.SpinWait(200);
+                Volatile.Write(ref lateness[1], 1);
+                using var never = new ManualResetEventSlim(false);
+                never.Wait(5);
                 return;
             }
 
-            using var never = new ManualResetEventSlim(false);
-            never.Wait(100);
+            for (var spins = 0; spins < 20_000 && Volatile.Read(ref lateness[1]) == 0; spins++)
+            {
+                Thread.SpinWait(20);
+            }
         }
     }
 }
