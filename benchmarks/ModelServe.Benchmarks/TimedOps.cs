@@ -16,6 +16,12 @@ internal sealed class TimedOps(IOps inner) : IOps
     public long[] Ticks { get; } = new long[9];
 
     /// <inheritdoc />
+    public int Threads => inner.Threads;
+
+    /// <inheritdoc />
+    public void ForEachRow(IRowWork work, int rows, int columns) => inner.ForEachRow(work, rows, columns);
+
+    /// <inheritdoc />
     public void Adopt(WeightMatrix weight) => inner.Adopt(weight);
 
     /// <inheritdoc />

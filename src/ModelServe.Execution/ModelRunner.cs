@@ -15,7 +15,7 @@ internal sealed class ModelRunner : IStepExecutor
     private readonly HostLogits? _hostLogits;
     private readonly StepBatch _batch;
     private readonly StepResult _result;
-    private readonly TokenSampler _sampler;
+    private readonly SharedSampling _sampling;
     private readonly PromptScorer _scorer;
     private readonly SlotSampling[] _slots;
     private readonly int[] _lastSampled;
@@ -33,13 +33,13 @@ internal sealed class ModelRunner : IStepExecutor
         Geometry = geometry;
         _batch = new StepBatch(geometry);
         _result = new StepResult(geometry);
-        _sampler = new TokenSampler(geometry.VocabularySize);
         _slots = new SlotSampling[geometry.MaxSequences];
         for (var slot = 0; slot < _slots.Length; slot++)
         {
             _slots[slot] = new SlotSampling(_masks);
         }
 
+        _sampling = new SharedSampling(_slots, _batch, _result, geometry.VocabularySize, model.Threads);
         _scorer = new PromptScorer(_slots, hostLogits);
         _lastSampled = new int[geometry.MaxSequences];
         Array.Fill(_lastSampled, StepResult.NoToken);
@@ -128,6 +128,7 @@ internal sealed class ModelRunner : IStepExecutor
     {
         var row = 0;
         var left = 0;
+        _sampling.Begin(logits);
         for (var sequence = 0; sequence < plan.SequenceCount; sequence++)
         {
             if (!plan.Samples[sequence])
@@ -144,18 +145,29 @@ internal sealed class ModelRunner : IStepExecutor
                 continue;
             }
 
-            if (isLast ? wait.IsOver(_slots[slot], forward: null) : _slots[slot].IsMaskReady)
-            {
-                _sampler.Sample(logits.Row(own), _slots[slot], _batch.ContextLength(sequence), _result, sequence);
-            }
-            else
+            if (!(isLast ? wait.IsOver(_slots[slot], forward: null) : _slots[slot].IsMaskReady))
             {
                 _result.TokenIds[sequence] = StepResult.Postponed;
                 _result.TopCounts[sequence] = 0;
                 left++;
             }
+            else if (_slots[slot].IsConstrained)
+            {
+                _sampling.Choose(sequence, slot, own);
+            }
+            else
+            {
+                _sampling.Add(sequence, slot, own);
+            }
+        }
 
-            _lastSampled[slot] = _result.TokenIds[sequence];
+        _model.ForEachRow(_sampling, _sampling.Count, Geometry.VocabularySize);
+        for (var sequence = 0; sequence < plan.SequenceCount; sequence++)
+        {
+            if (plan.Samples[sequence])
+            {
+                _lastSampled[plan.Slots[sequence]] = _result.TokenIds[sequence];
+            }
         }
 
         return left;

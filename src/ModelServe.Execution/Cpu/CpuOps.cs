@@ -25,6 +25,7 @@ internal sealed unsafe class CpuOps : IOps
     // Below this many multiplications (or elements touched, at a like cost) handing work over costs more than it saves.
     private const long ParallelProducts = 1 << 19;
     private const long ParallelElements = 1 << 14;
+    private const long ManagedElements = 1 << 15;
 
     // Weights of which libtorch makes so little that its call, and its half second of loading, are not worth it.
     private const long LibraryElements = 1 << 20;
@@ -38,6 +39,7 @@ internal sealed unsafe class CpuOps : IOps
     private readonly NativeBuffer _arranged;
     private readonly NativeBuffer _scratch;
     private readonly NativeBuffer _shares;
+    private readonly RowSharing _rows;
     private readonly NativeBuffer _partials;
     private readonly NativeCpuFeatures _native;
     private readonly int _unitRows;
@@ -65,6 +67,7 @@ internal sealed unsafe class CpuOps : IOps
         _hasLibrary = library ?? NativeTorch.IsThere();
         _quantizedPath = QuantizedProduct.Best(native, wide);
         _pool = new ForkJoinPool(threads, pin);
+        _rows = new RowSharing(_pool);
         _pinsCaller = pin;
         _attention = new AttentionPlan(shape.Attention, shape.MaxRows, shape.MaxContext, threads);
         var group = shape.Attention.QueryHeads / shape.Attention.KeyValueHeads;
@@ -234,8 +237,8 @@ internal sealed unsafe class CpuOps : IOps
             work.Wide = _wide;
             var rounded = weight.Type == ElementType.BFloat16;
             var arranging = work.Count > 1 && (long)work.Count * work.Columns >= ParallelElements;
-            Run(rounded ? &ArrangeRounded : &ArrangeSingle, &work, arranging);
-            Run(rounded ? &MultiplyRounded : &MultiplySingle, &work, (long)work.Count * work.Rows * work.Columns >= ParallelProducts);
+            Run(rounded ? &GemmWork.ArrangeRounded : &GemmWork.ArrangeSingle, &work, arranging);
+            Run(rounded ? &GemmWork.MultiplyRounded : &GemmWork.MultiplySingle, &work, (long)work.Count * work.Rows * work.Columns >= ParallelProducts);
         }
     }
 
@@ -303,14 +306,7 @@ internal sealed unsafe class CpuOps : IOps
             work.HeadDim = shape.HeadDim;
             work.Window = shape.Window;
             work.Scale = shape.Scale;
-            if (_attention.Shares == 1)
-            {
-                AttentionWork.Run(&work, 0, 1);
-            }
-            else
-            {
-                _pool.RunShares(&AttentionWork.Run, &work, _attention.Shares, _attention.Units);
-            }
+            _pool.RunShares(&AttentionWork.Run, &work, _attention.Shares, _attention.Units);
 
             foreach (ref readonly var split in _attention.Splits)
             {
@@ -339,12 +335,32 @@ internal sealed unsafe class CpuOps : IOps
         RowGather.Run(batch.ScoredTokens.AsSpan(start, rows), residual, pending, output);
 
     /// <inheritdoc />
+    public int Threads => _pool.Threads;
+
+    /// <inheritdoc />
+    public void ForEachRow(IRowWork work, int rows, int columns)
+    {
+        if (rows > 1 && (long)rows * columns >= ManagedElements)
+        {
+            _rows.Run(work, rows);
+        }
+        else
+        {
+            for (var row = 0; row < rows; row++)
+            {
+                work.Do(row, 0);
+            }
+        }
+    }
+
+    /// <inheritdoc />
     public void Dispose()
     {
         _library?.Dispose();
         _quantized?.Dispose();
         _panels?.Dispose();
         _pool.Dispose();
+        _rows.Dispose();
         _attention.Dispose();
         _arranged.Dispose();
         _scratch.Dispose();
@@ -356,18 +372,6 @@ internal sealed unsafe class CpuOps : IOps
         weight.Type == ElementType.BFloat16 &&
         (long)weight.Rows * weight.Columns >= LibraryElements &&
         weight.Rows != _shape.VocabularySize;
-
-    private static void ArrangeSingle(void* work, int part, int parts) =>
-        SkinnyGemm.Arrange((GemmWork*)work, ElementType.Float32, part, parts);
-
-    private static void ArrangeRounded(void* work, int part, int parts) =>
-        SkinnyGemm.Arrange((GemmWork*)work, ElementType.BFloat16, part, parts);
-
-    private static void MultiplySingle(void* work, int part, int parts) =>
-        SkinnyGemm.Multiply((GemmWork*)work, ElementType.Float32, part, parts);
-
-    private static void MultiplyRounded(void* work, int part, int parts) =>
-        SkinnyGemm.Multiply((GemmWork*)work, ElementType.BFloat16, part, parts);
 
     private void Normalise(Activation x, Activation? delta, WeightVector gain, float epsilon, Activation output, int rows)
     {

@@ -122,8 +122,16 @@ internal sealed unsafe class ForkJoinPool : IDisposable
     /// <param name="shares">Shares, and most threads that come.</param>
     /// <param name="units">Units in all.</param>
     /// <exception cref="Exception">What the body threw, of the lowest thread that threw; all have returned by then.</exception>
-    public void RunShares(delegate*<void*, int, int, void> body, void* context, int shares, int units) =>
+    public void RunShares(delegate*<void*, int, int, void> body, void* context, int shares, int units)
+    {
+        if (shares == 1)
+        {
+            body(context, 0, 1);
+            return;
+        }
+
         Call(body, context, 0, shares, units);
+    }
 
     /// <summary>Ends the threads. Not while a call runs.</summary>
     public void Dispose()

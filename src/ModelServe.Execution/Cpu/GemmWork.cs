@@ -1,3 +1,5 @@
+using ModelServe.Execution.Operations;
+
 namespace ModelServe.Execution.Cpu;
 
 /// <summary>One product <c>y[m, n] = sum over k of x[m, k] * weight[n, k] (+ bias[n])</c>, as the threads that share it see it.</summary>
@@ -35,4 +37,20 @@ internal unsafe struct GemmWork
 
     /// <summary>Whether 512-bit registers are used.</summary>
     public bool Wide;
+
+    /// <summary>Arranges a part of the activations for weights in float32.</summary>
+    public static void ArrangeSingle(void* work, int part, int parts) =>
+        SkinnyGemm.Arrange((GemmWork*)work, ElementType.Float32, part, parts);
+
+    /// <summary>Arranges a part of the activations for weights in bfloat16.</summary>
+    public static void ArrangeRounded(void* work, int part, int parts) =>
+        SkinnyGemm.Arrange((GemmWork*)work, ElementType.BFloat16, part, parts);
+
+    /// <summary>Multiplies by a part of the weights, in float32.</summary>
+    public static void MultiplySingle(void* work, int part, int parts) =>
+        SkinnyGemm.Multiply((GemmWork*)work, ElementType.Float32, part, parts);
+
+    /// <summary>Multiplies by a part of the weights, in bfloat16.</summary>
+    public static void MultiplyRounded(void* work, int part, int parts) =>
+        SkinnyGemm.Multiply((GemmWork*)work, ElementType.BFloat16, part, parts);
 }

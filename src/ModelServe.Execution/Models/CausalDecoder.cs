@@ -72,6 +72,12 @@ internal sealed class CausalDecoder : IDisposable
     /// <summary>The logits' place: [sampled or scored row, vocabulary], float32.</summary>
     public Activation Logits => _logits;
 
+    /// <summary>The operations' threads.</summary>
+    public int Threads => _ops.Threads;
+
+    /// <summary><see cref="IOps.ForEachRow"/> of the operations.</summary>
+    public void ForEachRow(IRowWork work, int rows, int columns) => _ops.ForEachRow(work, rows, columns);
+
     /// <summary>Computes one step: stores its keys and values, and makes the logits of its sampled rows.</summary>
     /// <param name="batch">The step.</param>
     /// <param name="scorer">Is given the logits of scored rows, a tile at a time, before the sampled rows take their place.</param>

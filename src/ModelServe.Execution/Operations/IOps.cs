@@ -110,6 +110,21 @@ internal interface IOps : IDisposable
     /// <summary>The same for some scored rows: t = batch.ScoredTokens[start + i], for i below <paramref name="rows"/>.</summary>
     void GatherScored(StepBatch batch, int start, Activation residual, Activation? pending, Activation output, int rows);
 
+    /// <summary>Threads that <see cref="ForEachRow"/> calls from, the engine's counted.</summary>
+    int Threads => 1;
+
+    /// <summary>Does something in the host's memory for each of so many rows, on several threads where that is worth it; returns when all are done.</summary>
+    /// <param name="work">What is done.</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="columns">Elements of a row, each of which it reads about once.</param>
+    void ForEachRow(IRowWork work, int rows, int columns)
+    {
+        for (var row = 0; row < rows; row++)
+        {
+            work.Do(row, 0);
+        }
+    }
+
     /// <summary><see cref="AddNorm"/> where there is something pending, else <see cref="Norm"/>.</summary>
     sealed void NormPending(Activation residual, Activation? pending, WeightVector gain, float epsilon, Activation normed, int rows)
     {

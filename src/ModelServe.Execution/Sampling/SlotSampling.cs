@@ -21,6 +21,9 @@ internal sealed class SlotSampling(MaskWorkers? masks = null)
     /// <summary>Whether the logits are changed before a token is chosen.</summary>
     public bool ChangesLogits { get; private set; }
 
+    /// <summary>Whether the output is constrained; what follows a constraint is the engine thread's alone.</summary>
+    public bool IsConstrained => _mask is not null;
+
     /// <summary>Whether the next token can be chosen: there is no constraint, or its mask is ready.</summary>
     public bool IsMaskReady => _mask is null or { IsReady: true };
 
