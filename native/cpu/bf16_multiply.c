@@ -2,67 +2,22 @@
 #include "bf16_tiles.h"
 #include "modelserve_cpu.h"
 
-/* Pairs of columns that one pass covers, a multiple of 4: two panels of them and the next two leave room in a second-level cache of 1 MiB. */
-#define MOST_PAIRS 1024
-
 /* Blocks of activations, the last of a pass, that fetch the next weights between them: any earlier, and they might be gone again. */
 #define FETCHING_BLOCKS 4
 
-/* What a few narrow panels have in their heads, made ready for the tiles. */
-typedef struct heads {
-    place heads;
-    int32_t panels;
-    int32_t exceptions;
-    float up[4 * MS_PANEL]; /* [panel, lane] */
+/* What sums of a few narrow panels start with and are multiplied by at last: [panel, lane]. */
+typedef struct factors {
+    float begin[4 * MS_PANEL];
     float down[4 * MS_PANEL];
-    float bias[4 * MS_PANEL];       /* multiplied already */
-    float begin[24 * MS_PANEL]; /* [row, panel, lane] of one block */
-} heads;
+} factors;
 
-MS_TARGET_BF16 static void read_heads(heads *h, place from, int32_t panels, const tile *t) {
-    h->heads = from;
-    h->panels = panels;
-    h->exceptions = 0;
+MS_TARGET_BF16 static void read_factors(factors *f, const tile *t, int32_t panels) {
     for (int n = 0; n < panels; n++) {
-        const uint8_t *head = from.start + panel_place(n, panels, from.panel_bytes, from.group_bytes);
+        const uint8_t *head = t->heads.start + panel_place(n, panels, t->heads.panel_bytes, t->heads.group_bytes);
         const int64_t lane = panel_place(n, panels, t->y_panel, t->y_group);
-        float *up = h->up + n * MS_PANEL;
-        ms_narrow_factors(head, up, h->down + n * MS_PANEL);
-        _mm512_storeu_ps(
-            h->bias + n * MS_PANEL, t->bias ? _mm512_mul_ps(_mm512_loadu_ps(t->bias + lane), _mm512_loadu_ps(up)) : _mm512_setzero_ps());
-        h->exceptions += ms_narrow_count(head);
-    }
-}
-
-/* Starts a block's sums with the bias and the panels' exceptions: what they add, less what their code will. */
-MS_TARGET_BF16 static void begin_sums(heads *h, const uint32_t *x, int32_t rows) {
-    const int64_t stride = h->panels * MS_PANEL;
-    for (int n = 0; n < h->panels; n++) {
-        const __m512 bias = _mm512_loadu_ps(h->bias + n * MS_PANEL);
-        float *const begin = h->begin + n * MS_PANEL;
-        for (int32_t m = 0; m < rows; m++) {
-            _mm512_storeu_ps(begin + m * stride, bias);
-        }
-
-        const uint8_t *head = h->heads.start + panel_place(n, h->panels, h->heads.panel_bytes, h->heads.group_bytes);
-        const int32_t count = ms_narrow_count(head);
-        for (int32_t number = 0; number < count; number++) {
-            const ms_narrow_item item = ms_narrow_get(head, number);
-            const __m512 value = _mm512_set1_ps(item.value * h->up[n * MS_PANEL + item.lane]);
-            const __mmask16 lane = (__mmask16)(1u << item.lane);
-            const __m512i to_upper = _mm512_set1_epi32(item.column % 2 == 0 ? 16 : 0);
-            const uint32_t *from = x + (int64_t)(item.column / 2) * rows;
-
-            /* Whole vectors, because a vector read after a write of one of its lanes would wait. */
-            for (int32_t m = 0; m < rows; m++) {
-                const __m512 activation = (__m512)_mm512_and_si512(
-                    _mm512_sllv_epi32(_mm512_set1_epi32((int)from[m]), to_upper), _mm512_set1_epi32((int)0xFFFF0000u));
-                __m512 sum = _mm512_loadu_ps(begin + m * stride);
-                sum = _mm512_mask3_fmadd_ps(activation, value, sum, lane);
-                sum = _mm512_mask3_fnmadd_ps(activation, _mm512_set1_ps(MS_NARROW_LEAST), sum, lane);
-                _mm512_storeu_ps(begin + m * stride, sum);
-            }
-        }
+        float *begin = f->begin + n * MS_PANEL;
+        ms_narrow_factors(head, begin, f->down + n * MS_PANEL);
+        _mm512_storeu_ps(begin, t->bias ? _mm512_mul_ps(_mm512_loadu_ps(t->bias + lane), _mm512_loadu_ps(begin)) : _mm512_setzero_ps());
     }
 }
 
@@ -75,10 +30,17 @@ MS_TARGET_BF16 static void multiply_panels(
     const int32_t blocks = (product->count + MS_BLOCK - 1) / MS_BLOCK;
     const int32_t fetching = blocks < FETCHING_BLOCKS ? blocks : FETCHING_BLOCKS;
     const int64_t most_pairs = product->count < 3 ? all_pairs : MOST_PAIRS;
-    heads h;
+
+    /* Of several blocks the first decodes narrow panels for the others. */
+    const int keeps = narrow && blocks > 1;
+    _Alignas(64) uint8_t decoded[2 * DECODED_BYTES];
+    factors f;
+    t.decoded = decoded;
     t.bias = product->bias ? product->bias + row : 0;
     if (narrow) {
-        read_heads(&h, start, panels, &t);
+        t.heads = start;
+        t.begin = f.begin;
+        read_factors(&f, &t, panels);
         start.start += 64 * (int64_t)product->head_lines;
     }
 
@@ -88,28 +50,27 @@ MS_TARGET_BF16 static void multiply_panels(
         ahead.start += last ? 0 : (pair + most_pairs) * pair_bytes;
         t.pairs = last ? all_pairs - pair : most_pairs;
         t.resume = pair > 0;
-        t.down = narrow && last ? h.down : 0;
+        t.down = narrow && last ? f.down : 0;
         t.weight = start;
         t.weight.start += pair * pair_bytes;
+        int64_t covered = 0;
         for (int32_t block = 0; block < blocks; block++) {
             const int32_t first = (int32_t)((int64_t)product->count * block / blocks);
             const int32_t rows = (int32_t)((int64_t)product->count * (block + 1) / blocks) - first;
             const int32_t turn = block - (blocks - fetching);
             t.ahead = turn < 0 ? t.weight : ahead;
             t.ahead_step = turn < 0 ? 0 : 64 / fetching;
-            t.ahead.start += turn < 0 ? 0 : turn * (narrow ? t.pairs / 4 * 3 : t.pairs) * t.ahead_step;
+            t.ahead.start += covered;
+            covered += t.ahead_step * (narrow && (block == 0 || !keeps) ? t.pairs / 4 * 3 : t.pairs);
             t.x = product->arranged + all_pairs * first + pair * rows;
             t.y = product->y + first * product->y_stride + row;
             t.gated = product->gated && last ? product->gated + first * product->gated_stride + row : 0;
-            if (narrow && pair == 0) {
-                t.begin = h.exceptions ? h.begin : h.bias;
-                t.begin_stride = h.exceptions ? panels * MS_PANEL : 0;
-                if (h.exceptions) {
-                    begin_sums(&h, t.x, rows);
-                }
+            if (keeps && block > 0) {
+                t.weight = (place){decoded, DECODED_BYTES, 0};
             }
 
-            functions[rows - 1](&t);
+            const tile_function *const several = block == 0 ? KEEPING_TILES[panels - 1] : DECODED_TILES[panels - 1];
+            (keeps ? several[rows - 7] : functions[rows - 1])(&t);
         }
     }
 }

@@ -61,7 +61,7 @@ static int32_t best_window(const uint16_t *row, int32_t columns, int32_t *except
     return best;
 }
 
-/* The window of a row by its last exponent, 0 for a row of zeros; -1 where a weight is no finite number. */
+/* The window of a row by its last exponent, 0 for a row of zeros; -1 where there is none: a weight is no finite number, or too large. */
 static int32_t choose_window(const uint16_t *row, int32_t columns, int32_t *exceptions) {
     const extent e = measure_row(row, columns);
     *exceptions = 0;
@@ -77,8 +77,9 @@ static int32_t choose_window(const uint16_t *row, int32_t columns, int32_t *exce
     const int32_t top = largest < LEAST_TOP ? LEAST_TOP : largest > MOST_TOP ? MOST_TOP : largest;
     *exceptions = count_outside(row, columns, top);
 
-    /* Seldom: a few weights lie far above all others. */
-    return *exceptions > columns / 256 ? best_window(row, columns, exceptions) : top;
+    /* Seldom: a few weights lie far above all others. Multiplied by their row's factor, they must be numbers still. */
+    const int32_t best = *exceptions > columns / 256 ? best_window(row, columns, exceptions) : top;
+    return largest + 127 - best > 254 ? -1 : best;
 }
 
 void ms_cpu_bf16_survey(
@@ -229,7 +230,8 @@ MS_TARGET_BF16 void ms_cpu_bf16_narrow_row(
     for (int32_t number = 0; number < ms_narrow_count(head); number++) {
         const ms_narrow_item item = ms_narrow_get(head, number);
         if (item.lane == lane) {
-            output[item.column] = item.value;
+            const uint32_t bits = (uint32_t)item.half << 16;
+            memcpy(output + item.column, &bits, sizeof bits);
         }
     }
 }

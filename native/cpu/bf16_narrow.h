@@ -10,7 +10,7 @@
  * every decoded weight, the fourth. Those bits are chosen so that three shifted lines, exclusively ored, give the fourth.
  *
  * Weights outside their window are exceptions: coded as the least weight of all, and listed in the head by place and value. Sums
- * start with what the list adds and what the code would add too much.
+ * meet them first, and what the code will add too much.
  */
 #ifndef MODELSERVE_CPU_BF16_NARROW_H
 #define MODELSERVE_CPU_BF16_NARROW_H
@@ -28,10 +28,9 @@
 #define MS_NARROW_KEPT ((int)0x87FF87FFu)
 #define MS_NARROW_FIXED 0x38003800
 
-/* The first and the last exponent of the window when decoded, and the weight that stands for an exception. */
-#define MS_NARROW_FIRST 112
+/* The last exponent of the window when decoded, and the negative of the weight that stands for an exception: -2^-15. */
 #define MS_NARROW_LAST 127
-#define MS_NARROW_LEAST 0x1p-15f
+#define MS_NARROW_LESS 0xB800u
 
 /* A head: the last exponent of each row's window, 0 for a row of zeros; the number of exceptions; they themselves, in the columns' order. */
 #define MS_NARROW_COUNT_AT 16
@@ -42,15 +41,8 @@
 typedef struct ms_narrow_item {
     int32_t column;
     int32_t lane;
-    float value;
+    uint16_t half;
 } ms_narrow_item;
-
-MS_INLINE float ms_widen(uint16_t half) {
-    const uint32_t bits = (uint32_t)half << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
 
 MS_INLINE int32_t ms_narrow_count(const uint8_t *head) {
     uint16_t count;
@@ -64,7 +56,7 @@ MS_INLINE ms_narrow_item ms_narrow_get(const uint8_t *head, int32_t number) {
     uint16_t half;
     memcpy(&place, from, sizeof place);
     memcpy(&half, from + sizeof place, sizeof half);
-    return (ms_narrow_item){(int32_t)(place >> 4), (int32_t)(place & 15), ms_widen(half)};
+    return (ms_narrow_item){(int32_t)(place >> 4), (int32_t)(place & 15), half};
 }
 
 MS_INLINE void ms_narrow_add(uint8_t *head, int32_t column, int32_t lane, uint16_t half) {
@@ -75,6 +67,12 @@ MS_INLINE void ms_narrow_add(uint8_t *head, int32_t column, int32_t lane, uint16
     memcpy(to + sizeof place, &half, sizeof half);
     const uint16_t more = (uint16_t)(count + 1);
     memcpy(head + MS_NARROW_COUNT_AT, &more, sizeof more);
+}
+
+/* An exception times the factor of its row; where that is too small for a normal number, zero, as which dot products take it. */
+MS_INLINE uint16_t ms_narrow_scaled(uint16_t half, int32_t top) {
+    const int32_t exponent = half >> 7 & 0xFF, scaled = exponent + MS_NARROW_LAST - top;
+    return exponent == 0 || scaled <= 0 ? half & 0x8000 : (uint16_t)((half & 0x807F) | scaled << 7);
 }
 
 /* What the decoded weights of each row of a panel are multiples of the true ones by, and what takes that back; both 0 for a row of zeros. */

@@ -13,6 +13,12 @@
 /* Words of activations that are fetched before their use: another processor's cache may have them, and be a microsecond's fifth away. */
 #define ACTIVATIONS_AHEAD 512
 
+/* Pairs of columns that one pass covers, a multiple of 4: two panels of them and the next two leave room in a second-level cache of 1 MiB. */
+#define MOST_PAIRS 1024
+
+/* Bytes of a panel that a pass has decoded, at most. */
+#define DECODED_BYTES (MOST_PAIRS * 64)
+
 /* Where weights lie: a few panels, each from some pair of columns on. Of four, the second two lie a group's distance from the first. */
 typedef struct place {
     const uint8_t *start;
@@ -32,8 +38,9 @@ typedef struct tile {
     int64_t y_panel; /* lanes from one panel to the next */
     int64_t y_group;
     const float *bias; /* of the first lane, or null */
-    const float *begin;   /* of narrow panels, in place of the bias: what sums start with, first row, [panel, lane] */
-    int64_t begin_stride; /* 0 where all rows start alike */
+    place heads;          /* of narrow panels */
+    const float *begin;   /* of narrow panels, in place of the bias: what sums start with, [panel, lane] */
+    uint8_t *decoded;     /* [panel] where KEEPING tiles of narrow panels leave their weights as they are used, for those after them */
     const float *down;    /* [panel, lane] what sums of narrow panels are multiplied by in the last pass; else null */
     float *gated;      /* first row, first lane of what the gates let through, if this is where it is made; or null */
     int64_t gated_stride;
@@ -104,6 +111,8 @@ MS_INLINE MS_TARGET_BF16 void add_quads(
     const int rows,
     const int panels,
     const int fetches,
+    uint8_t *decoded,
+    const int keeps,
     __m512 *sum) {
     const __m512i kept = _mm512_set1_epi32(MS_NARROW_KEPT), fixed = _mm512_set1_epi32(MS_NARROW_FIXED);
     const uint8_t *w = weight->start;
@@ -117,6 +126,10 @@ MS_INLINE MS_TARGET_BF16 void add_quads(
             for (int n = 0; n < panels; n++) {
                 const uint8_t *lines = w + panel_place(n, panels, panel_bytes, group_bytes);
                 weights[n] = (__m512bh)(line < 3 ? ms_narrow_own(lines + 64 * line, kept, fixed) : ms_narrow_fourth(lines, kept, fixed));
+                if (keeps) {
+                    _mm512_store_si512(decoded + n * DECODED_BYTES + line * 64, (__m512i)weights[n]);
+                }
+
                 if (panels < 4 && line < 3) {
                     _mm_prefetch((const char *)(lines + NARROW_AHEAD + 64 * line), _MM_HINT_T0);
                 }
@@ -142,14 +155,15 @@ MS_INLINE MS_TARGET_BF16 void add_quads(
         }
 
         w += MS_NARROW_QUAD_BYTES;
+        decoded += keeps ? 256 : 0;
     }
 
     weight->start = w;
     *activations = x;
 }
 
-/* Panels of 16 rows, of fewer, and of 16 rows in 12 bits a weight. */
-enum { WHOLE, PARTIAL, NARROW };
+/* Panels of 16 rows, and of fewer; narrow ones, the same when the decoded weights are kept, and what was kept. */
+enum { WHOLE, PARTIAL, NARROW, KEEPING, DECODED };
 
 MS_INLINE MS_TARGET_BF16 void add_some(
     place *weight,
@@ -163,8 +177,8 @@ MS_INLINE MS_TARGET_BF16 void add_some(
     const int kind,
     const int fetches,
     __m512 *sum) {
-    if (kind == NARROW) {
-        add_quads(weight, x, pairs / 4, fetched, fetched_step, rows, panels, fetches, sum);
+    if (kind == NARROW || kind == KEEPING) {
+        add_quads(weight, x, pairs / 4, fetched, fetched_step, rows, panels, fetches, t->decoded, kind == KEEPING, sum);
     } else {
         const int partial = kind == PARTIAL;
         const __mmask16 lanes = partial ? t->lanes : (__mmask16)0xFFFF;
@@ -199,9 +213,31 @@ MS_INLINE MS_TARGET_BF16 void multiply_tile(const tile *t, const int rows, const
             }
 
             sum[m * panels + n] = t->resume        ? _mm512_maskz_loadu_ps(lanes, y + m * y_stride + lane)
-                                  : kind == NARROW ? _mm512_loadu_ps(t->begin + m * t->begin_stride + n * MS_PANEL)
+                                  : kind >= NARROW ? _mm512_loadu_ps(t->begin + n * MS_PANEL)
                                   : t->bias        ? _mm512_maskz_loadu_ps(lanes, t->bias + lane)
                                                    : _mm512_setzero_ps();
+        }
+    }
+
+    if (kind >= NARROW && !t->resume) {
+        /* An exception's own pair of columns, twice more: what it adds, and what its code will add too much. */
+#pragma GCC unroll 4
+        for (int n = 0; n < panels; n++) {
+            const uint8_t *const head = t->heads.start + panel_place(n, panels, t->heads.panel_bytes, t->heads.group_bytes);
+            const int32_t count = ms_narrow_count(head);
+            for (int32_t number = 0; number < count; number++) {
+                const ms_narrow_item item = ms_narrow_get(head, number);
+                const int upper = item.column % 2 * 16;
+                const __mmask16 lane = (__mmask16)(1u << item.lane);
+                const __m512bh adds = (__m512bh)_mm512_maskz_set1_epi32(lane, (int)((uint32_t)ms_narrow_scaled(item.half, head[item.lane]) << upper));
+                const __m512bh takes = (__m512bh)_mm512_maskz_set1_epi32(lane, (int)(MS_NARROW_LESS << upper));
+                const uint32_t *from = x + (int64_t)(item.column / 2) * rows;
+#pragma GCC unroll 12
+                for (int m = 0; m < rows; m++) {
+                    const __m512bh both = (__m512bh)_mm512_set1_epi32((int)from[m]);
+                    sum[m * panels + n] = _mm512_dpbf16_ps(_mm512_dpbf16_ps(sum[m * panels + n], both, adds), both, takes);
+                }
+            }
         }
     }
 
@@ -219,7 +255,7 @@ MS_INLINE MS_TARGET_BF16 void multiply_tile(const tile *t, const int rows, const
         add_some(&weight, &x, t->pairs, t->ahead, t->ahead_step, t, rows, panels, kind, 1, sum);
     }
 
-    if (kind == NARROW && t->down) {
+    if (kind >= NARROW && t->down) {
 #pragma GCC unroll 12
         for (int m = 0; m < rows; m++) {
 #pragma GCC unroll 4
@@ -263,14 +299,16 @@ MS_INLINE MS_TARGET_BF16 void multiply_tile(const tile *t, const int rows, const
     TILE(PREFIX##4, 4, PANELS, KIND)                                                                                   \
     TILE(PREFIX##5, 5, PANELS, KIND)                                                                                   \
     TILE(PREFIX##6, 6, PANELS, KIND)
-#define MORE_TILES(PREFIX, PANELS, KIND)                                                                               \
-    TILES(PREFIX, PANELS, KIND)                                                                                        \
+#define LAST_TILES(PREFIX, PANELS, KIND)                                                                               \
     TILE(PREFIX##7, 7, PANELS, KIND)                                                                                   \
     TILE(PREFIX##8, 8, PANELS, KIND)                                                                                   \
     TILE(PREFIX##9, 9, PANELS, KIND)                                                                                   \
     TILE(PREFIX##10, 10, PANELS, KIND)                                                                                 \
     TILE(PREFIX##11, 11, PANELS, KIND)                                                                                 \
     TILE(PREFIX##12, 12, PANELS, KIND)
+#define MORE_TILES(PREFIX, PANELS, KIND)                                                                               \
+    TILES(PREFIX, PANELS, KIND)                                                                                        \
+    LAST_TILES(PREFIX, PANELS, KIND)
 
 TILES(four_, 4, WHOLE)
 MORE_TILES(two_, 2, WHOLE)
@@ -279,11 +317,16 @@ MORE_TILES(part_, 1, PARTIAL)
 TILES(narrow_four_, 4, NARROW)
 MORE_TILES(narrow_two_, 2, NARROW)
 MORE_TILES(narrow_one_, 1, NARROW)
+LAST_TILES(keeping_two_, 2, KEEPING)
+LAST_TILES(keeping_one_, 1, KEEPING)
+LAST_TILES(decoded_two_, 2, DECODED)
+LAST_TILES(decoded_one_, 1, DECODED)
 
 typedef void (*tile_function)(const tile *);
 
 #define SIX(PREFIX) PREFIX##1, PREFIX##2, PREFIX##3, PREFIX##4, PREFIX##5, PREFIX##6
-#define TWELVE(PREFIX) SIX(PREFIX), PREFIX##7, PREFIX##8, PREFIX##9, PREFIX##10, PREFIX##11, PREFIX##12
+#define LAST_SIX(PREFIX) PREFIX##7, PREFIX##8, PREFIX##9, PREFIX##10, PREFIX##11, PREFIX##12
+#define TWELVE(PREFIX) SIX(PREFIX), LAST_SIX(PREFIX)
 static const tile_function FOUR[] = {SIX(four_)};
 static const tile_function TWO[] = {TWELVE(two_)};
 static const tile_function ONE[] = {TWELVE(one_)};
@@ -291,6 +334,11 @@ static const tile_function PART[] = {TWELVE(part_)};
 static const tile_function NARROW_FOUR[] = {SIX(narrow_four_)};
 static const tile_function NARROW_TWO[] = {TWELVE(narrow_two_)};
 static const tile_function NARROW_ONE[] = {TWELVE(narrow_one_)};
+
+
+/* Of one and of two panels, for the blocks that there are where one is not enough: from 7 rows on. */
+static const tile_function KEEPING_TILES[2][6] = {{LAST_SIX(keeping_one_)}, {LAST_SIX(keeping_two_)}};
+static const tile_function DECODED_TILES[2][6] = {{LAST_SIX(decoded_one_)}, {LAST_SIX(decoded_two_)}};
 
 static const tile_function *tiles_of(int32_t panels, int narrow) {
     return panels == 4 ? (narrow ? NARROW_FOUR : FOUR) : panels == 2 ? (narrow ? NARROW_TWO : TWO) : narrow ? NARROW_ONE : ONE;

@@ -68,7 +68,7 @@ MS_CPU_EXPORT void ms_cpu_bf16_pack(uint16_t *weight, int32_t rows, int32_t colu
 typedef struct ms_cpu_survey {
     int64_t exceptions; /* weights that take 6 bytes more: their exponents lie outside the 16 that their row's code can say */
     int32_t most;       /* of them in one panel */
-    int32_t unfit;      /* rows with a weight that is no finite number: no narrow panels */
+    int32_t unfit;      /* rows with a weight that is no finite number, or far too large a one: no narrow panels */
     int32_t zero_rows;  /* rows of zeros; what they are multiplied to has no bias */
     int32_t reserved;
 } ms_cpu_survey;
@@ -118,8 +118,8 @@ MS_CPU_EXPORT void ms_cpu_bf16_norm(const ms_cpu_product *product, const ms_cpu_
  * of the first half, and y is scratch.
  * Sums are float32. Each result has one accumulator, which starts at the bias and meets the pairs of columns in order: it is the same
  * bit for bit whatever rows are computed beside it and however the panels are divided. Of narrow panels it is that of the others,
- * as long as no sum is beyond 2^95 or below 2^-94 and neither a product; what a weight outside its row's window adds, and takes back of
- * what its code will add, comes before the pairs of columns, in the columns' order.
+ * as long as no sum or product is beyond 2^95 or below 2^-94; what a weight outside its row's window adds, and what takes back that
+ * which its code will add, comes before the pairs of columns, in the columns' order.
  */
 MS_CPU_EXPORT void ms_cpu_bf16_multiply(
     const ms_cpu_product *product, int32_t first, int32_t last, const ms_cpu_product *next, int32_t next_panel);
