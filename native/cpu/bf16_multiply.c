@@ -70,7 +70,7 @@ MS_TARGET_BF16 static void multiply_panels(
             }
 
             const tile_function *const several = block == 0 ? KEEPING_TILES[panels - 1] : DECODED_TILES[panels - 1];
-            (keeps ? several[rows - 7] : functions[rows - 1])(&t);
+            (keeps ? several[rows - LEAST_OF_SEVERAL] : functions[rows - 1])(&t);
         }
     }
 }

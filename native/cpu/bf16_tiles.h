@@ -306,6 +306,9 @@ MS_INLINE MS_TARGET_BF16 void multiply_tile(const tile *t, const int rows, const
     TILE(PREFIX##10, 10, PANELS, KIND)                                                                                 \
     TILE(PREFIX##11, 11, PANELS, KIND)                                                                                 \
     TILE(PREFIX##12, 12, PANELS, KIND)
+#define SOME_TILES(PREFIX, PANELS, KIND)                                                                               \
+    TILE(PREFIX##6, 6, PANELS, KIND)                                                                                   \
+    LAST_TILES(PREFIX, PANELS, KIND)
 #define MORE_TILES(PREFIX, PANELS, KIND)                                                                               \
     TILES(PREFIX, PANELS, KIND)                                                                                        \
     LAST_TILES(PREFIX, PANELS, KIND)
@@ -317,10 +320,10 @@ MORE_TILES(part_, 1, PARTIAL)
 TILES(narrow_four_, 4, NARROW)
 MORE_TILES(narrow_two_, 2, NARROW)
 MORE_TILES(narrow_one_, 1, NARROW)
-LAST_TILES(keeping_two_, 2, KEEPING)
-LAST_TILES(keeping_one_, 1, KEEPING)
-LAST_TILES(decoded_two_, 2, DECODED)
-LAST_TILES(decoded_one_, 1, DECODED)
+SOME_TILES(keeping_two_, 2, KEEPING)
+SOME_TILES(keeping_one_, 1, KEEPING)
+SOME_TILES(decoded_two_, 2, DECODED)
+SOME_TILES(decoded_one_, 1, DECODED)
 
 typedef void (*tile_function)(const tile *);
 
@@ -336,9 +339,11 @@ static const tile_function NARROW_TWO[] = {TWELVE(narrow_two_)};
 static const tile_function NARROW_ONE[] = {TWELVE(narrow_one_)};
 
 
-/* Of one and of two panels, for the blocks that there are where one is not enough: from 7 rows on. */
-static const tile_function KEEPING_TILES[2][6] = {{LAST_SIX(keeping_one_)}, {LAST_SIX(keeping_two_)}};
-static const tile_function DECODED_TILES[2][6] = {{LAST_SIX(decoded_one_)}, {LAST_SIX(decoded_two_)}};
+/* Of one and of two panels, for the blocks that there are where one is not enough: from LEAST_OF_SEVERAL rows on. */
+#define LEAST_OF_SEVERAL ((MS_BLOCK + 1) / 2)
+#define SEVEN(PREFIX) PREFIX##6, LAST_SIX(PREFIX)
+static const tile_function KEEPING_TILES[2][MS_BLOCK - LEAST_OF_SEVERAL + 1] = {{SEVEN(keeping_one_)}, {SEVEN(keeping_two_)}};
+static const tile_function DECODED_TILES[2][MS_BLOCK - LEAST_OF_SEVERAL + 1] = {{SEVEN(decoded_one_)}, {SEVEN(decoded_two_)}};
 
 static const tile_function *tiles_of(int32_t panels, int narrow) {
     return panels == 4 ? (narrow ? NARROW_FOUR : FOUR) : panels == 2 ? (narrow ? NARROW_TWO : TWO) : narrow ? NARROW_ONE : ONE;
