@@ -1,5 +1,4 @@
 using CsCheck;
-using ModelServe.Execution.Cpu;
 using ModelServe.Execution.Operations;
 using Xunit;
 
