@@ -337,13 +337,12 @@ internal sealed unsafe class CpuOps : IOps
         if (rows > 1 && (long)rows * columns >= ManagedElements)
         {
             _rows.Run(work, rows);
+            return;
         }
-        else
+
+        for (var row = 0; row < rows; row++)
         {
-            for (var row = 0; row < rows; row++)
-            {
-                work.Do(row, 0);
-            }
+            work.Do(row, 0);
         }
     }
 
@@ -382,13 +381,12 @@ internal sealed unsafe class CpuOps : IOps
 
     private void Run(delegate*<void*, int, int, void> body, void* work, bool parallel)
     {
-        if (parallel)
-        {
-            _pool.Run(body, work);
-        }
-        else
+        if (!parallel)
         {
             body(work, 0, 1);
+            return;
         }
+
+        _pool.Run(body, work);
     }
 }

@@ -36,7 +36,11 @@ internal sealed unsafe class RowSharing : IDisposable
     /// <inheritdoc />
     public void Dispose()
     {
-        _self.Free();
+        if (_self.IsAllocated)
+        {
+            _self.Free();
+        }
+
         _memory.Dispose();
     }
 
