@@ -140,15 +140,7 @@ internal sealed unsafe class CpuOps : IOps
                 return;
             }
 
-            EmbedWork work;
-            work.TokenIds = ids;
-            work.Table = (byte*)table.Data;
-            work.Type = table.Type;
-            work.TableRows = PanelProduct.IsPacked(table) ? table.Rows : 0;
-            work.HeadLines = table.HeadLines;
-            work.Output = output.Data;
-            work.Rows = batch.TokenCount;
-            work.Columns = table.Columns;
+            var work = EmbedWork.Of(table, ids, output, batch.TokenCount);
             Run(&EmbedWork.Run, &work, parallel);
         }
     }

@@ -30,6 +30,21 @@ internal unsafe struct EmbedWork
     /// <summary>Columns.</summary>
     public int Columns;
 
+    /// <summary>The rows of a table that tokens name, to the first rows of the output.</summary>
+    public static EmbedWork Of(WeightMatrix table, int* tokenIds, Activation output, int rows)
+    {
+        EmbedWork work;
+        work.TokenIds = tokenIds;
+        work.Table = (byte*)table.Data;
+        work.Type = table.Type;
+        work.TableRows = PanelProduct.IsPacked(table) ? table.Rows : 0;
+        work.HeadLines = table.HeadLines;
+        work.Output = output.Data;
+        work.Rows = rows;
+        work.Columns = table.Columns;
+        return work;
+    }
+
     /// <summary>Copies one part of several of the <see cref="EmbedWork"/> at <paramref name="context"/>.</summary>
     public static void Run(void* context, int part, int parts)
     {
