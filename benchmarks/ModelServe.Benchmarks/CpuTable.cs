@@ -14,7 +14,13 @@ internal static class CpuTable
     private static readonly string[] DefaultShapes = ["llama-125m", "llama-3.2-1b"];
 
     /// <summary>How weights may be stored; the last one stores the head in 4 bits too.</summary>
-    public static IReadOnlyList<string> Formats { get; } = ["bfloat16", "int8", "int4", "int4-head"];
+    public static IReadOnlyList<string> Formats { get; } = ["bfloat16", "bfloat16-wide", "int8", "int4", "int4-head"];
+
+    /// <summary>Whether a format is bfloat16, packed in 12 bits or kept in 16.</summary>
+    public static bool IsBFloat16(string format) => format is "bfloat16" or "bfloat16-wide";
+
+    /// <summary>How a format keeps bfloat16 weights.</summary>
+    public static WeightPacking Packing(string format) => format == "bfloat16-wide" ? WeightPacking.Off : WeightPacking.Auto;
 
     /// <summary>Prints the ceilings, and a line for each shape and format; for bfloat16 another one with a processor kept busy.</summary>
     /// <param name="writer">Where the table goes.</param>
@@ -51,7 +57,8 @@ internal static class CpuTable
         {
             MaxSequences = Streams[^1],
             MaxModelLength = PrefillTokens + 16,
-            Quantization = format == Formats[0] ? null : new WeightQuantization
+            WeightPacking = Packing(format),
+            Quantization = IsBFloat16(format) ? null : new WeightQuantization
             {
                 Format = Enum.Parse<QuantizedFormat>(format.Split('-')[0], ignoreCase: true),
                 Head = format.EndsWith("-head", StringComparison.Ordinal) ? HeadQuantization.Int4 : HeadQuantization.Auto,
@@ -65,7 +72,7 @@ internal static class CpuTable
         // The first prompt meets code that is still being compiled, and memory that has no pages yet.
         await StreamRates.PrefillAsync(engine, PrefillTokens, 1);
         await StreamRates.DecodeAsync(engine, 1, 8);
-        await RowAsync(writer, $"{name} | {format}, {model.Plan.WeightBytes / 1e9:0.00} GB", engine, model, ceilings);
+        await RowAsync(writer, $"{name} | {format}, {model.Plan.HeldWeightBytes / 1e9:0.00} GB", engine, model, ceilings);
         if (format == Formats[0])
         {
             using Process other = Process.Start("sh", ["-c", "while :; do :; done"]);
@@ -87,7 +94,7 @@ internal static class CpuTable
             rates.Add(await StreamRates.DecodeAsync(engine, streams, tokens));
         }
 
-        double read = rates[0] * model.Plan.WeightBytes / 1e9;
+        double read = rates[0] * model.Plan.HeldWeightBytes / 1e9;
         await writer.WriteLineAsync(string.Create(
             CultureInfo.InvariantCulture,
             $"| {title} | {prefill:0} | {rates[0]:0.0} | {read / ceilings.ReadPass:P0} | {string.Join(" | ", rates.Skip(1).Select(rate => rate.ToString("0.0", CultureInfo.InvariantCulture)))} | {others.Share():P0} |"));

@@ -21,7 +21,7 @@ internal static class DecodeTable
         long peak = PeakResidentBytes();
         await writer.WriteLineAsync(string.Create(
             CultureInfo.InvariantCulture,
-            $"{model.Config.Architecture}, {model.Config.Parameters:N0} parameters, {model.Plan.WeightBytes / 1e9:0.00} GB of weights, loaded in {watch.Elapsed.TotalSeconds:0.0} s, peak resident memory {peak / 1e9:0.00} GB"));
+            $"{model.Config.Architecture}, {model.Config.Parameters:N0} parameters, {model.Plan.HeldWeightBytes / 1e9:0.00} GB of weights, loaded in {watch.Elapsed.TotalSeconds:0.0} s, peak resident memory {peak / 1e9:0.00} GB"));
         using EngineLoop engine = new(model.Executor, new EngineOptions { EnablePrefixCaching = false }, TimeProvider.System);
         engine.Start();
         await StreamRates.DecodeAsync(engine, streams[0], 8);
@@ -32,7 +32,7 @@ internal static class DecodeTable
             alone = alone == 0 ? rate / count : alone;
             await writer.WriteLineAsync(string.Create(
                 CultureInfo.InvariantCulture,
-                $"{count,3} streams: {rate,9:0.0} tokens/s, {rate / alone,5:0.00} x one stream, weights read at {rate / count * model.Plan.WeightBytes / 1e9:0.0} GB/s"));
+                $"{count,3} streams: {rate,9:0.0} tokens/s, {rate / alone,5:0.00} x one stream, weights read at {rate / count * model.Plan.HeldWeightBytes / 1e9:0.0} GB/s"));
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using ModelServe.Execution.Cpu;
+using ModelServe.Execution.Loading;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Operations;
 using ModelServe.Execution.Quantization;
@@ -23,10 +24,10 @@ internal static unsafe class ProductsTable
     public static void Print(TextWriter output, string name, string format, int steps, int threads, IReadOnlyList<int> counts)
     {
         CheckpointShape shape = RandomCheckpoint.Shapes[name];
-        using Model model = new(shape, format == CpuTable.Formats[0] ? null : Enum.Parse<QuantizedFormat>(format, ignoreCase: true), counts.Max(), threads);
+        using Model model = new(shape, format, counts.Max(), threads);
         using NativeBuffer probe = DramBandwidth.Filled(1L << 29);
         using ForkJoinPool pool = new(threads);
-        double peak = Ceilings.Peak(threads, isQuantized: format != CpuTable.Formats[0]);
+        double peak = Ceilings.Peak(threads, isQuantized: !CpuTable.IsBFloat16(format));
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}, {format}, {model.Bytes / 1e6:0} MB of weights, {threads} threads, {peak:0} G operations/s"));
         output.WriteLine($"| rows | {string.Join(" | ", Names)} | step, ms | memory alone | arithmetic alone | share of the longer | rows/s |");
         output.WriteLine($"|---|{string.Concat(Enumerable.Repeat("---|", Names.Length + 5))}");
@@ -88,12 +89,13 @@ internal static unsafe class ProductsTable
         private readonly WeightMatrix _head;
         private readonly Activation _residual, _delta, _hidden, _fused, _attended, _gateUp, _gated, _logits;
 
-        public Model(CheckpointShape shape, QuantizedFormat? format, int maxRows, int threads)
+        public Model(CheckpointShape shape, string name, int maxRows, int threads)
         {
+            QuantizedFormat? format = CpuTable.IsBFloat16(name) ? null : Enum.Parse<QuantizedFormat>(name, ignoreCase: true);
             _shape = shape;
             AttentionShape attention = new(shape.Heads, shape.KvHeads, shape.HeadSize, 1f, 0);
             OpsShape sizes = new(maxRows, maxRows, 64, shape.Hidden, shape.Intermediate, shape.Vocabulary, attention);
-            _plain = new CpuOps(sizes, threads, NativeCpu.Load());
+            _plain = new CpuOps(sizes, threads, NativeCpu.Load(), narrow: CpuTable.Packing(name) == WeightPacking.Auto);
             _ops = _plain;
             (int Rows, int Columns)[] layer =
             [
@@ -104,6 +106,11 @@ internal static unsafe class ProductsTable
             ];
             (int Rows, int Columns) head = (shape.Vocabulary, shape.Hidden);
             _memory = DramBandwidth.Filled((layer.Sum(Size) * shape.Layers) + Size(head));
+            if (format is null)
+            {
+                RandomCheckpoint.Fill(_memory);
+            }
+
             long used = 0;
             for (int i = 0; i < shape.Layers; i++)
             {
@@ -139,7 +146,7 @@ internal static unsafe class ProductsTable
             }
         }
 
-        public long Bytes => _memory.Bytes;
+        public long Bytes => _layers.SelectMany(layer => layer).Append(_head).Sum(weight => weight.Bytes);
 
         public long Elements => (Enumerable.Range(0, 4).Sum(ElementsOf) * _shape.Layers) + ElementsOf(4);
 

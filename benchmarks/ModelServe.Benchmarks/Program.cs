@@ -42,9 +42,9 @@ switch (args)
         GemmTable.Print(Console.Out, Number(args, 1, 20), Number(args, 2, Environment.ProcessorCount));
         return 0;
     case ["products", var shape, var format, ..]:
-        if (!RandomCheckpoint.Shapes.ContainsKey(shape) || !CpuTable.Formats.Take(3).Contains(format))
+        if (!RandomCheckpoint.Shapes.ContainsKey(shape) || !CpuTable.Formats.Take(4).Contains(format))
         {
-            await Console.Error.WriteLineAsync($"shape: one of {string.Join(", ", RandomCheckpoint.Shapes.Keys)}, and a format: one of {string.Join(", ", CpuTable.Formats.Take(3))}; got {shape} {format}");
+            await Console.Error.WriteLineAsync($"shape: one of {string.Join(", ", RandomCheckpoint.Shapes.Keys)}, and a format: one of {string.Join(", ", CpuTable.Formats.Take(4))}; got {shape} {format}");
             return 2;
         }
 

@@ -66,10 +66,10 @@ internal static class QuantizedTable
         double loading = watch.Elapsed.TotalSeconds;
         await output.WriteLineAsync(string.Create(
             CultureInfo.InvariantCulture,
-            $"{format}, head {head}: {model.Plan.WeightBytes / 1e9:0.000} GB of weights, loaded in {loading:0.00} s, peak resident memory {DecodeTable.PeakResidentBytes() / 1e9:0.00} GB"));
+            $"{format}, head {head}: {model.Plan.HeldWeightBytes / 1e9:0.000} GB of weights, loaded in {loading:0.00} s, peak resident memory {DecodeTable.PeakResidentBytes() / 1e9:0.00} GB"));
         using EngineLoop engine = new(model.Executor, new EngineOptions { EnablePrefixCaching = false }, TimeProvider.System);
         engine.Start();
-        int tokens = (int)Math.Clamp(8e9 / model.Plan.WeightBytes * 6, 16, 400);
+        int tokens = (int)Math.Clamp(8e9 / model.Plan.HeldWeightBytes * 6, 16, 400);
         await StreamRates.DecodeAsync(engine, 1, 8);
         double prefill = await StreamRates.PrefillAsync(engine, PrefillTokens, 3);
         List<string> rates = [];

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json.Nodes;
+using ModelServe.Execution.Memory;
 
 namespace ModelServe.Benchmarks;
 
@@ -37,6 +38,17 @@ internal static class RandomCheckpoint
         foreach ((string _, long[] dimensions, bool isGain) in tensors)
         {
             WriteValues(file, isGain ? ones : table, dimensions.Aggregate(1L, (product, size) => product * size));
+        }
+    }
+
+    /// <summary>Fills memory with the weights that a checkpoint would have.</summary>
+    public static unsafe void Fill(NativeBuffer memory)
+    {
+        ReadOnlySpan<ushort> table = GaussianTable(seed: 1);
+        for (long element = 0; element < memory.Bytes / sizeof(ushort); element += table.Length)
+        {
+            int part = (int)Math.Min(table.Length, (memory.Bytes / sizeof(ushort)) - element);
+            table[..part].CopyTo(new Span<ushort>((ushort*)memory.Pointer + element, part));
         }
     }
 

@@ -28,7 +28,8 @@ internal static class StagesTable
         {
             MaxSequences = 64,
             MaxModelLength = PromptTokens + newTokens + 16,
-            Quantization = format == CpuTable.Formats[0] ? null : new WeightQuantization
+            WeightPacking = CpuTable.Packing(format),
+            Quantization = CpuTable.IsBFloat16(format) ? null : new WeightQuantization
             {
                 Format = Enum.Parse<QuantizedFormat>(format, ignoreCase: true),
                 CacheDirectory = WeightQuantization.NoCache,
@@ -39,11 +40,13 @@ internal static class StagesTable
         (ModelMemory memory, MemoryPlan plan, WeightMap map, _) = new WeightLoader(directory, config, checkpoint, options, null).Load();
         DecoderWeights weights = map.Bind(memory.Weights);
         OpsShape shape = MemoryPlan.Shape(config, plan.Geometry.MaxSequences, plan.Geometry.MaxBatchedTokens, plan.Geometry.MaxModelLength);
-        using IOps ops = ModelLoader.MakeOps(OpsKind.Cpu, shape, Environment.ProcessorCount);
+        using IOps ops = ModelLoader.MakeOps(OpsKind.Cpu, shape, Environment.ProcessorCount, packing: options.WeightPacking);
         foreach (WeightMatrix matrix in weights.Matrices)
         {
             ops.Adopt(matrix);
         }
+
+        WeightGaps.Close(weights, memory.Weights);
 
         using TimedOps timed = new(ops);
         using CausalDecoder decoder = new(config, shape, timed, weights, memory.Cache, memory.Rotary.Table);

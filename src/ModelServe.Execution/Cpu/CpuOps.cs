@@ -58,8 +58,9 @@ internal sealed unsafe class CpuOps : IOps
     /// <param name="wide">Overrides the choice of 512-bit registers in the C# kernels.</param>
     /// <param name="pin">Whether each thread keeps to one processor; the caller's from its first step on.</param>
     /// <param name="library">Overrides whether libtorch multiplies many rows, which it does where it is there.</param>
+    /// <param name="narrow">Whether the native kernels' bfloat16 weights are kept in 12 bits where that loses nothing.</param>
     public CpuOps(
-        OpsShape shape, int threads, NativeCpuFeatures native = NativeCpuFeatures.None, bool? wide = null, bool pin = false, bool? library = null)
+        OpsShape shape, int threads, NativeCpuFeatures native = NativeCpuFeatures.None, bool? wide = null, bool pin = false, bool? library = null, bool narrow = false)
     {
         _shape = shape;
         _native = native;
@@ -75,7 +76,7 @@ internal sealed unsafe class CpuOps : IOps
         var chunk = Math.Min(ChunkRows, Math.Max(shape.MaxRows, shape.MaxSequences));
         if (native.HasFlag(NativeCpuFeatures.Avx512BFloat16))
         {
-            _panels = new PanelProduct(_pool, Math.Max(shape.MaxRows, shape.MaxSequences), MaxColumns);
+            _panels = new PanelProduct(_pool, Math.Max(shape.MaxRows, shape.MaxSequences), MaxColumns, narrow);
         }
 
         _arranged = new NativeBuffer(SkinnyGemm.ArrangedFloats(chunk, MaxColumns) * sizeof(float));
@@ -143,7 +144,8 @@ internal sealed unsafe class CpuOps : IOps
             work.TokenIds = ids;
             work.Table = (byte*)table.Data;
             work.Type = table.Type;
-            work.TableRows = table.Layout == WeightLayout.Panels ? table.Rows : 0;
+            work.TableRows = PanelProduct.IsPacked(table) ? table.Rows : 0;
+            work.HeadLines = table.HeadLines;
             work.Output = output.Data;
             work.Rows = batch.TokenCount;
             work.Columns = table.Columns;
@@ -166,7 +168,7 @@ internal sealed unsafe class CpuOps : IOps
         {
             _quantized!.Multiply(x, weight, output, rows);
         }
-        else if (weight.Layout == WeightLayout.Panels)
+        else if (PanelProduct.IsPacked(weight))
         {
             _panels!.Multiply(x, weight, output, rows);
         }
@@ -184,7 +186,7 @@ internal sealed unsafe class CpuOps : IOps
     public void NormLinear(
         Activation residual, Activation? pending, WeightVector gain, float epsilon, Activation normed, WeightMatrix weight, Activation output, int rows)
     {
-        if (weight.Layout == WeightLayout.Panels)
+        if (PanelProduct.IsPacked(weight))
         {
             _panels!.MultiplyNormed(residual, pending, gain, epsilon, weight, output, rows);
         }

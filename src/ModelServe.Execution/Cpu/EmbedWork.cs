@@ -18,6 +18,9 @@ internal unsafe struct EmbedWork
     /// <summary>Rows of a table that lies in panels; 0 for a row-major one.</summary>
     public int TableRows;
 
+    /// <summary>Lines at the head of each panel of a table that lies in narrow ones; else 0.</summary>
+    public int HeadLines;
+
     /// <summary>[token, Columns].</summary>
     public float* Output;
 
@@ -36,7 +39,11 @@ internal unsafe struct EmbedWork
         {
             var source = work->Table + ((long)work->TokenIds[row] * work->Columns * work->Type.Bytes());
             var target = work->Output + ((long)row * work->Columns);
-            if (work->TableRows != 0)
+            if (work->HeadLines != 0)
+            {
+                NativeCpuMethods.ms_cpu_bf16_narrow_row((ushort*)work->Table, work->Columns, work->HeadLines, work->TokenIds[row], target);
+            }
+            else if (work->TableRows != 0)
             {
                 NativeCpuMethods.ms_cpu_bf16_row((ushort*)work->Table, work->TableRows, work->Columns, work->TokenIds[row], target);
             }

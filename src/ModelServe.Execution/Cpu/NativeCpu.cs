@@ -10,7 +10,7 @@ namespace ModelServe.Execution.Cpu;
 internal static class NativeCpu
 {
     /// <summary>The version of <c>modelserve_cpu.h</c> that this code was written against.</summary>
-    public const int AbiVersion = 3;
+    public const int AbiVersion = 4;
 
     private const string FileName = "libmodelserve_cpu.so";
 

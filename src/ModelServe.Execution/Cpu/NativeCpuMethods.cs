@@ -43,6 +43,26 @@ internal static unsafe partial class NativeCpuMethods
 
     [LibraryImport(Library)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial void ms_cpu_bf16_survey(ushort* weight, int rows, int columns, int first, int last, NarrowSurvey* survey);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial int ms_cpu_bf16_head_lines(int exceptions);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial long ms_cpu_bf16_panel_bytes(int columns, int headLines);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial void ms_cpu_bf16_narrow(ushort* weight, int columns, int first, int last, int headLines, ushort* scratch);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial void ms_cpu_bf16_narrow_row(ushort* weight, int columns, int headLines, int row, float* output);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     internal static partial long ms_cpu_bf16_peak(long iterations);
 
     [LibraryImport(Library)]

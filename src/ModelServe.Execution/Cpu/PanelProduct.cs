@@ -28,6 +28,7 @@ internal sealed unsafe class PanelProduct : IDisposable
     private const long ArrangedElements = 1 << 13;
 
     private readonly ForkJoinPool _pool;
+    private readonly bool _narrow;
     private readonly NativeBuffer _arranged;
     private readonly NativeBuffer _shares;
     private readonly NativeBuffer _prepared;
@@ -36,9 +37,10 @@ internal sealed unsafe class PanelProduct : IDisposable
     private readonly PanelFollow* _next;
     private PanelFollower? _last;
 
-    /// <summary>Takes scratch for that many rows of at most that many columns.</summary>
-    public PanelProduct(ForkJoinPool pool, int maxRows, int maxColumns)
+    /// <summary>Takes scratch for that many rows of at most that many columns; weights are kept in 12 bits, where that loses nothing, if <paramref name="narrow"/>.</summary>
+    public PanelProduct(ForkJoinPool pool, int maxRows, int maxColumns, bool narrow = false)
     {
+        _narrow = narrow;
         _pool = pool;
         _arranged = new NativeBuffer(Math.Max(64, (long)maxRows * maxColumns * sizeof(ushort)));
         _shares = new NativeBuffer(PartShares.BytesFor(pool.Threads));
@@ -50,23 +52,13 @@ internal sealed unsafe class PanelProduct : IDisposable
     public static bool Fits(WeightMatrix weight) => weight.Type == ElementType.BFloat16 && weight.Columns % 2 == 0;
 
     /// <summary>Rearranges a row-major weight where it lies.</summary>
-    public void Pack(WeightMatrix weight)
-    {
-        var panels = Panels(weight.Rows);
-        var parts = Math.Min(_pool.Threads, panels);
-        using var scratch = new NativeBuffer((long)parts * PanelRows * weight.Columns * sizeof(ushort));
-        Packing packing;
-        packing.Weight = (ushort*)weight.Data;
-        packing.Scratch = (ushort*)scratch.Pointer;
-        packing.Rows = weight.Rows;
-        packing.Columns = weight.Columns;
-        _pool.Run(&PackPart, &packing, parts);
-        weight.Layout = WeightLayout.Panels;
-        weight.Companion = new PanelFollower();
-    }
+    public void Pack(WeightMatrix weight) => PanelPacking.Pack(_pool, weight, _narrow);
+
+    /// <summary>Whether a weight lies in panels, of either width.</summary>
+    public static bool IsPacked(WeightMatrix weight) => weight.Layout is WeightLayout.Panels or WeightLayout.NarrowPanels;
 
     /// <summary>Whether a weight of gate rows, then up rows can be multiplied and gated in one.</summary>
-    public static bool FitsGated(WeightMatrix weight) => weight.Layout == WeightLayout.Panels && weight.Rows % (2 * PanelRows) == 0;
+    public static bool FitsGated(WeightMatrix weight) => IsPacked(weight) && weight.Rows % (2 * PanelRows) == 0;
 
     /// <summary><c>output[r] = weight · x[r] (+ bias)</c> for the first <paramref name="rows"/> rows.</summary>
     public void Multiply(Activation x, WeightMatrix weight, Activation output, int rows)
@@ -120,6 +112,7 @@ internal sealed unsafe class PanelProduct : IDisposable
     {
         var product = &division->Product;
         product->Weight = (ushort*)weight.Data;
+        product->HeadLines = weight.HeadLines;
         product->Bias = weight.Bias is null ? null : weight.Bias.Data;
         product->Arranged = (uint*)_arranged.Pointer;
         product->Y = y.Data;
@@ -210,19 +203,6 @@ internal sealed unsafe class PanelProduct : IDisposable
 
     private static int Panels(int rows) => (rows + PanelRows - 1) / PanelRows;
 
-    private static void PackPart(void* context, int part, int parts)
-    {
-        var packing = (Packing*)context;
-        var panels = (long)Panels(packing->Rows);
-        NativeCpuMethods.ms_cpu_bf16_pack(
-            packing->Weight,
-            packing->Rows,
-            packing->Columns,
-            (int)(panels * part / parts),
-            (int)(panels * (part + 1) / parts),
-            packing->Scratch + ((long)part * PanelRows * packing->Columns));
-    }
-
     private static void ArrangePart(void* context, int part, int parts)
     {
         // Whole vectors of sixteen pairs.
@@ -259,13 +239,5 @@ internal sealed unsafe class PanelProduct : IDisposable
 
         NativeCpuMethods.ms_cpu_bf16_fetch(&follow->Product, cut.FirstPanel(unit), number % piecesOfUnit * PiecePairs, PiecePairs);
         return true;
-    }
-
-    private struct Packing
-    {
-        public ushort* Weight;
-        public ushort* Scratch;
-        public int Rows;
-        public int Columns;
     }
 }

@@ -2,11 +2,11 @@ using System.Runtime.InteropServices;
 
 namespace ModelServe.Execution.Cpu;
 
-/// <summary>One product with packed weights, as <c>ms_cpu_product</c> in <c>modelserve_cpu.h</c> lays it out.</summary>
+/// <summary>One product with weights in panels, as <c>ms_cpu_product</c> in <c>modelserve_cpu.h</c> lays it out.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct PanelProductArguments
 {
-    /// <summary>Packed bfloat16 [Rows, Columns].</summary>
+    /// <summary>Panels of bfloat16 [Rows, Columns].</summary>
     public ushort* Weight;
 
     /// <summary>[Rows], or null.</summary>
@@ -36,7 +36,8 @@ internal unsafe struct PanelProductArguments
     /// <summary>Activation rows.</summary>
     public int Count;
 
-    private int _reserved;
+    /// <summary>Lines of 64 bytes at the head of each panel; 0 where the weights take 16 bits each.</summary>
+    public int HeadLines;
 
     /// <summary>What the gates of a gated product let through, [Count, GatedStride]; or null, where Y is the result.</summary>
     public float* Gated;

@@ -60,6 +60,9 @@ public sealed record ModelLoadOptions
     /// <summary>Which kernels multiply on a CPU.</summary>
     public CpuKernels CpuKernels { get; init; } = CpuKernels.Auto;
 
+    /// <summary>How those of the native library keep bfloat16 weights.</summary>
+    public WeightPacking WeightPacking { get; init; } = WeightPacking.Auto;
+
     /// <summary>Threads that compute; null takes one a processor, and of a container's quota the whole ones.</summary>
     public int? Threads { get; init; }
 

@@ -64,10 +64,15 @@ public static class ModelLoader
             var shape = MemoryPlan.Shape(
                 config, plan.Geometry.MaxSequences, plan.Geometry.MaxBatchedTokens, plan.Geometry.MaxModelLength);
             var kind = options.Ops == OpsKind.Auto ? OpsKind.Cpu : options.Ops;
-            ops = MakeOps(kind, shape, Threads(options), options.CpuKernels, options.PinThreads);
+            ops = MakeOps(kind, shape, Threads(options), options.CpuKernels, options.PinThreads, options.WeightPacking);
             foreach (var matrix in weights.Matrices)
             {
                 ops.Adopt(matrix);
+            }
+
+            if (weights.Matrices.Any(matrix => matrix.Layout == WeightLayout.NarrowPanels))
+            {
+                plan = plan with { HeldWeightBytes = WeightGaps.Close(weights, memory.Weights) };
             }
 
             decoder = new CausalDecoder(config, shape, ops, weights, memory.Cache, memory.Rotary.Table);
@@ -102,7 +107,12 @@ public static class ModelLoader
 
     /// <summary>The operations of a kind, for at most the given sizes.</summary>
     internal static IOps MakeOps(
-        OpsKind kind, OpsShape shape, int threads, CpuKernels kernels = CpuKernels.Auto, bool pinThreads = false)
+        OpsKind kind,
+        OpsShape shape,
+        int threads,
+        CpuKernels kernels = CpuKernels.Auto,
+        bool pinThreads = false,
+        WeightPacking packing = WeightPacking.Auto)
     {
         if (threads is < 1 or > 1024)
         {
@@ -112,7 +122,7 @@ public static class ModelLoader
         return kind switch
         {
             OpsKind.Torch => new TorchOps(threads),
-            OpsKind.Cpu => new CpuOps(shape, threads, Features(kernels), pin: pinThreads),
+            OpsKind.Cpu => new CpuOps(shape, threads, Features(kernels), pin: pinThreads, narrow: packing == WeightPacking.Auto),
             _ => throw new ModelLoadException($"ops: torch or cpu; got {kind}"),
         };
     }

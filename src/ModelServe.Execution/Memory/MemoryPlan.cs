@@ -42,8 +42,15 @@ public sealed record MemoryPlan
     /// <summary>Bytes that the threads which read the weights use meanwhile, beside the weights.</summary>
     public long LoadingBytes { get; init; }
 
-    /// <summary>Bytes of the weights.</summary>
+    /// <summary>Bytes of the weights as they are read, which the other parts are planned beside.</summary>
     public required long WeightBytes { get; init; }
+
+    /// <summary>Bytes that a loaded model's weights take, where they were packed after they had been read; those beyond went back to the system.</summary>
+    public long HeldWeightBytes
+    {
+        get => field == 0 ? WeightBytes : field;
+        init;
+    }
 
     /// <summary>Bytes of the rotary tables.</summary>
     public required long RotaryBytes { get; init; }
@@ -64,7 +71,7 @@ public sealed record MemoryPlan
     public long CacheBytes => BlockBytes * Geometry.BlockCount;
 
     /// <summary>Bytes of everything.</summary>
-    public long TotalBytes => WeightBytes + RotaryBytes + ActivationBytes + WorkspaceBytes + GraphBytes + CacheBytes;
+    public long TotalBytes => HeldWeightBytes + RotaryBytes + ActivationBytes + WorkspaceBytes + GraphBytes + CacheBytes;
 
     /// <summary>Plans a model for a budget of memory.</summary>
     /// <exception cref="MemoryPlanException">It cannot fit, or an option is out of range.</exception>
@@ -136,7 +143,8 @@ public sealed record MemoryPlan
     {
         var table = new StringBuilder();
         var type = Type == ElementType.Float32 ? "float32" : "bfloat16";
-        Line("weights", WeightBytes, Quantization.Length == 0 ? type : $"{Quantization}, others {type}");
+        var packed = HeldWeightBytes == WeightBytes ? "" : $", packed without loss from {Mebibytes(WeightBytes)}";
+        Line("weights", HeldWeightBytes, (Quantization.Length == 0 ? type : $"{Quantization}, others {type}") + packed);
         Line("rotary tables", RotaryBytes, $"{Geometry.MaxModelLength} positions");
         Line("activations", ActivationBytes, $"{Geometry.MaxBatchedTokens} tokens a step");
         if (Device.Length > 0)

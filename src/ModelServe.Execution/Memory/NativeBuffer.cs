@@ -45,12 +45,28 @@ internal sealed unsafe class NativeBuffer : IDisposable
     /// <summary>Bytes asked for.</summary>
     public long Bytes { get; }
 
+    /// <summary>Gives the whole 2 MiB pages beyond the first <paramref name="bytes"/> bytes back to the system: what was there is lost, and what is written there takes pages anew.</summary>
+    /// <returns>The bytes given back; 0 where the system does not take them.</returns>
+    public long GiveBackBeyond(long bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(bytes, Bytes);
+        if (Bytes < (long)LargePage)
+        {
+            return 0;
+        }
+
+        var (start, end) = (WholePages(bytes), WholePages(Bytes));
+        return end > start && LargePages.GiveBack(Pointer + start, (nuint)(end - start)) ? end - start : 0;
+    }
+
     /// <inheritdoc />
     public void Dispose()
     {
         Free();
         GC.SuppressFinalize(this);
     }
+
+    private static long WholePages(long bytes) => (bytes + (long)LargePage - 1) / (long)LargePage * (long)LargePage;
 
     private void Free()
     {

@@ -18,4 +18,11 @@ internal sealed record DecoderWeights(
         new[] { Embedding, Head }
             .Concat(Layers.SelectMany(layer => new[] { layer.Qkv, layer.Output, layer.GateUp, layer.Down }))
             .Distinct();
+
+    /// <summary>Every vector, also the biases of the matrices.</summary>
+    public IEnumerable<WeightVector> Vectors =>
+        Layers.SelectMany(layer => new[] { layer.InputNorm, layer.QueryNorm, layer.KeyNorm, layer.PostNorm })
+            .Append(FinalNorm)
+            .Concat(Matrices.Select(matrix => matrix.Bias))
+            .OfType<WeightVector>();
 }

@@ -9,6 +9,9 @@ internal enum WeightLayout
     /// <summary>In panels of 16 rows, each as [pair of columns, row, 2]: what the native CPU library multiplies by.</summary>
     Panels,
 
+    /// <summary>In such panels, in 12 bits a weight and without loss: what the native CPU library makes of them, and alone reads.</summary>
+    NarrowPanels,
+
     /// <summary>As whole numbers and scales: <see cref="Quantization.QuantizedShape"/>.</summary>
     Quantized,
 }

@@ -13,7 +13,7 @@ internal sealed unsafe class WeightVector
     }
 
     /// <summary>The first element.</summary>
-    public float* Data { get; }
+    public float* Data { get; private set; }
 
     /// <summary>How the elements are stored; where not as float32, only the operations of that device read them.</summary>
     public ElementType Type { get; }
@@ -23,4 +23,14 @@ internal sealed unsafe class WeightVector
 
     /// <summary>All elements.</summary>
     public ReadOnlySpan<float> Span => new(Data, Length);
+
+    /// <summary>Bytes of the vector.</summary>
+    public long Bytes => (long)Length * Type.Bytes();
+
+    /// <summary>Moves the bytes towards the start of the memory that they lie in; before anything but this view knows where they are.</summary>
+    public void MoveTo(void* place)
+    {
+        Buffer.MemoryCopy(Data, place, Bytes, Bytes);
+        Data = (float*)place;
+    }
 }

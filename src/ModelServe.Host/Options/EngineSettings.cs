@@ -72,6 +72,9 @@ internal sealed record EngineSettings
     /// <summary>auto, native or managed: which kernels multiply on a CPU.</summary>
     public string CpuKernels { get; init; } = "auto";
 
+    /// <summary>auto or off: whether the native kernels keep bfloat16 weights in 12 bits where that loses nothing.</summary>
+    public string WeightPacking { get; init; } = "auto";
+
     /// <summary>Whether each computing thread keeps to one processor.</summary>
     public bool PinThreads { get; init; }
 

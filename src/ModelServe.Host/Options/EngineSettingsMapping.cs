@@ -68,6 +68,7 @@ internal static class EngineSettingsMapping
             "managed" => CpuKernels.Managed,
             _ => CpuKernels.Auto,
         },
+        WeightPacking = settings.WeightPacking == "off" ? WeightPacking.Off : WeightPacking.Auto,
         MaxSequences = settings.MaxRunning,
         MaxBatchedTokens = Math.Max(settings.MaxBatchedTokens, settings.MaxRunning),
     };

@@ -44,6 +44,45 @@ public sealed unsafe class ForkJoinPoolTests
         }
     }
 
+    [Theory]
+    [InlineData(2)]
+    [InlineData(4)]
+    public void A_thread_has_the_same_part_in_every_call_to_which_all_come(int threads)
+    {
+        using var pool = new ForkJoinPool(threads);
+        var meeting = new Meeting();
+        var complete = 0;
+        for (var call = 0; call < 5000 && complete < 100; call++)
+        {
+            meeting.Begun = 0;
+            pool.Run(&Meet, &meeting, threads);
+            for (var part = 0; part < threads && meeting.All == call + 1; part++)
+            {
+                Assert.Equal(part == 0, Environment.CurrentManagedThreadId == meeting.Thread[part]);
+                Assert.True(complete == 0 || meeting.Thread[part] == meeting.Before[part], $"part {part} of call {call}");
+                meeting.Before[part] = meeting.Thread[part];
+            }
+
+            complete += meeting.All == call + 1 ? 1 : 0;
+            meeting.All = call + 1;
+        }
+
+        Assert.InRange(complete, 1, 100);
+    }
+
+    [Fact]
+    public void Shares_are_taken_by_whoever_comes_and_the_caller_is_thread_0()
+    {
+        using var pool = new ForkJoinPool(4);
+        var counts = stackalloc int[MaxThreads];
+        for (var call = 1; call <= 2000; call++)
+        {
+            pool.RunShares(&CountThread, counts, 3, 30);
+            Assert.Equal(call, counts[0]);
+            Assert.InRange(counts[1] + counts[2] + counts[3], 0, 2 * call);
+        }
+    }
+
     [Fact]
     public void Waiting_threads_do_pieces_until_there_are_no_more_and_begin_again_with_each_offer()
     {
@@ -177,6 +216,36 @@ public sealed unsafe class ForkJoinPoolTests
 
     private static void Count(void* context, int part, int parts) => Interlocked.Increment(ref ((int*)context)[part]);
 
+    private static void CountThread(void* context, int thread, int shares)
+    {
+        if (shares == 3)
+        {
+            Interlocked.Increment(ref ((int*)context)[thread]);
+        }
+    }
+
+    // Where all parts are under way at once, no thread has done another's: each waits for the others, but not for a thread that does not come.
+    private static void Meet(void* context, int part, int parts)
+    {
+        var meeting = (Meeting*)context;
+        meeting->Thread[part] = Environment.CurrentManagedThreadId;
+        if (Interlocked.Increment(ref meeting->Begun) == parts)
+        {
+            meeting->All++;
+        }
+
+        for (var spins = 0; spins < 2000 && Volatile.Read(ref meeting->Begun) < parts; spins++)
+        {
+            Thread.SpinWait(10);
+        }
+
+        if (Volatile.Read(ref meeting->Begun) < parts)
+        {
+            // Whoever comes now is too late.
+            Interlocked.Add(ref meeting->Begun, parts);
+        }
+    }
+
     private const int Pieces = 5;
 
     private static void Nothing(void* context, int part, int parts)
@@ -200,6 +269,14 @@ public sealed unsafe class ForkJoinPoolTests
         {
             throw new InvalidOperationException($"part {part}");
         }
+    }
+
+    private struct Meeting
+    {
+        public int Begun;
+        public int All;
+        public fixed int Thread[MaxThreads];
+        public fixed int Before[MaxThreads];
     }
 
     private struct Lateness(int caller, int milliseconds)
