@@ -84,7 +84,7 @@ static int32_t choose_window(const uint16_t *row, int32_t columns, int32_t *exce
 
 void ms_cpu_bf16_survey(
     const uint16_t *weight, int32_t rows, int32_t columns, int32_t first, int32_t last, ms_cpu_survey *survey) {
-    *survey = (ms_cpu_survey){0, 0, 0, 0, 0};
+    *survey = (ms_cpu_survey){0, 0, 0};
     for (int32_t panel = first; panel < last; panel++) {
         int32_t sum = 0;
         for (int32_t row = panel * MS_PANEL; row < (panel + 1) * MS_PANEL && row < rows; row++) {
@@ -95,7 +95,6 @@ void ms_cpu_bf16_survey(
             sum += exceptions;
         }
 
-        survey->exceptions += sum;
         survey->most = sum > survey->most ? sum : survey->most;
     }
 }

@@ -53,6 +53,19 @@ MS_INLINE int64_t panel_place(const int n, const int panels, int64_t panel, int6
     return panels == 4 ? (n & 1) * panel + (n >> 1) * group : n * panel;
 }
 
+/* Adds the products of one pair of columns in every row and panel. */
+MS_INLINE MS_TARGET_BF16 void add_products(const uint32_t *x, const __m512bh *weights, const int rows, const int panels, __m512 *sum) {
+    _mm_prefetch((const char *)(x + ACTIVATIONS_AHEAD), _MM_HINT_T0);
+#pragma GCC unroll 12
+    for (int m = 0; m < rows; m++) {
+        const __m512bh both = (__m512bh)_mm512_set1_epi32((int)x[m]);
+#pragma GCC unroll 4
+        for (int n = 0; n < panels; n++) {
+            sum[m * panels + n] = _mm512_dpbf16_ps(sum[m * panels + n], both, weights[n]);
+        }
+    }
+}
+
 /* Adds the products of some pairs; the weights' place and the activations' move on. */
 MS_INLINE MS_TARGET_BF16 void add_pairs(
     place *weight,
@@ -82,15 +95,7 @@ MS_INLINE MS_TARGET_BF16 void add_pairs(
             }
         }
 
-        _mm_prefetch((const char *)(x + ACTIVATIONS_AHEAD), _MM_HINT_T0);
-#pragma GCC unroll 12
-        for (int m = 0; m < rows; m++) {
-            const __m512bh both = (__m512bh)_mm512_set1_epi32((int)x[m]);
-#pragma GCC unroll 4
-            for (int n = 0; n < panels; n++) {
-                sum[m * panels + n] = _mm512_dpbf16_ps(sum[m * panels + n], both, weights[n]);
-            }
-        }
+        add_products(x, weights, rows, panels, sum);
 
         w += pair_bytes;
         fetched.start += fetched_step;
@@ -140,15 +145,7 @@ MS_INLINE MS_TARGET_BF16 void add_quads(
                 }
             }
 
-            _mm_prefetch((const char *)(x + ACTIVATIONS_AHEAD), _MM_HINT_T0);
-#pragma GCC unroll 12
-            for (int m = 0; m < rows; m++) {
-                const __m512bh both = (__m512bh)_mm512_set1_epi32((int)x[m]);
-#pragma GCC unroll 4
-                for (int n = 0; n < panels; n++) {
-                    sum[m * panels + n] = _mm512_dpbf16_ps(sum[m * panels + n], both, weights[n]);
-                }
-            }
+            add_products(x, weights, rows, panels, sum);
 
             fetched.start += line < 3 ? fetched_step : 0;
             x += rows;

@@ -66,11 +66,9 @@ MS_CPU_EXPORT void ms_cpu_bf16_pack(uint16_t *weight, int32_t rows, int32_t colu
 
 /* What narrow panels would be of some weights. */
 typedef struct ms_cpu_survey {
-    int64_t exceptions; /* weights that take 6 bytes more: their exponents lie outside the 16 that their row's code can say */
-    int32_t most;       /* of them in one panel */
-    int32_t unfit;      /* rows with a weight that is no finite number, or far too large a one: no narrow panels */
-    int32_t zero_rows;  /* rows of zeros; what they are multiplied to has no bias */
-    int32_t reserved;
+    int32_t most;      /* exceptions in one panel: weights that take 6 bytes more, since their exponents lie outside the 16 that their row's code can say */
+    int32_t unfit;     /* rows with a weight that is no finite number, or far too large a one: no narrow panels */
+    int32_t zero_rows; /* rows of zeros; what they are multiplied to has no bias */
 } ms_cpu_survey;
 
 /* Looks at panels [first, last) of a plain row-major matrix. AVX512_BF16. */

@@ -6,10 +6,7 @@ namespace ModelServe.Execution.Cpu;
 [StructLayout(LayoutKind.Sequential)]
 internal struct NarrowSurvey
 {
-    /// <summary>Weights whose exponents lie outside the 16 that their row's code can say.</summary>
-    public long Exceptions;
-
-    /// <summary>Most of them in one panel.</summary>
+    /// <summary>Most weights of one panel whose exponents lie outside the 16 that their row's code can say.</summary>
     public int Most;
 
     /// <summary>Rows with a weight that is no finite number.</summary>
@@ -17,6 +14,4 @@ internal struct NarrowSurvey
 
     /// <summary>Rows of zeros.</summary>
     public int ZeroRows;
-
-    private int _reserved;
 }

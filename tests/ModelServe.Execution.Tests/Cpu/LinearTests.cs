@@ -44,22 +44,7 @@ public sealed unsafe class LinearTests
         var weight = memory.Weight(NativeFloats.Random(random, Rows * Columns), type, Rows, Columns);
         using var alone = new CpuOps(Shape(Most, Columns), 1, wide: wide);
         using var shared = new CpuOps(Shape(Most, Columns), 3, wide: wide);
-        var expected = memory.Empty(Most, Rows);
-        for (var row = 0; row < Most; row++)
-        {
-            var single = memory.Activation(x[(row * Columns)..((row + 1) * Columns)], 1, Columns);
-            alone.Linear(single, weight, new Activation(expected.Data + (row * Rows), 1, Rows), 1);
-        }
-
-        for (var count = 1; count <= Most; count++)
-        {
-            var y = memory.Empty(Most, Rows);
-            shared.Linear(memory.Activation(x, Most, Columns), weight, y, count);
-            for (var row = 0; row < count; row++)
-            {
-                Assert.True(expected.Row(row).SequenceEqual(y.Row(row)), $"row {row} of {count}");
-            }
-        }
+        RowIndependence.Check(alone, shared, x, weight, Most);
     }
 
     [Fact]

@@ -43,27 +43,7 @@ public sealed class NarrowPanelTests
         var weight = NarrowWeights.Weight(memory, NarrowWeights.WithExceptions(random, Rows, Columns, 5), Rows, Columns);
         alone.Adopt(weight);
         Assert.Equal(WeightLayout.NarrowPanels, weight.Layout);
-        var expected = memory.Empty(Most, Rows);
-        for (var row = 0; row < Most; row++)
-        {
-            var single = memory.Activation(x[(row * Columns)..((row + 1) * Columns)], 1, Columns);
-            var y = memory.Empty(1, Rows);
-            alone.Linear(single, weight, y, 1);
-            y.Row(0).CopyTo(expected.Row(row));
-        }
-
-        var input = memory.Activation(x, Most, Columns);
-        for (var count = 1; count <= Most; count++)
-        {
-            var y = memory.Empty(Most, Rows);
-            shared.Linear(input, weight, y, count);
-            for (var row = 0; row < count; row++)
-            {
-                Assert.True(expected.Row(row).SequenceEqual(y.Row(row)), $"row {row} of {count}");
-            }
-
-            Assert.True(count == Most || float.IsNaN(y.Row(count)[0]), $"row {count} was written");
-        }
+        RowIndependence.Check(alone, shared, x, weight, Most);
     }
 
     [Fact]

@@ -37,25 +37,7 @@ public sealed unsafe class PanelProductTests
         using var shared = new CpuOps(Shape(Most, Columns), 3, NativeCpuFeatures.Avx512BFloat16);
         var weight = memory.Weight(w, ElementType.BFloat16, Rows, Columns);
         alone.Adopt(weight);
-        var expected = memory.Empty(Most, Rows);
-        for (var row = 0; row < Most; row++)
-        {
-            var single = memory.Activation(x[(row * Columns)..((row + 1) * Columns)], 1, Columns);
-            alone.Linear(single, weight, new Activation(expected.Data + (row * Rows), 1, Rows), 1);
-        }
-
-        var input = memory.Activation(x, Most, Columns);
-        for (var count = 1; count <= Most; count++)
-        {
-            var y = memory.Empty(Most, Rows);
-            shared.Linear(input, weight, y, count);
-            for (var row = 0; row < count; row++)
-            {
-                Assert.True(expected.Row(row).SequenceEqual(y.Row(row)), $"row {row} of {count}");
-            }
-
-            Assert.True(count == Most || float.IsNaN(y.Row(count)[0]), $"row {count} was written");
-        }
+        RowIndependence.Check(alone, shared, x, weight, Most);
     }
 
     [Fact]
