@@ -90,13 +90,14 @@ public sealed class RetryTests(SyntheticCheckpoint checkpoint) : WireTest(checkp
     public async Task A_request_that_was_accepted_is_never_sent_twice()
     {
         await using WireServer server = await StartAsync();
-        server.Fake.StepTime = TimeSpan.FromMilliseconds(2);
+        server.Fake.Hold();
         var counted = new AttemptCounter(server.Channel.CreateCallInvoker());
         var client = new ModelServeClient(counted);
         Task<List<GenerationEvent>> reading = ReadAsync(client.GenerateAsync(Prompt(400), cancellationToken: Token));
         await WireServer.EventuallyAsync(() => server.Status.Running == 1, "running");
         server.Drain.Begin();
         server.Drain.EndRequests();
+        server.Fake.Release();
         ModelServeException failed = await Assert.ThrowsAsync<ModelServeException>(() => reading);
         Assert.True(failed.IsRetryable);
         Assert.Equal(1, counted.Calls);
