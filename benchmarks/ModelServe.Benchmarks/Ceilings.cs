@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using ModelServe.Execution.Cpu;
+using ModelServe.Execution.Cpu.Threads;
 
 namespace ModelServe.Benchmarks;
 

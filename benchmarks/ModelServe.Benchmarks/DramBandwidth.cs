@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
-using ModelServe.Execution.Cpu;
+using ModelServe.Execution.Cpu.Threads;
 using ModelServe.Execution.Memory;
 
 namespace ModelServe.Benchmarks;

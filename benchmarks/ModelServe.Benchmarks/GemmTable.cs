@@ -1,6 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
 using ModelServe.Execution.Cpu;
+using ModelServe.Execution.Cpu.Panels;
+using ModelServe.Execution.Cpu.RowMajor;
+using ModelServe.Execution.Cpu.Threads;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Operations;
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using ModelServe.Execution.Cpu;
+using ModelServe.Execution.Cpu.Threads;
 using ModelServe.Execution.Loading;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Operations;

@@ -2,6 +2,8 @@ using System.Diagnostics;
 using System.Globalization;
 using ModelServe.Engine.Running;
 using ModelServe.Execution.Cpu;
+using ModelServe.Execution.Cpu.Quantized;
+using ModelServe.Execution.Cpu.Threads;
 using ModelServe.Execution.Loading;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Operations;

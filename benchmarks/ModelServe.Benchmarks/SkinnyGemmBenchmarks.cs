@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using BenchmarkDotNet.Attributes;
 using ModelServe.Execution.Cpu;
+using ModelServe.Execution.Cpu.Threads;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Operations;
 

@@ -1,4 +1,10 @@
 using System.Runtime.Intrinsics;
+using ModelServe.Execution.Cpu.Attention;
+using ModelServe.Execution.Cpu.Panels;
+using ModelServe.Execution.Cpu.Quantized;
+using ModelServe.Execution.Cpu.RowMajor;
+using ModelServe.Execution.Cpu.Rows;
+using ModelServe.Execution.Cpu.Threads;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Native;
 using ModelServe.Execution.Operations;

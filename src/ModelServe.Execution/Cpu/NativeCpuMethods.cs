@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using ModelServe.Execution.Cpu.Panels;
 
 namespace ModelServe.Execution.Cpu;
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using ModelServe.Execution.Checkpoints;
 using ModelServe.Execution.Cpu;
+using ModelServe.Execution.Cpu.Threads;
 using ModelServe.Execution.Cuda;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Models;

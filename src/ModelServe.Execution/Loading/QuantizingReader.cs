@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 using ModelServe.Execution.Checkpoints;
-using ModelServe.Execution.Cpu;
+using ModelServe.Execution.Cpu.Vectors;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Quantization;
 

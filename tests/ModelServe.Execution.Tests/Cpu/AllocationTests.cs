@@ -1,5 +1,6 @@
 using ModelServe.Execution.Cpu;
 using ModelServe.Execution.Operations;
+using ModelServe.Execution.Tests.Cpu.Attention;
 using Xunit;
 
 namespace ModelServe.Execution.Tests.Cpu;

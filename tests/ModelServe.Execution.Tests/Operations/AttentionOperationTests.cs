@@ -1,6 +1,6 @@
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Operations;
-using ModelServe.Execution.Tests.Cpu;
+using ModelServe.Execution.Tests.Cpu.Attention;
 using Xunit;
 
 namespace ModelServe.Execution.Tests.Operations;

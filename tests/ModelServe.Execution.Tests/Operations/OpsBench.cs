@@ -2,7 +2,7 @@ using ModelServe.Engine.Admission;
 using ModelServe.Engine.Running;
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Operations;
-using ModelServe.Execution.Tests.Cpu;
+using ModelServe.Execution.Tests.Cpu.Attention;
 
 namespace ModelServe.Execution.Tests.Operations;
 

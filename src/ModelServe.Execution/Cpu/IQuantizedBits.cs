@@ -1,8 +1,0 @@
-namespace ModelServe.Execution.Cpu;
-
-/// <summary>How many bits a quantised weight has, as a type argument.</summary>
-internal interface IQuantizedBits
-{
-    /// <summary>Eight, or else four.</summary>
-    static abstract bool IsEight { get; }
-}
