@@ -41,14 +41,9 @@ internal sealed unsafe class CpuOps : IOps
 
     private readonly OpsShape _shape;
     private readonly ForkJoinPool _pool;
-    private readonly AttentionPlan _attention;
+    private readonly PagedAttention _attention;
     private readonly NativeBuffer _arranged;
-    private readonly NativeBuffer _scratch;
-    private readonly NativeBuffer _shares;
     private readonly RowSharing _rows;
-    private readonly NativeBuffer _partials;
-    private readonly NativeCpuFeatures _native;
-    private readonly int _unitRows;
     private readonly bool _wide;
     private readonly bool _hasLibrary;
     private readonly PanelProduct? _panels;
@@ -69,16 +64,13 @@ internal sealed unsafe class CpuOps : IOps
         OpsShape shape, int threads, NativeCpuFeatures native = NativeCpuFeatures.None, bool? wide = null, bool pin = false, bool? library = null, bool narrow = false)
     {
         _shape = shape;
-        _native = native;
         _wide = wide ?? Vector512.IsHardwareAccelerated;
         _hasLibrary = library ?? NativeTorch.IsThere();
         _quantizedPath = QuantizedProduct.Best(native, wide);
         _pool = new ForkJoinPool(threads, pin);
         _rows = new RowSharing(_pool);
         _pinsCaller = pin;
-        _attention = new AttentionPlan(shape.Attention, shape.MaxRows, shape.MaxContext, threads);
-        var group = shape.Attention.QueryHeads / shape.Attention.KeyValueHeads;
-        _unitRows = _attention.TokensPerItem * group;
+        _attention = new PagedAttention(_pool, shape, native);
         var chunk = Math.Min(ChunkRows, Math.Max(shape.MaxRows, shape.MaxSequences));
         if (native.HasFlag(NativeCpuFeatures.Avx512BFloat16))
         {
@@ -86,10 +78,6 @@ internal sealed unsafe class CpuOps : IOps
         }
 
         _arranged = new NativeBuffer(SkinnyGemm.ArrangedFloats(chunk, MaxColumns) * sizeof(float));
-        _scratch = new NativeBuffer(AttentionWork.BytesFor(_unitRows, shape.Attention.HeadDim) * threads);
-        _shares = new NativeBuffer(PartShares.BytesFor(threads));
-        _partials = new NativeBuffer(Math.Max(
-            64, (long)_attention.MaxPartials * shape.Attention.KeyValueHeads * AttentionWork.PartialFloats(group, shape.Attention.HeadDim) * sizeof(float)));
     }
 
     private int MaxColumns => Math.Max(_shape.HiddenSize, Math.Max(_shape.IntermediateSize, _shape.Attention.QueryColumns));
@@ -125,7 +113,7 @@ internal sealed unsafe class CpuOps : IOps
             _pinsCaller = false;
         }
 
-        _attention.Make(batch);
+        _attention.Begin(batch);
     }
 
     /// <inheritdoc />
@@ -278,42 +266,8 @@ internal sealed unsafe class CpuOps : IOps
     }
 
     /// <inheritdoc />
-    public void Attention(StepBatch batch, Activation fused, AttentionShape shape, KvCache cache, int layer, Activation output)
-    {
-        if (cache.BlockTokens != AttentionTile.Slots)
-        {
-            throw new ArgumentException($"block tokens: {AttentionTile.Slots}; got {cache.BlockTokens}", nameof(cache));
-        }
-
-        fixed (int* tables = batch.BlockTables)
-        {
-            AttentionWork work;
-            work.Items = _attention.Items;
-            work.Shares = default;
-            work.Shares.Begin(_shares.Pointer, _attention.Starts, _attention.Shares);
-            work.BlockTables = tables;
-            work.Fused = fused.Data;
-            work.Output = output.Data;
-            work.Cache = cache.Keys(layer, 0, 0);
-            work.HeadBytes = cache.HeadBytes;
-            work.Attend = AttentionChoice.For(cache.Type, _native);
-            work.Scratch = _scratch.Pointer;
-            work.ScratchBytes = AttentionWork.BytesFor(_unitRows, shape.HeadDim);
-            work.Partials = (float*)_partials.Pointer;
-            work.MaxRows = _unitRows;
-            work.Group = shape.QueryHeads / shape.KeyValueHeads;
-            work.Heads = shape.KeyValueHeads;
-            work.HeadDim = shape.HeadDim;
-            work.Window = shape.Window;
-            work.Scale = shape.Scale;
-            _pool.RunShares(&AttentionWork.Run, &work, _attention.Shares, _attention.Units);
-
-            foreach (ref readonly var split in _attention.Splits)
-            {
-                AttentionWork.Combine(&work, split);
-            }
-        }
-    }
+    public void Attention(StepBatch batch, Activation fused, AttentionShape shape, KvCache cache, int layer, Activation output) =>
+        _attention.Attend(batch, fused, shape, cache, layer, output);
 
     /// <inheritdoc />
     public void GatedActivation(Activation gateUp, Activation output, int rows)
@@ -362,9 +316,6 @@ internal sealed unsafe class CpuOps : IOps
         _rows.Dispose();
         _attention.Dispose();
         _arranged.Dispose();
-        _scratch.Dispose();
-        _shares.Dispose();
-        _partials.Dispose();
     }
 
     private bool FitsLibrary(WeightMatrix weight) =>

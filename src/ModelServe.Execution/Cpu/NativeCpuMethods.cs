@@ -1,11 +1,10 @@
 using System.Runtime.InteropServices;
-using ModelServe.Execution.Cpu.Panels;
 
 namespace ModelServe.Execution.Cpu;
 
-/// <summary>The functions of the native CPU library, as <c>modelserve_cpu.h</c> declares them.</summary>
+/// <summary>What the native CPU library says of itself and of the processor, as <c>modelserve_cpu.h</c> declares it.</summary>
 /// <remarks><see cref="NativeCpu.Load()"/> must have found the features that a function names.</remarks>
-internal static unsafe partial class NativeCpuMethods
+internal static partial class NativeCpuMethods
 {
     private const string Library = "modelserve_cpu";
 
@@ -16,51 +15,6 @@ internal static unsafe partial class NativeCpuMethods
     [LibraryImport(Library)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     internal static partial uint ms_cpu_features();
-
-    [LibraryImport(Library)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    internal static partial void ms_cpu_bf16_pack(ushort* weight, int rows, int columns, int first, int last, ushort* scratch);
-
-    [LibraryImport(Library)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    internal static partial void ms_cpu_bf16_arrange(PanelProductArguments* product, int first, int last);
-
-    [LibraryImport(Library)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    internal static partial void ms_cpu_bf16_norm(PanelProductArguments* product, PanelNormArguments* norm, int first, int last);
-
-    [LibraryImport(Library)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    internal static partial void ms_cpu_bf16_multiply(
-        PanelProductArguments* product, int first, int last, PanelProductArguments* next, int nextPanel);
-
-    [LibraryImport(Library)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    internal static partial void ms_cpu_bf16_fetch(PanelProductArguments* product, int panel, int firstPair, int pairs);
-
-    [LibraryImport(Library)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    internal static partial void ms_cpu_bf16_row(ushort* weight, int rows, int columns, int row, float* output);
-
-    [LibraryImport(Library)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    internal static partial void ms_cpu_bf16_survey(ushort* weight, int rows, int columns, int first, int last, NarrowSurvey* survey);
-
-    [LibraryImport(Library)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    internal static partial int ms_cpu_bf16_head_lines(int exceptions);
-
-    [LibraryImport(Library)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    internal static partial long ms_cpu_bf16_panel_bytes(int columns, int headLines);
-
-    [LibraryImport(Library)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    internal static partial void ms_cpu_bf16_narrow(ushort* weight, int columns, int first, int last, int headLines, ushort* scratch);
-
-    [LibraryImport(Library)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    internal static partial void ms_cpu_bf16_narrow_row(ushort* weight, int columns, int headLines, int row, float* output);
 
     [LibraryImport(Library)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

@@ -45,7 +45,7 @@ internal unsafe struct PanelDivision
             var last = Math.Min(product.OwnPanels, first + cut.UnitPanels);
             var following = follows ? &product : thread < next->Cut.Shares ? &next->Product : null;
             var panel = follows ? cut.FirstPanel(unit + 1) : next->Cut.FirstPanel(next->Cut.FirstUnit(thread));
-            NativeCpuMethods.ms_cpu_bf16_multiply(&product, first, last, following, panel);
+            NativePanelMethods.ms_cpu_bf16_multiply(&product, first, last, following, panel);
         }
     }
 
@@ -55,7 +55,7 @@ internal unsafe struct PanelDivision
         {
             if (Prepared.TryTake(number, 1, out _))
             {
-                NativeCpuMethods.ms_cpu_bf16_arrange(group, 0, group->Columns / 2);
+                NativePanelMethods.ms_cpu_bf16_arrange(group, 0, group->Columns / 2);
                 Prepared.Done(number);
             }
 
@@ -70,7 +70,7 @@ internal unsafe struct PanelDivision
         var blocks = group->Blocks;
         while (Prepared.TryTake(number, blocks, out var block))
         {
-            NativeCpuMethods.ms_cpu_bf16_norm(group, &norm, block, block + 1);
+            NativePanelMethods.ms_cpu_bf16_norm(group, &norm, block, block + 1);
             Prepared.Done(number);
         }
 

@@ -42,7 +42,7 @@ internal static unsafe class PanelPacking
         else
         {
             CloseUp(&packing, panels, parts);
-            weight.BecomeNarrow(packing.HeadLines, panels * NativeCpuMethods.ms_cpu_bf16_panel_bytes(weight.Columns, packing.HeadLines));
+            weight.BecomeNarrow(packing.HeadLines, panels * NativePanelMethods.ms_cpu_bf16_panel_bytes(weight.Columns, packing.HeadLines));
         }
 
         weight.Companion = new PanelFollower();
@@ -68,15 +68,15 @@ internal static unsafe class PanelPacking
 
         // A row of zeros has no factor that would bring its bias back.
         var most = Math.Max(LeastExceptions, PanelProduct.PanelRows * packing->Columns / PanelElementsPerException);
-        var lines = NativeCpuMethods.ms_cpu_bf16_head_lines(sum.Most);
-        var smaller = NativeCpuMethods.ms_cpu_bf16_panel_bytes(packing->Columns, lines) < NativeCpuMethods.ms_cpu_bf16_panel_bytes(packing->Columns, 0);
+        var lines = NativePanelMethods.ms_cpu_bf16_head_lines(sum.Most);
+        var smaller = NativePanelMethods.ms_cpu_bf16_panel_bytes(packing->Columns, lines) < NativePanelMethods.ms_cpu_bf16_panel_bytes(packing->Columns, 0);
         return sum.Unfit > 0 || (hasBias && sum.ZeroRows > 0) || sum.Most > most || !smaller ? 0 : lines;
     }
 
     // Each part's panels follow one another from where its first one was: the parts move together.
     private static void CloseUp(Packing* packing, int panels, int parts)
     {
-        var bytes = NativeCpuMethods.ms_cpu_bf16_panel_bytes(packing->Columns, packing->HeadLines);
+        var bytes = NativePanelMethods.ms_cpu_bf16_panel_bytes(packing->Columns, packing->HeadLines);
         for (var part = 1; part < parts; part++)
         {
             var (first, last) = Share(panels, part, parts);
@@ -92,7 +92,7 @@ internal static unsafe class PanelPacking
     {
         var packing = (Packing*)context;
         var (first, last) = Share(packing->Rows / PanelProduct.PanelRows, part, parts);
-        NativeCpuMethods.ms_cpu_bf16_survey(packing->Weight, packing->Rows, packing->Columns, first, last, packing->Surveys + part);
+        NativePanelMethods.ms_cpu_bf16_survey(packing->Weight, packing->Rows, packing->Columns, first, last, packing->Surveys + part);
     }
 
     private static void PackPart(void* context, int part, int parts)
@@ -102,11 +102,11 @@ internal static unsafe class PanelPacking
         var scratch = packing->Scratch + ((long)part * PanelProduct.PanelRows * packing->Columns);
         if (packing->HeadLines == 0)
         {
-            NativeCpuMethods.ms_cpu_bf16_pack(packing->Weight, packing->Rows, packing->Columns, first, last, scratch);
+            NativePanelMethods.ms_cpu_bf16_pack(packing->Weight, packing->Rows, packing->Columns, first, last, scratch);
         }
         else
         {
-            NativeCpuMethods.ms_cpu_bf16_narrow(packing->Weight, packing->Columns, first, last, packing->HeadLines, scratch);
+            NativePanelMethods.ms_cpu_bf16_narrow(packing->Weight, packing->Columns, first, last, packing->HeadLines, scratch);
         }
     }
 

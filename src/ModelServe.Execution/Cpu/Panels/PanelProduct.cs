@@ -147,7 +147,7 @@ internal sealed unsafe class PanelProduct : IDisposable
 
         if (!isShared)
         {
-            NativeCpuMethods.ms_cpu_bf16_multiply(product, 0, product->OwnPanels, null, 0);
+            NativePanelMethods.ms_cpu_bf16_multiply(product, 0, product->OwnPanels, null, 0);
             return;
         }
 
@@ -165,7 +165,7 @@ internal sealed unsafe class PanelProduct : IDisposable
         {
             if (product->Blocks == 1 || _pool.Threads == 1)
             {
-                NativeCpuMethods.ms_cpu_bf16_norm(product, &division->Norm, 0, product->Blocks);
+                NativePanelMethods.ms_cpu_bf16_norm(product, &division->Norm, 0, product->Blocks);
             }
             else
             {
@@ -178,7 +178,7 @@ internal sealed unsafe class PanelProduct : IDisposable
         var parts = (int)Math.Min((long)product->Count * product->Columns / ArrangedElements, _pool.Threads);
         if (parts < 2)
         {
-            NativeCpuMethods.ms_cpu_bf16_arrange(product, 0, product->Columns / 2);
+            NativePanelMethods.ms_cpu_bf16_arrange(product, 0, product->Columns / 2);
         }
         else
         {
@@ -210,14 +210,14 @@ internal sealed unsafe class PanelProduct : IDisposable
         var product = (PanelProductArguments*)context;
         var pairs = product->Columns / 2;
         var vectors = (pairs + 15) / 16;
-        NativeCpuMethods.ms_cpu_bf16_arrange(
+        NativePanelMethods.ms_cpu_bf16_arrange(
             product, vectors * part / parts * 16, Math.Min(pairs, vectors * (part + 1) / parts * 16));
     }
 
     private static void NormalisePart(void* context, int part, int parts)
     {
         var division = (PanelDivision*)context;
-        NativeCpuMethods.ms_cpu_bf16_norm(&division->Product, &division->Norm, part, part + 1);
+        NativePanelMethods.ms_cpu_bf16_norm(&division->Product, &division->Norm, part, part + 1);
     }
 
     // While a thread waits, the memory would stand still: the thread has its cache fetch what it will read first.
@@ -238,7 +238,7 @@ internal sealed unsafe class PanelProduct : IDisposable
             return false;
         }
 
-        NativeCpuMethods.ms_cpu_bf16_fetch(&follow->Product, cut.FirstPanel(unit), number % piecesOfUnit * PiecePairs, PiecePairs);
+        NativePanelMethods.ms_cpu_bf16_fetch(&follow->Product, cut.FirstPanel(unit), number % piecesOfUnit * PiecePairs, PiecePairs);
         return true;
     }
 }

@@ -58,11 +58,11 @@ internal unsafe struct EmbedWork
             var target = work->Output + ((long)row * work->Columns);
             if (work->HeadLines != 0)
             {
-                NativeCpuMethods.ms_cpu_bf16_narrow_row((ushort*)work->Table, work->Columns, work->HeadLines, work->TokenIds[row], target);
+                NativePanelMethods.ms_cpu_bf16_narrow_row((ushort*)work->Table, work->Columns, work->HeadLines, work->TokenIds[row], target);
             }
             else if (work->TableRows != 0)
             {
-                NativeCpuMethods.ms_cpu_bf16_row((ushort*)work->Table, work->TableRows, work->Columns, work->TokenIds[row], target);
+                NativePanelMethods.ms_cpu_bf16_row((ushort*)work->Table, work->TableRows, work->Columns, work->TokenIds[row], target);
             }
             else if (work->Type == ElementType.Float32)
             {

@@ -66,11 +66,11 @@ internal static unsafe class NarrowWeights
         {
             if (weight.Layout == WeightLayout.NarrowPanels)
             {
-                NativeCpuMethods.ms_cpu_bf16_narrow_row((ushort*)weight.Data, weight.Columns, weight.HeadLines, row, target);
+                NativePanelMethods.ms_cpu_bf16_narrow_row((ushort*)weight.Data, weight.Columns, weight.HeadLines, row, target);
             }
             else
             {
-                NativeCpuMethods.ms_cpu_bf16_row((ushort*)weight.Data, weight.Rows, weight.Columns, row, target);
+                NativePanelMethods.ms_cpu_bf16_row((ushort*)weight.Data, weight.Rows, weight.Columns, row, target);
             }
         }
 

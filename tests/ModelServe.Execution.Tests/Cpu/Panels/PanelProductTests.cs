@@ -1,5 +1,6 @@
 using CsCheck;
 using ModelServe.Execution.Cpu;
+using ModelServe.Execution.Cpu.Panels;
 using ModelServe.Execution.Operations;
 using Xunit;
 
@@ -54,7 +55,7 @@ public sealed unsafe class PanelProductTests
         var y = memory.Empty(1, Columns);
         for (var row = 0; row < Rows; row++)
         {
-            NativeCpuMethods.ms_cpu_bf16_row((ushort*)weight.Data, Rows, Columns, row, y.Data);
+            NativePanelMethods.ms_cpu_bf16_row((ushort*)weight.Data, Rows, Columns, row, y.Data);
             Assert.Equal(w[(row * Columns)..((row + 1) * Columns)].Select(v => NativeFloats.Stored(v, ElementType.BFloat16)), y.Row(0).ToArray());
         }
     }
