@@ -284,6 +284,12 @@ public sealed class EngineLoop : IEngine, IDisposable
     private void TakeCommands()
     {
         _now = _time.GetUtcNow();
+        if (_pipeline.InFlight == 0)
+        {
+            // Before anything runs again that others can see: else it would look for a moment as if it had stood still since the last step.
+            _counters.LastProgressTicks = _now.UtcTicks;
+        }
+
         if (KvEvents is { } events)
         {
             events.NowTicks = _now.UtcTicks;
@@ -297,7 +303,7 @@ public sealed class EngineLoop : IEngine, IDisposable
 
     private bool Submit()
     {
-        _pipeline.Submit(_now);
+        _pipeline.Submit();
         _rest.Over();
         return true;
     }

@@ -130,9 +130,10 @@ public sealed record EngineStatus
             ScoredTokens = counters.ScoredTokens,
             StepTokens = counters.StepTokens,
             StepSeconds = counters.StepSeconds,
+            // Before the time: who reads that it was told to go on reads a time that is not from before its pause.
+            Pause = planner.Pause,
             LastProgress = new DateTimeOffset(counters.LastProgressTicks, TimeSpan.Zero),
             Failure = live.Failure,
             Draining = live.Draining,
-            Pause = planner.Pause,
         };
 }

@@ -6,7 +6,8 @@ namespace ModelServe.Engine.Running;
 /// <remarks>
 /// Entries are written once and never move inside an array; a larger array replaces a full one after it was filled.
 /// The release of <see cref="Publish"/> orders entries and array references before the count that makes them visible.
-/// The reader's acquire of that count therefore sees both, without a lock.
+/// The reader's acquire of that count therefore sees both, without a lock. That nothing follows is told in the same word as the count:
+/// a reader that looks at any moment finds the last token and the ending together, or neither.
 /// </remarks>
 internal sealed class OutputLog
 {
@@ -49,7 +50,10 @@ internal sealed class OutputLog
     public PromptScoring? Scoring { get; }
 
     /// <summary>Whether something was published that was not read. Reader's side.</summary>
-    public bool HasUnread => Volatile.Read(ref _published) > _read;
+    public bool HasUnread => CountOf(Volatile.Read(ref _published)) > _read;
+
+    /// <summary>Whether all was published that there will be. Any thread.</summary>
+    public bool IsComplete => Volatile.Read(ref _published) < 0;
 
     /// <summary>All known tokens; earlier entries never change. Engine thread.</summary>
     public ReadOnlyMemory<int> Tokens => _tokens.AsMemory(0, _count);
@@ -84,20 +88,26 @@ internal sealed class OutputLog
     }
 
     /// <summary>Makes all appended entries visible to the reader. Engine thread.</summary>
-    public void Publish()
+    /// <param name="isLast">Whether nothing follows.</param>
+    public void Publish(bool isLast = false)
     {
         if (Scoring is not null)
         {
             _publishedScores = Scoring.Result;
         }
 
-        Volatile.Write(ref _published, _count);
+        if (_published >= 0)
+        {
+            Volatile.Write(ref _published, isLast ? ~_count : _count);
+        }
     }
 
     /// <summary>Appends everything published and unread to <paramref name="delta"/>. Reader's side.</summary>
-    public void TakeInto(TokenDelta delta)
+    /// <returns>Whether nothing follows.</returns>
+    public bool TakeInto(TokenDelta delta)
     {
-        var published = Volatile.Read(ref _published);
+        var word = Volatile.Read(ref _published);
+        var published = CountOf(word);
         if (!_scoresRead && _publishedScores is { } scores)
         {
             _scoresRead = true;
@@ -117,7 +127,11 @@ internal sealed class OutputLog
         }
 
         _read = published;
+        return word < 0;
     }
+
+    /// <summary>The count in a published word, which is negative once nothing follows.</summary>
+    private static int CountOf(int word) => word < 0 ? ~word : word;
 
     private void AppendLogprobs(StepResult result, int row, int output)
     {

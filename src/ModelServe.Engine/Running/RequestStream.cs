@@ -27,7 +27,6 @@ internal sealed class RequestStream : TokenStream, IValueTaskSource<bool>, IThre
     private int _state;
     private int _cancelReason;
     private bool _stopped;
-    private bool _ended;
     private bool _endingRead;
     private FinishReason _finishReason;
     private int? _matchedStopTokenId;
@@ -107,7 +106,7 @@ internal sealed class RequestStream : TokenStream, IValueTaskSource<bool>, IThre
             throw new ArgumentOutOfRangeException(nameof(reason), reason, "a cancellation needs a reason");
         }
 
-        if (!Volatile.Read(ref _ended) && Interlocked.CompareExchange(ref _cancelReason, (int)reason, 0) == 0)
+        if (!Output.IsComplete && Interlocked.CompareExchange(ref _cancelReason, (int)reason, 0) == 0)
         {
             _inbox.AddCancellation(_sequence);
         }
@@ -130,10 +129,10 @@ internal sealed class RequestStream : TokenStream, IValueTaskSource<bool>, IThre
         continuation(state);
     }
 
-    /// <summary>Appends the one ending, publishes it with all tokens and wakes the reader. Engine thread, once a request.</summary>
+    /// <summary>Appends the one ending, publishes it together with all tokens and wakes the reader. Engine thread, once a request.</summary>
     public void End(FinishReason reason, int? matchedStopTokenId, string? error)
     {
-        if (_ended)
+        if (Output.IsComplete)
         {
             throw new InvalidOperationException($"request {RequestId} ended twice");
         }
@@ -141,8 +140,7 @@ internal sealed class RequestStream : TokenStream, IValueTaskSource<bool>, IThre
         _finishReason = reason;
         _matchedStopTokenId = matchedStopTokenId;
         _error = error;
-        Output.Publish();
-        Volatile.Write(ref _ended, true);
+        Output.Publish(isLast: true);
         Wake();
     }
 
@@ -177,7 +175,7 @@ internal sealed class RequestStream : TokenStream, IValueTaskSource<bool>, IThre
 
     void IThreadPoolWorkItem.Execute() => Resume();
 
-    private bool HasNews => Output.HasUnread || (Volatile.Read(ref _ended) && !_endingRead);
+    private bool HasNews => Output.HasUnread || (Output.IsComplete && !_endingRead);
 
     private bool TryClaim() => Interlocked.CompareExchange(ref _state, Idle, Waiting) == Waiting;
 
@@ -218,10 +216,7 @@ internal sealed class RequestStream : TokenStream, IValueTaskSource<bool>, IThre
             return false;
         }
 
-        // Looked at before the tokens: an ending seen now has all its tokens published.
-        var ended = Volatile.Read(ref _ended);
-        Output.TakeInto(delta);
-        if (ended)
+        if (Output.TakeInto(delta))
         {
             _endingRead = true;
             delta.FinishReason = _finishReason;

@@ -48,14 +48,8 @@ internal sealed class StepPipeline
     public bool Plan(DateTimeOffset now) => _planner.Plan(StepOf(LastStepId + 1), LastStepId + 1, now.UtcTicks);
 
     /// <summary>Submits the step that was filled last.</summary>
-    public void Submit(DateTimeOffset now)
+    public void Submit()
     {
-        if (InFlight == 0)
-        {
-            // Else the first step after a rest would look as old as the rest.
-            _counters.LastProgressTicks = now.UtcTicks;
-        }
-
         var step = StepOf(++LastStepId);
         step.SubmittedAt = _time.GetTimestamp();
         _custody.Submit(_executor, step.Plan);

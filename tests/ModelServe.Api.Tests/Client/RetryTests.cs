@@ -26,7 +26,7 @@ public sealed class RetryTests(SyntheticCheckpoint checkpoint) : WireTest(checkp
         Assert.Equal((RefusalReason.QueueFull, StatusCode.ResourceExhausted), (refused.Reason, refused.StatusCode));
         Assert.Equal(TimeSpan.FromMilliseconds(1), refused.RetryAfter);
 
-        var patient = new ModelServeClient(server.Channel, new ModelServeClientOptions { Retry = new RetryOptions { MaxAttempts = 1000 } });
+        var patient = new ModelServeClient(server.Channel, new ModelServeClientOptions { Retry = new RetryOptions { MaxAttempts = int.MaxValue } });
         Task<List<GenerationEvent>> retried = ReadAsync(patient.GenerateAsync(Prompt(4), cancellationToken: Token));
         fake.Release();
         Assert.Equal(GenerationEvent.EventOneofCase.Finished, (await retried)[^1].EventCase);
@@ -37,7 +37,7 @@ public sealed class RetryTests(SyntheticCheckpoint checkpoint) : WireTest(checkp
     [Fact]
     public async Task Attempts_are_counted_and_a_wait_beyond_the_limit_or_the_deadline_is_not_begun()
     {
-        using FakeModel fake = Small(TimeSpan.FromSeconds(5));
+        using FakeModel fake = Small(TimeSpan.FromMinutes(10));
         await using WireServer server = await StartAsync(null, fake);
         fake.Hold();
         Task<GenerationResult> running = server.Client.GenerateOnceAsync(Prompt(4), cancellationToken: Token);
@@ -50,7 +50,7 @@ public sealed class RetryTests(SyntheticCheckpoint checkpoint) : WireTest(checkp
         await Assert.ThrowsAsync<RequestRefusedException>(() => impatient.GenerateOnceAsync(Prompt(4), cancellationToken: Token));
         Assert.Equal(1, counted.Calls);
 
-        var hurried = new ModelServeClient(counted, new ModelServeClientOptions { Timeout = TimeSpan.FromSeconds(2) });
+        var hurried = new ModelServeClient(counted, new ModelServeClientOptions { Timeout = TimeSpan.FromMinutes(2), Retry = new RetryOptions { MaxDelay = TimeSpan.FromHours(1) } });
         await Assert.ThrowsAsync<RequestRefusedException>(() => hurried.GenerateOnceAsync(Prompt(4), cancellationToken: Token));
         Assert.Equal(2, counted.Calls);
         fake.Release();
@@ -107,7 +107,7 @@ public sealed class RetryTests(SyntheticCheckpoint checkpoint) : WireTest(checkp
     public async Task A_cancelled_token_ends_the_request_and_is_reported_as_such()
     {
         await using WireServer server = await StartAsync();
-        server.Fake.StepTime = TimeSpan.FromMilliseconds(2);
+        server.Fake.StepTime = FakeModel.Slow;
         using var source = CancellationTokenSource.CreateLinkedTokenSource(Token);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
         {
@@ -129,7 +129,7 @@ public sealed class RetryTests(SyntheticCheckpoint checkpoint) : WireTest(checkp
         await using WireServer server = await StartAsync();
         var options = new ModelServeClientOptions { ApiKey = "secret", Timeout = TimeSpan.FromMilliseconds(300), Retry = RetryOptions.None };
         using ModelServeClient client = ModelServeClient.Connect(server.GrpcAddress, options);
-        server.Fake.StepTime = TimeSpan.FromMilliseconds(2);
+        server.Fake.StepTime = FakeModel.Slow;
         try
         {
             List<GenerationEvent> events = await ReadAsync(client.GenerateAsync(Prompt(500), cancellationToken: Token));

@@ -15,7 +15,7 @@ public sealed class ControlTests(SyntheticCheckpoint checkpoint) : ContractTest(
     public async Task A_paused_model_keeps_running_requests_frozen_until_it_is_resumed()
     {
         await using WireServer server = await StartAsync();
-        server.Fake.StepTime = TimeSpan.FromMilliseconds(1);
+        server.Fake.StepTime = FakeModel.Slow;
         Task<GenerationResult> running = server.Client.GenerateOnceAsync(Prompt(300), cancellationToken: Token);
         await WireServer.EventuallyAsync(() => server.Status.Running == 1, "running");
         PauseResponse paused = await Control(server).PauseAsync(new PauseRequest(), cancellationToken: Token);
@@ -30,6 +30,7 @@ public sealed class ControlTests(SyntheticCheckpoint checkpoint) : ContractTest(
             await HealthAsync(server));
         Assert.Equal("live", await server.Http.GetStringAsync(new Uri("/health/live", UriKind.Relative), Token));
 
+        server.Fake.StepTime = TimeSpan.Zero;
         await Control(server).ResumeAsync(new ResumeRequest(), cancellationToken: Token);
         Assert.Equal(300, (await running).Output.TokenIds.Count);
         Assert.Equal(3, (await waiting).Output.TokenIds.Count);
@@ -40,25 +41,29 @@ public sealed class ControlTests(SyntheticCheckpoint checkpoint) : ContractTest(
     public async Task A_pause_that_waits_answers_when_the_last_running_request_has_ended()
     {
         await using WireServer server = await StartAsync();
-        server.Fake.StepTime = TimeSpan.FromMilliseconds(1);
-        Task<GenerationResult> running = server.Client.GenerateOnceAsync(Prompt(60), cancellationToken: Token);
+        server.Fake.StepTime = FakeModel.Slow;
+        Task<GenerationResult> running = server.Client.GenerateOnceAsync(Prompt(400), cancellationToken: Token);
         await WireServer.EventuallyAsync(() => server.Status.Running == 1, "running");
-        PauseResponse paused = await Control(server).PauseAsync(new PauseRequest { Mode = PauseMode.Wait }, cancellationToken: Token);
-        Assert.Equal(0, paused.Running);
-        Assert.Equal(60, (await running).Output.TokenIds.Count);
+        Task<PauseResponse> paused = Control(server).PauseAsync(new PauseRequest { Mode = PauseMode.Wait }, cancellationToken: Token).ResponseAsync;
+        await WireServer.EventuallyAsync(() => server.Status.Pause == ModelServe.Engine.Running.PauseMode.Wait, "ordered");
+        Assert.Equal((false, 1), (paused.IsCompleted, server.Status.Running));
+        server.Fake.StepTime = TimeSpan.Zero;
+        Assert.Equal(0, (await paused).Running);
+        Assert.Equal(400, (await running).Output.TokenIds.Count);
     }
 
     [Fact]
     public async Task A_pause_that_is_resumed_meanwhile_is_aborted()
     {
         await using WireServer server = await StartAsync();
-        server.Fake.StepTime = TimeSpan.FromMilliseconds(1);
+        server.Fake.StepTime = FakeModel.Slow;
         Task<GenerationResult> running = server.Client.GenerateOnceAsync(Prompt(400), cancellationToken: Token);
         await WireServer.EventuallyAsync(() => server.Status.Running == 1, "running");
         Task<PauseResponse> pause = Control(server).PauseAsync(new PauseRequest { Mode = PauseMode.Wait }, cancellationToken: Token).ResponseAsync;
         await WireServer.EventuallyAsync(() => server.Status.Pause != ModelServe.Engine.Running.PauseMode.None, "ordered");
         await Control(server).ResumeAsync(new ResumeRequest(), cancellationToken: Token);
         Assert.Equal(StatusCode.Aborted, (await Assert.ThrowsAnyAsync<RpcException>(() => pause)).StatusCode);
+        server.Fake.StepTime = TimeSpan.Zero;
         await running;
     }
 
@@ -97,16 +102,21 @@ public sealed class ControlTests(SyntheticCheckpoint checkpoint) : ContractTest(
     [Fact]
     public async Task A_drain_refuses_what_is_new_and_ends_the_rest_when_told()
     {
-        await using WireServer server = await StartAsync();
-        server.Fake.StepTime = TimeSpan.FromMilliseconds(2);
+        var clock = new SteppedClock();
+        using var fake = new FakeModel(time: clock) { StepTime = FakeModel.Slow };
+        await using WireServer server = await StartAsync(clock, null, fake);
         Task<List<GenerationEvent>> running = ReadAsync(server.Client.GenerateAsync(Prompt(400), cancellationToken: Token));
         await WireServer.EventuallyAsync(() => server.Status.Running == 1, "running");
         Assert.Equal(1, (await Control(server).DrainAsync(new DrainRequest(), cancellationToken: Token)).LiveRequests);
         Assert.Equal(StatusCode.Unavailable, await CodeAsync(() => server.Inference.GenerateUnaryAsync(Prompt(), cancellationToken: Token)));
         Assert.True((await server.Client.ServerInfoAsync(Token)).Draining);
         Assert.Equal(HealthCheckResponse.Types.ServingStatus.NotServing, await HealthAsync(server));
-        DrainResponse ended = await Control(server).DrainAsync(new DrainRequest { WaitSeconds = 0.05, EndRequests = true }, cancellationToken: Token);
-        Assert.Equal(0, ended.LiveRequests);
+        var wait = TimeSpan.FromSeconds(0.05);
+        Task<DrainResponse> ended = Control(server).DrainAsync(new DrainRequest { WaitSeconds = 0.05, EndRequests = true }, cancellationToken: Token).ResponseAsync;
+        await WireServer.EventuallyAsync(() => clock.Pending(wait) == 1, "it waits for the requests");
+        Assert.Equal((false, 1), (running.IsCompleted, server.Drain.LiveRequestCount));
+        await clock.PassAsync(wait, () => running.IsCompleted, "it ended them");
+        Assert.Equal(0, (await ended).LiveRequests);
         ModelServeException drained = await Assert.ThrowsAnyAsync<ModelServeException>(() => running);
         Assert.Equal(ErrorCode.Drained, drained.Code);
     }

@@ -46,12 +46,15 @@ public sealed class UnloadTests(SyntheticCheckpoint checkpoint) : ContractTest(c
     {
         await using WireServer server = await StartLoadingAsync();
         await LoadAsync(server);
-        Loader.LastModel!.StepTime = TimeSpan.FromMilliseconds(2);
+        Loader.LastModel!.StepTime = FakeModel.Slow;
         GenerateRequest request = Prompt(100);
         request.Model = "extra";
         IAsyncEnumerator<GenerationEvent> events = server.Client.GenerateAsync(request, cancellationToken: Token).GetAsyncEnumerator(Token);
         Assert.True(await events.MoveNextAsync());
-        Task<List<UnloadModelEvent>> unload = ReadAllAsync(Models(server).Unload(new UnloadModelRequest { Model = "extra" }, cancellationToken: Token));
+        Task<List<UnloadModelEvent>> unload = ReadAllAsync(Models(server).Unload(new UnloadModelRequest { Model = "extra", DrainSeconds = 3600 }, cancellationToken: Token));
+        await WireServer.EventuallyAsync(() => Loader.LastModel.Engine.Status.Draining, "it is on its way out");
+        Assert.True(Loader.LastModel.Engine.IsLive(events.Current.Accepted.Effective.RequestId), "it is on its way out before its request has ended");
+        Loader.LastModel.StepTime = TimeSpan.Zero;
         int tokens = 0;
         GenerationEvent last = events.Current;
         while (await events.MoveNextAsync())

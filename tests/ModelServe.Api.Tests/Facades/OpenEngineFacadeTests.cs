@@ -104,7 +104,7 @@ public sealed class OpenEngineFacadeTests(SyntheticCheckpoint checkpoint) : Wire
     public async Task A_failure_after_acceptance_is_one_terminal_error_and_the_call_ends_well()
     {
         await using WireServer server = await StartAsync();
-        server.Fake.StepTime = TimeSpan.FromMilliseconds(2);
+        server.Fake.StepTime = FakeModel.Slow;
         GenerateRequest request = Request();
         request.Stopping.MaxTokens = 400;
         Task<List<GenerateResponse>> reading = ReadAllAsync(Inference(server).Generate(request, cancellationToken: Token));
@@ -208,7 +208,7 @@ public sealed class OpenEngineFacadeTests(SyntheticCheckpoint checkpoint) : Wire
         Assert.Empty((await Control(server).ListLorasAsync(new ListLorasRequest(), cancellationToken: Token)).Adapters);
         Assert.Empty((await Control(server).GetKvEventSourcesAsync(new GetKvEventSourcesRequest(), cancellationToken: Token)).Sources);
 
-        server.Fake.StepTime = TimeSpan.FromMilliseconds(2);
+        server.Fake.StepTime = FakeModel.Slow;
         GenerateRequest request = Request();
         request.Stopping.MaxTokens = 400;
         Task<List<GenerateResponse>> reading = ReadAllAsync(Inference(server).Generate(request, cancellationToken: Token));

@@ -167,7 +167,7 @@ public sealed class VllmFacadeTests(SyntheticCheckpoint checkpoint) : WireTest(c
     public async Task An_aborted_request_ends_and_unknown_ids_are_passed_over()
     {
         await using WireServer server = await StartAsync();
-        server.Fake.StepTime = TimeSpan.FromMilliseconds(2);
+        server.Fake.StepTime = FakeModel.Slow;
         GenerateRequest request = Request(stream: true);
         request.RequestId = "mine";
         request.SamplingParams.MaxTokens = 400;

@@ -17,7 +17,7 @@ namespace ModelServe.Api.Tests.Faults;
 public abstract class FaultTest(SyntheticCheckpoint checkpoint) : WireTest(checkpoint)
 {
     /// <summary>Longer than anything here takes; what is not there by then never comes.</summary>
-    protected static TimeSpan Patience { get; } = TimeSpan.FromSeconds(30);
+    protected static TimeSpan Patience { get; } = TimeSpan.FromSeconds(60);
 
     protected Task<WireServer> StartHeldAsync(IPipelinePoints points, params FakeModel[] models) =>
         WireServer.StartAsync(Checkpoint, null, services => services.AddSingleton(points), models);

@@ -11,7 +11,7 @@ public sealed class HttpFaults(SyntheticCheckpoint checkpoint) : FaultTest(check
     [Fact]
     public async Task A_client_that_leaves_a_request_of_several_outputs_frees_all_of_them()
     {
-        using var fake = new FakeModel(context: 4096, blocks: 2100) { StepTime = TimeSpan.FromMilliseconds(1) };
+        using var fake = new FakeModel(context: 4096, blocks: 2100) { StepTime = TimeSpan.FromMilliseconds(20) };
         await using WireServer server = await StartAsync(null, fake);
         for (int i = 0; i < 10; i++)
         {
@@ -25,13 +25,14 @@ public sealed class HttpFaults(SyntheticCheckpoint checkpoint) : FaultTest(check
         }
 
         await QuietAsync(server);
+        Assert.Equal(30, await server.SumAsync("modelserve:requests_ended_total", "reason=\"Cancelled\""));
         Tally.Fault(11, "requests of three outputs left by their client", 10, 0, 10);
     }
 
     [Fact]
     public async Task A_failed_engine_ends_a_stream_with_an_error_and_no_end_mark()
     {
-        using var fake = new FakeModel(context: 4096, blocks: 2100) { StepTime = TimeSpan.FromMilliseconds(1) };
+        using var fake = new FakeModel(context: 4096, blocks: 2100) { StepTime = TimeSpan.FromMilliseconds(20) };
         await using WireServer server = await StartAsync(null, fake);
         using HttpResponseMessage response = await SendAsync(server, """{"model":"fake","prompt":"several","n":2,"max_tokens":4000,"stream":true}""");
         await using Stream body = await response.Content.ReadAsStreamAsync(Token);

@@ -54,14 +54,18 @@ public sealed class LimitFaults(SyntheticCheckpoint checkpoint) : FaultTest(chec
     [Fact]
     public async Task Half_of_the_readers_stall_and_the_others_get_everything()
     {
-        using var fake = new FakeModel(context: 2048, blocks: 2100, slots: 16) { StepTime = TimeSpan.FromMilliseconds(1) };
-        var options = new ApiOptions { Limits = new RequestLimits { StalledWrite = TimeSpan.FromMilliseconds(400) } };
-        await using WireServer server = await StartAsync(options, fake);
+        var limit = TimeSpan.FromMilliseconds(400);
+        var clock = new SteppedClock();
+        using var fake = new FakeModel(context: 2048, blocks: 2100, slots: 16);
+        var options = new ApiOptions { Limits = new RequestLimits { StalledWrite = limit } };
+        await using WireServer server = await StartAsync(clock, options, fake);
+        fake.Hold();
         AsyncServerStreamingCall<GenerationEvent>[] stalled =
         [
             .. Enumerable.Range(0, 8).Select(i => server.Inference.Generate(Prompt(2000, set => set.Sampling.TopLogprobs = 20, $"stalled {i}"), cancellationToken: Token)),
         ];
-        await WireServer.EventuallyAsync(() => server.Status.Running == 8, "the stalled ones run");
+        await WireServer.EventuallyAsync(() => server.Drain.LiveRequestCount == 8, "the stalled ones are in");
+        fake.Release();
         StreamEnd[] whole = await Task.WhenAll(Enumerable.Range(0, 8).Select(async i =>
         {
             GenerateRequest request = Prompt(300, text: $"reader {i}");
@@ -69,6 +73,9 @@ public sealed class LimitFaults(SyntheticCheckpoint checkpoint) : FaultTest(chec
             return await ReadToEndAsync(call, request);
         }));
         Assert.All(whole, end => Assert.Equal((FinishReason.Length, 300), (end.Reason, end.Tokens)));
+        // The time of the stalled ones passes only now; the others never came near theirs.
+        await WireServer.EventuallyAsync(() => server.Drain.LiveRequestCount == 8, "only the stalled ones are left");
+        await clock.PassAsync(limit, () => server.Drain.LiveRequestCount == 0, "the stalled ones are cut off");
         await QuietAsync(server);
         foreach (AsyncServerStreamingCall<GenerationEvent> call in stalled)
         {
@@ -134,13 +141,18 @@ public sealed class LimitFaults(SyntheticCheckpoint checkpoint) : FaultTest(chec
             .. Enumerable.Range(0, count).Select(i => Prompt(random.Next(1, 60), text: $"{i} {new string('x', random.Next(20))}")),
         ];
         var ends = new string[count];
-        await Parallel.ForEachAsync(Enumerable.Range(0, count), new ParallelOptions { MaxDegreeOfParallelism = 24, CancellationToken = Token }, async (i, _) =>
+        // As many at once as there may be, before the first of them runs.
+        fake.Hold();
+        Task all = Parallel.ForEachAsync(Enumerable.Range(0, count), new ParallelOptions { MaxDegreeOfParallelism = 24, CancellationToken = Token }, async (i, _) =>
         {
             using AsyncServerStreamingCall<GenerationEvent> call = server.Inference.Generate(requests[i], cancellationToken: Token);
             StreamEnd end = await ReadToEndAsync(call, requests[i]);
             Assert.Equal(FinishReason.Length, end.Reason);
             ends[i] = "whole";
         });
+        await WireServer.EventuallyAsync(() => server.Drain.LiveRequestCount == 24, "all are in");
+        fake.Release();
+        await all;
         Assert.True(server.Status.Preemptions > 0, "nothing was preempted");
         await QuietAsync(server);
         Tally.Fault(9, $"requests that are preempted ({server.Status.Preemptions} times)", count, ends.Count(end => end == "whole"), 0);

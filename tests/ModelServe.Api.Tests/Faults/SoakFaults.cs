@@ -22,8 +22,17 @@ public sealed class SoakFaults(SyntheticCheckpoint checkpoint) : FaultTest(check
     private const double AllowedBytesPerRequest = 256;
 
     [Fact]
-    public async Task The_heap_does_not_grow_with_the_requests() =>
-        Assert.InRange(await GrowthAsync(new Leak(0), 6_000, "no leak"), double.MinValue, AllowedBytesPerRequest);
+    public async Task The_heap_does_not_grow_with_the_requests()
+    {
+        // What is kept of every request shows in each measurement; what pools take once, because the machine was busy, does not.
+        double least = double.MaxValue;
+        for (int tries = 0; tries < 3 && least > AllowedBytesPerRequest; tries++)
+        {
+            least = Math.Min(least, await GrowthAsync(new Leak(0), 6_000, "no leak"));
+        }
+
+        Assert.InRange(least, double.MinValue, AllowedBytesPerRequest);
+    }
 
     // More requests than above: pools that earlier tests filled give back a megabyte or two meanwhile, which hides so much of a leak.
     [Fact]

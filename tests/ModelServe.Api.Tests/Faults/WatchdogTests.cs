@@ -22,11 +22,14 @@ public sealed class WatchdogTests(SyntheticCheckpoint checkpoint) : WireTest(che
     [Fact]
     public async Task A_step_that_never_returns_ends_every_stream_once_and_the_model_serves_no_more()
     {
-        using var other = new FakeModel();
-        using var fake = new FakeModel(slots: 2);
-        await using WireServer server = await StartAsync(Strict, fake, other);
+        var clock = new SteppedClock();
+        using var other = new FakeModel(time: clock);
+        using var fake = new FakeModel(slots: 2, time: clock);
+        await using WireServer server = await StartAsync(clock, Strict, fake, other);
         server.Fake.Hold();
         Task<List<GenerationEvent>>[] streams = [.. Enumerable.Range(0, 5).Select(_ => StreamAsync(server))];
+        await WireServer.EventuallyAsync(() => server.Drain.LiveRequestCount == 5 && server.Status.Running > 0, "they run or wait");
+        await clock.AdvanceUntilAsync(Strict.StepLimit / 10, () => server.Status.Failure is not null, "the step was given up");
         foreach (List<GenerationEvent> events in await Task.WhenAll(streams))
         {
             Error error = Assert.Single(events, message => message.EventCase == GenerationEvent.EventOneofCase.Error).Error;
@@ -55,10 +58,16 @@ public sealed class WatchdogTests(SyntheticCheckpoint checkpoint) : WireTest(che
     [Fact]
     public async Task A_step_that_is_only_slow_turns_readiness_and_back()
     {
-        await using WireServer server = await StartAsync(Strict with { StepLimit = Timeout.InfiniteTimeSpan });
+        var clock = new SteppedClock();
+        using var fake = new FakeModel(time: clock);
+        await using WireServer server = await StartAsync(clock, Strict with { StepLimit = Timeout.InfiniteTimeSpan }, fake);
         server.Fake.Hold();
         Task<GenerationResult> call = server.Client.GenerateOnceAsync(Prompt(), cancellationToken: Token);
-        await EventuallyAsync(server, "/health/ready", HttpStatusCode.ServiceUnavailable);
+        await WireServer.EventuallyAsync(() => server.Status.Running == 1, "it runs");
+        clock.Advance(Strict.StallLimit);
+        Assert.Equal(HttpStatusCode.OK, await HttpAsync(server, "/health/ready"));
+        clock.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, await HttpAsync(server, "/health/ready"));
         Assert.Equal(HttpStatusCode.ServiceUnavailable, await HttpAsync(server, "/health/progress"));
         server.Fake.Release();
         Assert.Equal(16, (await call).Output.TokenIds.Count);
@@ -69,16 +78,18 @@ public sealed class WatchdogTests(SyntheticCheckpoint checkpoint) : WireTest(che
     [Fact]
     public async Task An_engine_that_was_told_to_pause_does_not_count_as_standing_still()
     {
-        using var fake = new FakeModel(context: 4096) { StepTime = TimeSpan.FromMilliseconds(1) };
-        // A busy machine may let a step take longer than the strict limit; what is looked at is the standstill between steps.
-        await using WireServer server = await StartAsync(Strict with { StepLimit = Timeout.InfiniteTimeSpan }, fake);
+        var clock = new SteppedClock();
+        using var fake = new FakeModel(context: 4096, time: clock) { StepTime = FakeModel.Slow };
+        await using WireServer server = await StartAsync(clock, Strict, fake);
         Task<GenerationResult> call = server.Client.GenerateOnceAsync(Prompt(500), cancellationToken: Token);
-        await WireServer.EventuallyAsync(() => server.Status.GeneratedTokens > 5, "it runs");
+        await WireServer.EventuallyAsync(() => server.Status.GeneratedTokens > 0, "it runs");
         await fake.Engine.PauseAsync(Engine.Running.PauseMode.Keep, Token);
         long steps = server.Status.Steps;
-        await Task.Delay(TimeSpan.FromMilliseconds(500), TimeProvider.System, Token);
-        Assert.Equal(steps, server.Status.Steps);
+        clock.Advance(2 * Strict.StepLimit);
+        Assert.Equal((1, steps), (server.Status.Running, server.Status.Steps));
         Assert.Equal(HttpStatusCode.OK, await HttpAsync(server, "/health/progress"));
+        Assert.Null(server.Status.Failure);
+        fake.StepTime = TimeSpan.Zero;
         await fake.Engine.PauseAsync(Engine.Running.PauseMode.None, Token);
         Assert.Equal(500, (await call).Output.TokenIds.Count);
     }
@@ -111,14 +122,5 @@ public sealed class WatchdogTests(SyntheticCheckpoint checkpoint) : WireTest(che
     {
         using HttpResponseMessage response = await server.Http.GetAsync(new Uri(path, UriKind.Relative), Token);
         return response.StatusCode;
-    }
-
-    private static async Task EventuallyAsync(WireServer server, string path, HttpStatusCode status)
-    {
-        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(5));
-        while (await HttpAsync(server, path) != status)
-        {
-            await timer.WaitForNextTickAsync(Token);
-        }
     }
 }

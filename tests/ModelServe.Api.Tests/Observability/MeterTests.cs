@@ -1,6 +1,8 @@
 using System.Diagnostics.Metrics;
+using Grpc.Core;
 using Microsoft.Extensions.DependencyInjection;
 using ModelServe.Api.Tests.Wire;
+using ModelServe.V1;
 using Xunit;
 
 namespace ModelServe.Api.Tests.Observability;
@@ -11,17 +13,33 @@ public sealed class MeterTests(SyntheticCheckpoint checkpoint) : WireTest(checkp
     [Fact]
     public async Task A_listener_sees_histograms_as_they_happen_and_counters_when_it_collects()
     {
-        using var fake = new FakeModel { StepTime = TimeSpan.FromMilliseconds(2) };
+        using var fake = new FakeModel();
         await using WireServer server = await StartAsync(null, fake);
         using var heard = new Listening(server);
-        await server.Client.GenerateOnceAsync(Prompt(10), cancellationToken: Token);
+        fake.Hold();
+        using (AsyncServerStreamingCall<GenerationEvent> call = server.Inference.Generate(Prompt(10), cancellationToken: Token))
+        {
+            Assert.True(await call.ResponseStream.MoveNext(Token));
+            for (int token = 0; token < 10; token++)
+            {
+                // Each is read before the next is made, so that none are merged.
+                fake.Allow(1);
+                Assert.True(await call.ResponseStream.MoveNext(Token));
+                Assert.Single(call.ResponseStream.Current.Tokens.TokenIds);
+            }
+
+            Assert.True(await call.ResponseStream.MoveNext(Token));
+            Assert.NotNull(call.ResponseStream.Current.Finished);
+            Assert.False(await call.ResponseStream.MoveNext(Token));
+        }
+
         await server.QuiesceAsync();
         heard.Collect();
 
         Assert.Equal(10, heard.Sum("vllm.generation_tokens", "model_name=fake"));
         Assert.Equal(1, heard.Sum("vllm.request_success", "finished_reason=length"));
         Assert.Equal(1, heard.Count("vllm.e2e_request_latency_seconds", "model_name=fake"));
-        Assert.InRange(heard.Count("vllm.inter_token_latency_seconds", "model_name=fake"), 5, 9);
+        Assert.Equal(9, heard.Count("vllm.inter_token_latency_seconds", "model_name=fake"));
         Assert.Equal(1, heard.Count("gen_ai.server.request.duration", "gen_ai.operation.name=text_completion"));
         Assert.Equal(1, heard.Count("gen_ai.server.time_to_first_token", "gen_ai.provider.name=modelserve"));
         Assert.Equal(1, heard.Count("gen_ai.server.time_per_output_token", "gen_ai.request.model=fake"));
@@ -34,7 +52,7 @@ public sealed class MeterTests(SyntheticCheckpoint checkpoint) : WireTest(checkp
         await using WireServer server = await StartAsync();
         using var heard = new Listening(server);
         server.Fake.ForcedToken = Engine.Running.StepResult.Failed;
-        await Assert.ThrowsAsync<Grpc.Core.RpcException>(() => server.Inference.GenerateUnaryAsync(Prompt(), cancellationToken: Token).ResponseAsync);
+        await Assert.ThrowsAsync<RpcException>(() => server.Inference.GenerateUnaryAsync(Prompt(), cancellationToken: Token).ResponseAsync);
         await server.QuiesceAsync();
         heard.Collect();
         Assert.Equal(1, heard.Count("gen_ai.server.request.duration", "error.type=Error"));

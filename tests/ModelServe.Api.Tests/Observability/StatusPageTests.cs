@@ -69,11 +69,12 @@ public sealed class StatusPageTests(SyntheticCheckpoint checkpoint) : WireTest(c
         string? chromium = Chromiums.FirstOrDefault(File.Exists);
         Assert.SkipUnless(chromium is not null, $"no Chromium is installed: {string.Join(", ", Chromiums)}");
         string folder = Directory.CreateDirectory(Path.Combine(MetricTable.Root, "artifacts", "status-page")).FullName;
-        using var fake = new FakeModel(context: 4096, blocks: 2100) { StepTime = TimeSpan.FromMilliseconds(10) };
+        // Each lasts for longer than the visit.
+        using var fake = new FakeModel(context: 4096, blocks: 2100) { StepTime = TimeSpan.FromMilliseconds(50) };
         await using WireServer server = await StartAsync(null, fake);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
         Task[] load = [.. Enumerable.Range(0, 3).Select(i => StreamAsync(server, i, stop.Token))];
-
+        await WireServer.EventuallyAsync(() => server.Status.Running == 3, "the load runs");
         using JsonDocument seen = JsonDocument.Parse(await BrowseAsync(oracle, server.HttpAddress.ToString(), chromium!, folder));
         JsonElement root = seen.RootElement;
         Assert.Empty(Texts(root, "errors"));

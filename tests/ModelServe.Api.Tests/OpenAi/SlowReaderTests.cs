@@ -1,7 +1,5 @@
 using System.Net.Sockets;
 using System.Text;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Time.Testing;
 using ModelServe.Api.Requests;
 using ModelServe.Api.Tests.Wire;
 using Xunit;
@@ -44,7 +42,7 @@ public sealed class SlowReaderTests(SyntheticCheckpoint checkpoint) : OpenAiTest
     [Fact]
     public async Task The_error_event_of_a_failed_stream_reaches_a_reader_that_is_behind()
     {
-        var time = new TimersProvider();
+        var time = new SteppedClock();
         using var fake = new FakeModel();
         fake.ExhaustedSteps = step =>
         {
@@ -52,8 +50,7 @@ public sealed class SlowReaderTests(SyntheticCheckpoint checkpoint) : OpenAiTest
             fake.Failure = step > 30 ? "planted" : null;
             return false;
         };
-        await using WireServer server = await WireServer.StartAsync(
-            Checkpoint, new ApiOptions { StepLimit = TimeSpan.FromHours(1) }, services => services.AddSingleton<TimeProvider>(time), fake);
+        await using WireServer server = await StartAsync(time, new ApiOptions { StepLimit = TimeSpan.FromHours(1) }, fake);
         using Socket socket = await AskAsync(server, Logprobs, 100);
         await WireServer.EventuallyAsync(() => server.Status.Failure is not null, "failed");
         // All was sent, most of it still in the server's system: until it says goodbye, or has gone without.
@@ -61,7 +58,7 @@ public sealed class SlowReaderTests(SyntheticCheckpoint checkpoint) : OpenAiTest
             () =>
             {
                 time.Advance(TimeSpan.FromMilliseconds(100));
-                return time.Asked.Contains(TimeSpan.FromSeconds(5)) || server.Drain.LiveRequestCount == 0;
+                return time.WasAskedFor(TimeSpan.FromSeconds(5)) || server.Drain.LiveRequestCount == 0;
             },
             "the server has done what it does before the client reads");
         string answer = await ReadAsync(socket, until: "\"error\":{");
@@ -109,17 +106,4 @@ public sealed class SlowReaderTests(SyntheticCheckpoint checkpoint) : OpenAiTest
 
     private static async Task<double> CutOffAsync(WireServer server) => MetricsTests.Value(
         await server.Http.GetStringAsync(new Uri("/metrics", UriKind.Relative), Token), "modelserve:aborted_by_stall_total");
-
-    /// <summary>A clock that stands still until it is moved, and knows how long it was asked to wait.</summary>
-    private sealed class TimersProvider() : FakeTimeProvider(TimeProvider.System.GetUtcNow())
-    {
-        public System.Collections.Concurrent.ConcurrentQueue<TimeSpan> Asked { get; } = [];
-
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
-        {
-            ITimer timer = base.CreateTimer(callback, state, dueTime, period);
-            Asked.Enqueue(dueTime);
-            return timer;
-        }
-    }
 }

@@ -1,8 +1,6 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Time.Testing;
 using ModelServe.Api.Tests.Wire;
 using ModelServe.Codec.ToolCalls;
 using Xunit;
@@ -108,7 +106,7 @@ public sealed class SseTests(SyntheticCheckpoint checkpoint) : OpenAiTest(checkp
     [Fact]
     public async Task A_client_that_leaves_frees_its_request()
     {
-        using var fake = new FakeModel { StepTime = TimeSpan.FromMilliseconds(5) };
+        using var fake = new FakeModel { StepTime = FakeModel.Slow };
         await using WireServer server = await StartAsync(null, fake);
         using (HttpResponseMessage response = await SendAsync(server, Chat(Stream + ",\"n\":3").Replace("64", "300", StringComparison.Ordinal)))
         {
@@ -121,10 +119,9 @@ public sealed class SseTests(SyntheticCheckpoint checkpoint) : OpenAiTest(checkp
     [Fact]
     public async Task Silence_is_broken_by_a_comment_after_fifteen_seconds()
     {
-        var time = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
+        var time = new SteppedClock();
         using var fake = new FakeModel();
-        await using WireServer server = await WireServer.StartAsync(
-            Checkpoint, new ApiOptions { StepLimit = TimeSpan.FromHours(1) }, services => services.AddSingleton<TimeProvider>(time), fake);
+        await using WireServer server = await StartAsync(time, new ApiOptions { StepLimit = TimeSpan.FromHours(1) }, fake);
         fake.Hold();
         using HttpResponseMessage response = await SendAsync(server, Chat(Stream));
         await using Stream body = await response.Content.ReadAsStreamAsync(Token);
@@ -133,9 +130,11 @@ public sealed class SseTests(SyntheticCheckpoint checkpoint) : OpenAiTest(checkp
         Assert.Equal(string.Empty, await reader.ReadLineAsync(Token));
         for (int beats = 0; beats < 3; beats++)
         {
+            Task<string?> line = reader.ReadLineAsync(Token).AsTask();
             time.Advance(TimeSpan.FromSeconds(14.9));
-            time.Advance(TimeSpan.FromSeconds(0.1));
-            Assert.StartsWith(":", await reader.ReadLineAsync(Token), StringComparison.Ordinal);
+            // Later where the write before was still on its way, which is no silence.
+            await time.AdvanceUntilAsync(TimeSpan.FromSeconds(0.1), () => line.IsCompleted, "a sign of life");
+            Assert.StartsWith(":", await line, StringComparison.Ordinal);
             Assert.Equal(string.Empty, await reader.ReadLineAsync(Token));
         }
 

@@ -12,6 +12,8 @@ public sealed class ReplicaSetTests : IDisposable
     // Beginnings of prompts are compared by so many tokens.
     private const int Chunk = 64;
 
+    private const int Blocks = 2048;
+
     private readonly FakeModel[] _fakes;
     private readonly ReplicaSet _set;
     private readonly List<TokenStream> _streams = [];
@@ -164,7 +166,7 @@ public sealed class ReplicaSetTests : IDisposable
         EngineStatus status = _set.Status;
         Assert.Equal(120, status.PromptTokens);
         Assert.Equal(_fakes.Sum(fake => fake.Engine.Status.StepTokens.Sum), status.StepTokens.Sum);
-        Assert.Equal((3 * 256, 3 * 8), (status.BlockCount, _set.Geometry.MaxSequences));
+        Assert.Equal((3 * Blocks, 3 * 8), (status.BlockCount, _set.Geometry.MaxSequences));
         Assert.Equal(_set.Geometry.BlockCount - 1, status.BlockCount);
         _set.BeginDrain();
         await _set.Drained.WaitAsync(TimeSpan.FromSeconds(30), Token);
@@ -174,8 +176,8 @@ public sealed class ReplicaSetTests : IDisposable
     [Fact]
     public void Engines_that_differ_are_no_replicas()
     {
-        using var longer = new FakeModel(context: 1024);
-        Assert.Contains("512", Assert.Throws<ArgumentException>(() => new ReplicaSet([_fakes[0].Engine, longer.Engine])).Message, StringComparison.Ordinal);
+        using var longer = new FakeModel(context: 8192);
+        Assert.Contains("4096", Assert.Throws<ArgumentException>(() => new ReplicaSet([_fakes[0].Engine, longer.Engine])).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentException>(() => new ReplicaSet([]));
     }
 
@@ -185,16 +187,16 @@ public sealed class ReplicaSetTests : IDisposable
         Array.ForEach(_fakes, fake => fake.Dispose());
     }
 
-    private static FakeModel Fake() => new() { StepTime = TimeSpan.FromMilliseconds(5) };
+    private static FakeModel Fake() => new(context: 4096, blocks: Blocks) { StepTime = TimeSpan.FromMilliseconds(20) };
 
     private static int[] Prompt(int tokens, int seed = 0) => [.. Enumerable.Range(0, tokens).Select(i => 'a' + ((i + (seed * 7)) % 26))];
 
-    private static GenerationRequest Request(string id, int[] prompt, int maxTokens = 150) =>
+    private static GenerationRequest Request(string id, int[] prompt, int maxTokens = 3000) =>
         new() { RequestId = id, PromptTokenIds = prompt, MaxTokens = maxTokens };
 
     private Task<int> RunAsync(string id, int[] prompt) => RunAsync(Request(id, prompt));
 
-    /// <summary>Admits a request that then runs for most of a second; its replica once no prompt waits.</summary>
+    /// <summary>Admits a request that then runs for a minute, longer than any test here; its replica once no prompt waits.</summary>
     private async Task<int> RunAsync(GenerationRequest request)
     {
         int place = Admit(request);

@@ -21,8 +21,9 @@ public sealed class ReplicaWireTests(SyntheticCheckpoint checkpoint) : FaultTest
     public async Task Streams_are_spread_and_each_engine_has_its_own_series()
     {
         using var second = new FakeModel();
-        await using WireServer server = await WireServer.StartReplicasAsync(Checkpoint, null, new FakeModel(), second);
-        await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => OneAsync(server, Prompt(20))));
+        using var first = new FakeModel();
+        await using WireServer server = await WireServer.StartReplicasAsync(Checkpoint, null, first, second);
+        await TogetherAsync(server, Enumerable.Range(0, 40).Select(_ => Prompt(20)), first, second);
         await QuietAsync(server);
         string page = await server.Http.GetStringAsync(new Uri("/metrics", UriKind.Relative), Token);
         foreach (string engine in Engines)
@@ -45,12 +46,13 @@ public sealed class ReplicaWireTests(SyntheticCheckpoint checkpoint) : FaultTest
     [Fact]
     public async Task One_lost_engine_ends_its_streams_once_and_the_others_go_on_serving()
     {
-        using var lost = new FakeModel { StepTime = TimeSpan.FromMilliseconds(2) };
-        using var healthy = new FakeModel { StepTime = TimeSpan.FromMilliseconds(2) };
+        using var lost = new FakeModel { StepTime = FakeModel.Slow };
+        using var healthy = new FakeModel { StepTime = FakeModel.Slow };
         await using WireServer server = await WireServer.StartReplicasAsync(Checkpoint, null, healthy, lost);
         Task<StreamEnd>[] streams = [.. Enumerable.Range(0, 10).Select(_ => OneAsync(server, Prompt(400)))];
         await WireServer.EventuallyAsync(() => lost.Engine.Status.Running == 5 && healthy.Engine.Status.Running == 5, "all run");
         lost.Failure = "the device fell off the bus";
+        healthy.StepTime = TimeSpan.Zero;
         StreamEnd[] ends = await Task.WhenAll(streams);
         Assert.Equal(5, ends.Count(end => end.Error == ErrorCode.EngineFailed));
         Assert.Equal(5, ends.Count(end => end.Reason == FinishReason.Length));
@@ -76,12 +78,19 @@ public sealed class ReplicaWireTests(SyntheticCheckpoint checkpoint) : FaultTest
     [Fact]
     public async Task A_step_that_never_returns_costs_its_own_engine_only()
     {
-        using var stuck = new FakeModel();
-        using var healthy = new FakeModel();
+        var clock = new SteppedClock();
+        using var stuck = new FakeModel(time: clock);
+        using var healthy = new FakeModel(time: clock);
         var strict = new ApiOptions { StallLimit = TimeSpan.FromMilliseconds(50), StepLimit = TimeSpan.FromMilliseconds(300) };
-        await using WireServer server = await WireServer.StartReplicasAsync(Checkpoint, strict, healthy, stuck);
+        await using WireServer server = await WireServer.StartReplicasAsync(
+            Checkpoint, strict, services => services.AddSingleton<TimeProvider>(clock), healthy, stuck);
         stuck.Hold();
-        StreamEnd[] ends = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => OneAsync(server, Prompt(20))));
+        Task<StreamEnd>[] streams = [.. Enumerable.Range(0, 8).Select(_ => OneAsync(server, Prompt(20)))];
+        await WireServer.EventuallyAsync(
+            () => stuck.Engine.Status.Running > 0 && streams.Count(stream => stream.IsCompleted) + stuck.Engine.Status.Running + stuck.Engine.Status.Waiting == 8,
+            "the healthy one has answered");
+        await clock.AdvanceUntilAsync(strict.StepLimit / 10, () => stuck.Engine.Status.Failure is not null, "the step was given up");
+        StreamEnd[] ends = await Task.WhenAll(streams);
         Assert.InRange(ends.Count(end => end.Error == ErrorCode.EngineFailed), 1, 7);
         Assert.All(ends, end => Assert.True(end.Error == ErrorCode.EngineFailed || end.Reason == FinishReason.Length, end.ToString()));
         Assert.Equal(HttpStatusCode.OK, await HttpAsync(server, "/health/ready"));
@@ -94,8 +103,9 @@ public sealed class ReplicaWireTests(SyntheticCheckpoint checkpoint) : FaultTest
     public async Task Each_engine_has_its_own_key_value_events()
     {
         using var second = new FakeModel();
-        await using WireServer server = await WireServer.StartReplicasAsync(Checkpoint, null, new FakeModel(), second);
-        await Task.WhenAll(Enumerable.Range(0, 8).Select(i => OneAsync(server, Prompt(20, text: new string((char)('a' + i), 40)))));
+        using var first = new FakeModel();
+        await using WireServer server = await WireServer.StartReplicasAsync(Checkpoint, null, first, second);
+        await TogetherAsync(server, Enumerable.Range(0, 8).Select(i => Prompt(20, text: new string((char)('a' + i), 40))), first, second);
         var events = new Events.EventsClient(server.Channel);
         List<ulong> epochs = [];
         for (int engine = 0; engine < 2; engine++)
@@ -116,8 +126,8 @@ public sealed class ReplicaWireTests(SyntheticCheckpoint checkpoint) : FaultTest
     [Fact]
     public async Task Unloading_drains_every_engine_and_an_abort_finds_the_request_on_any()
     {
-        using var second = new FakeModel { StepTime = TimeSpan.FromMilliseconds(5) };
-        using var first = new FakeModel { StepTime = TimeSpan.FromMilliseconds(5) };
+        using var second = new FakeModel { StepTime = FakeModel.Slow };
+        using var first = new FakeModel { StepTime = FakeModel.Slow };
         await using WireServer server = await WireServer.StartReplicasAsync(Checkpoint, null, first, second);
         Task<StreamEnd>[] streams = [.. Enumerable.Range(0, 4).Select(i => OneAsync(server, Prompt(400, options => options.RequestId = $"mine-{i}")))];
         await WireServer.EventuallyAsync(() => first.Engine.Status.Running == 2 && second.Engine.Status.Running == 2, "all run");
@@ -131,6 +141,16 @@ public sealed class ReplicaWireTests(SyntheticCheckpoint checkpoint) : FaultTest
         server.Services.GetRequiredService<ModelCatalog>().Models[0].Engine.BeginDrain();
         Assert.True(first.Engine.Status.Draining && second.Engine.Status.Draining);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, await HttpAsync(server, "/health/ready"));
+    }
+
+    /// <summary>Lets no step complete before all requests are in, and reads them to their ends.</summary>
+    private static async Task TogetherAsync(WireServer server, IEnumerable<GenerateRequest> requests, params FakeModel[] engines)
+    {
+        Array.ForEach(engines, engine => engine.Hold());
+        Task<StreamEnd>[] all = [.. requests.Select(request => OneAsync(server, request))];
+        await WireServer.EventuallyAsync(() => server.Drain.LiveRequestCount == all.Length, "all are in");
+        Array.ForEach(engines, engine => engine.Release());
+        await Task.WhenAll(all);
     }
 
     private static double Of(string page, string name, string engine) =>

@@ -63,7 +63,7 @@ public sealed class KeyTests(SyntheticCheckpoint checkpoint) : WireTest(checkpoi
         await WireServer.EventuallyAsync(() => server.Status.Running == 1, "one runs");
         keys.Write("{ not a key");
         keys.Write(KeyFile.Line("fresh", "a-fresh-key"));
-        await UntilAsync(async () => await ModelsAsync(server, KeyFile.User) == HttpStatusCode.Unauthorized);
+        await WireServer.EventuallyAsync(async () => await ModelsAsync(server, KeyFile.User) == HttpStatusCode.Unauthorized, "the old key is refused");
         server.Fake.Release();
         Assert.Equal(16, (await running).Output.TokenIds.Count);
         Assert.Equal(16, (await GenerateAsync(server, "a-fresh-key")).Output.TokenIds.Count);
@@ -246,14 +246,5 @@ public sealed class KeyTests(SyntheticCheckpoint checkpoint) : WireTest(checkpoi
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
         using HttpResponseMessage answer = await server.Http.SendAsync(request, Token);
         return answer.StatusCode;
-    }
-
-    private static async Task UntilAsync(Func<Task<bool>> condition)
-    {
-        for (int i = 0; !await condition(); i++)
-        {
-            Assert.True(i < 500, "not reached");
-            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, Token);
-        }
     }
 }

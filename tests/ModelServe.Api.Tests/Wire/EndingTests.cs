@@ -10,8 +10,12 @@ public sealed class EndingTests(SyntheticCheckpoint checkpoint) : WireTest(check
 {
     private const int Endless = 4000;
 
-    /// <summary>The ending has time to travel on a machine that is busy with other tests.</summary>
-    private static readonly ApiOptions WideMargin = new() { DeadlineMargin = TimeSpan.FromSeconds(3) };
+    /// <summary>Of a deadline by a clock that the test moves: no write is parked too long by it.</summary>
+    private static readonly ApiOptions WideMargin = new()
+    {
+        DeadlineMargin = TimeSpan.FromSeconds(3),
+        Limits = new RequestLimits { StalledWrite = TimeSpan.FromHours(1) },
+    };
 
     [Fact]
     public async Task A_client_that_cancels_gives_its_blocks_back()
@@ -69,6 +73,7 @@ public sealed class EndingTests(SyntheticCheckpoint checkpoint) : WireTest(check
     public async Task Cancelling_again_and_again_leaks_nothing()
     {
         using var fake = LongModel();
+        fake.StepTime = TimeSpan.FromMilliseconds(1);
         await using WireServer server = await StartAsync(null, fake);
         var random = new Random(7);
         int[] reads = [.. Enumerable.Range(0, 200).Select(_ => random.Next(6))];
@@ -80,10 +85,14 @@ public sealed class EndingTests(SyntheticCheckpoint checkpoint) : WireTest(check
             }
         });
         await server.QuiesceAsync();
-        string metrics = await server.Http.GetStringAsync(new Uri("/metrics", UriKind.Relative), Token);
-        Assert.Equal(
-            MetricsTests.Value(metrics, "modelserve:streams_created_total"),
-            MetricsTests.Value(metrics, "modelserve:streams_released_total"));
+        // A call whose client has left may reach the server only now.
+        await WireServer.EventuallyAsync(
+            async () =>
+            {
+                string metrics = await server.Http.GetStringAsync(new Uri("/metrics", UriKind.Relative), Token);
+                return MetricsTests.Value(metrics, "modelserve:streams_created_total").Equals(MetricsTests.Value(metrics, "modelserve:streams_released_total"));
+            },
+            "as many released as created");
     }
 
     [Fact]
@@ -106,10 +115,13 @@ public sealed class EndingTests(SyntheticCheckpoint checkpoint) : WireTest(check
     [Fact]
     public async Task A_deadline_while_running_ends_with_what_was_generated()
     {
-        using var fake = LongModel();
-        await using WireServer server = await StartAsync(WideMargin, fake);
-        List<GenerationEvent> events = await ReadAsync(server.Client.GenerateAsync(
-            Prompt(Endless), In(4), Token));
+        var clock = new SteppedClock();
+        using var fake = LongModel(time: clock);
+        await using WireServer server = await StartAsync(clock, WideMargin, fake);
+        Task<List<GenerationEvent>> reading = ReadAsync(server.Client.GenerateAsync(Prompt(Endless), In(100), Token));
+        await WireServer.EventuallyAsync(() => server.Status.GeneratedTokens > 0, "it runs");
+        clock.Advance(TimeSpan.FromSeconds(97));
+        List<GenerationEvent> events = await reading;
         Assert.Equal(FinishReason.Deadline, events[^1].Finished.Reason);
         Assert.NotEmpty(IdsOf(events));
         await server.QuiesceAsync();
@@ -118,11 +130,15 @@ public sealed class EndingTests(SyntheticCheckpoint checkpoint) : WireTest(check
     [Fact]
     public async Task A_deadline_while_queued_ends_without_any_work()
     {
-        using var fake = LongModel(slots: 1);
-        await using WireServer server = await StartAsync(WideMargin, fake);
+        var clock = new SteppedClock();
+        using var fake = LongModel(slots: 1, time: clock);
+        await using WireServer server = await StartAsync(clock, WideMargin, fake);
         using AsyncServerStreamingCall<GenerationEvent> running = server.Inference.Generate(Prompt(Endless), cancellationToken: Token);
         await ReadOneTokenAsync(running);
-        List<GenerationEvent> events = await ReadAsync(server.Client.GenerateAsync(Prompt(5), In(4), Token));
+        Task<List<GenerationEvent>> reading = ReadAsync(server.Client.GenerateAsync(Prompt(5), In(100), Token));
+        await WireServer.EventuallyAsync(() => server.Status.Waiting == 1, "it waits");
+        clock.Advance(TimeSpan.FromSeconds(97));
+        List<GenerationEvent> events = await reading;
         Assert.Equal(FinishReason.Deadline, events[^1].Finished.Reason);
         Assert.Empty(IdsOf(events));
         Assert.False(events[^1].Finished.Timings.HasQueueSeconds);
@@ -141,18 +157,23 @@ public sealed class EndingTests(SyntheticCheckpoint checkpoint) : WireTest(check
     [Fact]
     public async Task A_reader_that_stops_reading_is_ended_and_harms_nobody()
     {
+        var limit = TimeSpan.FromMilliseconds(300);
+        var clock = new SteppedClock();
         using var fake = LongModel();
-        var options = new ApiOptions { Limits = new RequestLimits { StalledWrite = TimeSpan.FromMilliseconds(300) } };
-        await using WireServer server = await StartAsync(options, fake);
+        var options = new ApiOptions { Limits = new RequestLimits { StalledWrite = limit } };
+        await using WireServer server = await StartAsync(clock, options, fake);
         AsyncServerStreamingCall<GenerationEvent>[] stalled =
         [
             .. Enumerable.Range(0, 4).Select(_ => server.Inference.Generate(
                 Prompt(Endless, set => set.Sampling.TopLogprobs = 20), cancellationToken: Token)),
         ];
         await WireServer.EventuallyAsync(() => server.Status.Running == 4, "all four run");
-
+        fake.StepTime = TimeSpan.Zero;
         GenerationResult neighbour = await server.Client.GenerateOnceAsync(Prompt(200), cancellationToken: Token);
         Assert.Equal(200, neighbour.Output.TokenIds.Count);
+        // Their time passes only now; the neighbour never came near it.
+        await WireServer.EventuallyAsync(() => server.Drain.LiveRequestCount == 4, "only the four are left");
+        await clock.PassAsync(limit, () => server.Drain.LiveRequestCount == 0, "all four are cut off");
         await server.QuiesceAsync();
         foreach (AsyncServerStreamingCall<GenerationEvent> call in stalled)
         {
@@ -188,8 +209,9 @@ public sealed class EndingTests(SyntheticCheckpoint checkpoint) : WireTest(check
 
     internal static DateTime In(double seconds) => TimeProvider.System.GetUtcNow().UtcDateTime.AddSeconds(seconds);
 
-    // At a millisecond a step an endless request outlives every deadline here, however fast the machine is.
-    private static FakeModel LongModel(int slots = 8) => new(context: 4096, blocks: 2100, slots: slots) { StepTime = TimeSpan.FromMilliseconds(1) };
+    // An endless request lasts for more than a minute: it is there as long as a test needs it, however late the test's threads get to run.
+    private static FakeModel LongModel(int slots = 8, TimeProvider? time = null) =>
+        new(context: 4096, blocks: 2100, slots: slots, time: time) { StepTime = TimeSpan.FromMilliseconds(20) };
 
     private static async Task ReadOneTokenAsync(AsyncServerStreamingCall<GenerationEvent> call)
     {

@@ -61,6 +61,9 @@ internal abstract class ForeignClient(WireServer server)
     /// <summary>Whether the server hears of its time limit; of the others it sees only that they leave.</summary>
     public static bool TellsItsDeadline(string name) => name is "grpc-js" or "buf curl";
 
+    /// <summary>How long one waits that does not tell the server its limit.</summary>
+    public TimeSpan Patience { get; set; } = TimeSpan.FromMilliseconds(500);
+
     /// <summary>Does it.</summary>
     public abstract Task<ClientAnswer> RunAsync(ClientDeed deed);
 
@@ -103,7 +106,7 @@ internal abstract class ForeignClient(WireServer server)
             ];
             if (deed == ClientDeed.TimeOut)
             {
-                arguments.AddRange(["--timeout", "2s"]);
+                arguments.AddRange(["--timeout", "60s"]);
             }
 
             arguments.Add(new Uri(Server.GrpcAddress, "modelserve.v1.Inference/Chat").ToString());
@@ -131,7 +134,7 @@ internal abstract class ForeignClient(WireServer server)
                 _ => "retry",
             };
             JsonElement seen = await ForeignProcess.NodeAsync(
-                "openai-js", "openai", ["client.mjs", Server.HttpAddress.AbsoluteUri.TrimEnd('/'), prefix + mode]);
+                "openai-js", "openai", ["client.mjs", Server.HttpAddress.AbsoluteUri.TrimEnd('/'), prefix + mode, $"{Patience.TotalMilliseconds:0}"]);
             return new ClientAnswer(Text(seen, "text"), deed == ClientDeed.BadField ? Text(seen, "message") : Text(seen, "error"));
         }
     }
@@ -143,8 +146,8 @@ internal abstract class ForeignClient(WireServer server)
             var options = new OpenAIClientOptions
             {
                 Endpoint = new Uri(Server.HttpAddress, "/v1"),
-                RetryPolicy = new ClientRetryPolicy(deed == ClientDeed.Retry ? 5 : 0),
-                NetworkTimeout = deed == ClientDeed.TimeOut ? TimeSpan.FromMilliseconds(400) : TimeSpan.FromSeconds(60),
+                RetryPolicy = new ClientRetryPolicy(deed == ClientDeed.Retry ? 20 : 0),
+                NetworkTimeout = deed == ClientDeed.TimeOut ? Patience : TimeSpan.FromSeconds(60),
             };
             var client = new ChatClient("fake", new ApiKeyCredential("none"), options);
             var chat = new ChatCompletionOptions

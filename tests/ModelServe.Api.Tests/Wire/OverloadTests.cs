@@ -98,14 +98,14 @@ public sealed class OverloadTests(SyntheticCheckpoint checkpoint) : WireTest(che
         Assert.False(await server.Drain.WaitForRequestsAsync(TimeSpan.FromMilliseconds(50), Token));
 
         server.Fake.Release();
-        Assert.True(await server.Drain.WaitForRequestsAsync(TimeSpan.FromSeconds(10), Token));
+        Assert.True(await server.Drain.WaitForRequestsAsync(TimeSpan.FromSeconds(60), Token));
         Assert.Equal(8, (await running).Output.TokenIds.Count);
     }
 
     [Fact]
     public async Task Requests_that_a_drain_cuts_off_get_their_terminal_event()
     {
-        using var fake = new FakeModel(context: 4096) { StepTime = TimeSpan.FromMilliseconds(1) };
+        using var fake = new FakeModel(context: 4096) { StepTime = FakeModel.Slow };
         await using WireServer server = await StartAsync(null, fake);
         using AsyncServerStreamingCall<GenerationEvent> call = server.Inference.Generate(Prompt(4000), cancellationToken: Token);
         Assert.True(await call.ResponseStream.MoveNext(Token));

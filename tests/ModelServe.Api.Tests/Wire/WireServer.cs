@@ -58,10 +58,13 @@ public sealed class WireServer : IAsyncDisposable
     public ServerDrain Drain => _application.Services.GetRequiredService<ServerDrain>();
 
     /// <summary>Requests that named a model and were refused so far.</summary>
-    public async Task<double> RejectedAsync()
+    public Task<double> RejectedAsync() => SumAsync("modelserve:requests_rejected_total");
+
+    /// <summary>Sum of a metric over its series whose labels contain a text.</summary>
+    public async Task<double> SumAsync(string name, string label = "")
     {
         string page = await Http.GetStringAsync(new Uri("/metrics", UriKind.Relative), TestContext.Current.CancellationToken);
-        return page.Split('\n').Where(line => line.StartsWith("modelserve:requests_rejected_total{", StringComparison.Ordinal))
+        return page.Split('\n').Where(line => line.StartsWith(name + "{", StringComparison.Ordinal) && line.Contains(label, StringComparison.Ordinal))
             .Sum(line => double.Parse(line[(line.LastIndexOf(' ') + 1)..], System.Globalization.CultureInfo.InvariantCulture));
     }
 
@@ -80,10 +83,15 @@ public sealed class WireServer : IAsyncDisposable
     }
 
     /// <summary>Starts a server of one model, "fake", with several engines.</summary>
-    public static Task<WireServer> StartReplicasAsync(SyntheticCheckpoint checkpoint, ApiOptions? options, params FakeModel[] replicas)
+    public static Task<WireServer> StartReplicasAsync(SyntheticCheckpoint checkpoint, ApiOptions? options, params FakeModel[] replicas) =>
+        StartReplicasAsync(checkpoint, options, null, replicas);
+
+    /// <summary>The same, with services of the test's own.</summary>
+    public static Task<WireServer> StartReplicasAsync(
+        SyntheticCheckpoint checkpoint, ApiOptions? options, Action<IServiceCollection>? configure, params FakeModel[] replicas)
     {
         var model = new ServedModel(Model, checkpoint.Text, new ReplicaSet([.. replicas.Select(replica => replica.Engine)])) { Directory = checkpoint.Folder };
-        return StartAsync(new ModelCatalog([model]), options ?? new ApiOptions(), null, replicas);
+        return StartAsync(new ModelCatalog([model]), options ?? new ApiOptions(), configure, replicas);
     }
 
     private static async Task<WireServer> StartAsync(
@@ -135,7 +143,7 @@ public sealed class WireServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        Fake.Release();
+        Array.ForEach(_models, model => model.Release());
         Http.Dispose();
         Channel.Dispose();
         using var atOnce = new CancellationTokenSource(TimeSpan.FromSeconds(1));

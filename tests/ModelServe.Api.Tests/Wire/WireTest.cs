@@ -1,3 +1,4 @@
+using Microsoft.Extensions.DependencyInjection;
 using ModelServe.V1;
 using Xunit;
 
@@ -14,6 +15,10 @@ public abstract class WireTest(SyntheticCheckpoint checkpoint)
 
     protected Task<WireServer> StartAsync(ApiOptions? options = null, params FakeModel[] models) =>
         WireServer.StartAsync(Checkpoint, options, models);
+
+    /// <summary>Starts a server whose clock the test moves; its models are the caller's to give the same clock.</summary>
+    protected Task<WireServer> StartAsync(SteppedClock clock, ApiOptions? options = null, params FakeModel[] models) =>
+        WireServer.StartAsync(Checkpoint, options, services => services.AddSingleton<TimeProvider>(clock), models);
 
     /// <summary>A prompt of token ids that ends with the marker after which scripts begin.</summary>
     protected static GenerateRequest Prompt(int maxTokens = 16, Action<GenerationOptions>? set = null, string text = "prompt")

@@ -39,6 +39,20 @@ public sealed class HeartbeatTests
         Assert.Equal(time.GetUtcNow(), during);
     }
 
+    [Fact]
+    public void An_engine_that_looks_again_after_a_pause_is_no_older_than_its_look()
+    {
+        using var scenario = new EngineScenario();
+        scenario.Admit(EngineScenario.Request("a", EngineScenario.Prompt(7), 3));
+        scenario.Step();
+        _ = scenario.Engine.PauseAsync(PauseMode.Keep, Token);
+        scenario.Step();
+        scenario.Time.Advance(TimeSpan.FromHours(1));
+        // It plans nothing yet; when it is told to go on, the first step is seen to run before it is submitted.
+        scenario.Step();
+        Assert.Equal((1, scenario.Time.GetUtcNow()), (scenario.Engine.Status.Running, scenario.Engine.Status.LastProgress));
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(2)]

@@ -1,4 +1,6 @@
 using ModelServe.Engine.Admission;
+using ModelServe.Engine.Planning;
+using ModelServe.Engine.Running;
 
 namespace ModelServe.Engine.Tests.Running;
 
@@ -31,6 +33,48 @@ public sealed class RequestStreamTests
         scenario.RunToEnd();
         Assert.False(await conversation.Stream.ReadAsync(conversation.Delta, Cancellation));
         Assert.Empty(conversation.Delta.TokenIds);
+    }
+
+    [Fact]
+    public void The_last_token_and_the_ending_are_read_together_whenever_the_reader_looks()
+    {
+        var result = new StepResult(EngineScenario.Small);
+        using var inbox = new Inbox();
+        int begun = 0, apart = 0;
+        const int Rounds = 30_000;
+        var streams = new RequestStream[Rounds + 1];
+        var reader = new Thread(() =>
+        {
+            var delta = new TokenDelta();
+            for (var round = 1; round <= Rounds; round++)
+            {
+                var wait = default(SpinWait);
+                while (Volatile.Read(ref begun) < round)
+                {
+                    wait.SpinOnce(sleep1Threshold: -1);
+                }
+
+                Thread.SpinWait(round % 17);
+                // At once, as there is a token that it has not read.
+                Assert.True(streams[round].ReadAsync(delta, CancellationToken.None).Result);
+                apart += delta.TokenIds.Count == 2 && delta.FinishReason == FinishReason.None ? 1 : 0;
+            }
+        });
+        reader.Start();
+        for (var round = 1; round <= Rounds; round++)
+        {
+            var sequence = new Sequence(EngineScenario.Request("a", [1]), 8, inbox, new QueueBudget(100, 100));
+            sequence.Output.Append(result, 0);
+            sequence.Output.Publish();
+            sequence.Output.Append(result, 0);
+            streams[round] = sequence.Stream;
+            Volatile.Write(ref begun, round);
+            Thread.SpinWait(round % 13);
+            sequence.Stream.End(FinishReason.Stop, 0, null);
+        }
+
+        reader.Join();
+        Assert.Equal(0, apart);
     }
 
     [Fact]

@@ -1,9 +1,9 @@
-// node client.mjs ADDRESS MODE: does one thing as its users would, and prints what it saw as one JSON object.
+// node client.mjs ADDRESS MODE [MILLISECONDS]: does one thing as its users would, and prints what it saw as one JSON object.
 import OpenAI from 'openai';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { APICallError, generateText, jsonSchema, streamText, tool } from 'ai';
 
-const [, , address, mode] = process.argv;
+const [, , address, mode, patience = '500'] = process.argv;
 let calls = 0;
 let onCall = () => {};
 const counting = (...given) => { calls++; onCall(); return fetch(...given); };
@@ -76,7 +76,7 @@ const modes = {
     return { cancelled: true };
   },
   async timeout() {
-    return refused(() => openai({ timeout: 500 }).chat.completions.create({ model: 'fake', messages, max_tokens: 400 }));
+    return refused(() => openai({ timeout: Number(patience) }).chat.completions.create({ model: 'fake', messages, max_tokens: 400 }));
   },
   async 'bad-field'() {
     return refused(() => openai({ maxRetries: 2 }).chat.completions.create({ model: 'fake', messages, temperature: -1 }));
@@ -90,7 +90,7 @@ const modes = {
     return { ...seen, seconds: (performance.now() - start) / 1000 };
   },
   async retry() {
-    const answer = await openai({ maxRetries: 5 }).chat.completions.create({ model: 'fake', messages, max_tokens: 64 });
+    const answer = await openai({ maxRetries: 1000 }).chat.completions.create({ model: 'fake', messages, max_tokens: 64 });
     return { text: answer.choices[0].message.content, calls };
   },
   async failure() {
@@ -125,7 +125,7 @@ const modes = {
     try {
       // Counted from the moment at which the request leaves, as the other library counts.
       const abort = new AbortController();
-      onCall = () => setTimeout(() => abort.abort(new DOMException('the time is over', 'TimeoutError')), 500);
+      onCall = () => setTimeout(() => abort.abort(new DOMException('the time is over', 'TimeoutError')), Number(patience));
       await generateText({ model: sdk()('fake'), messages, maxOutputTokens: 400, maxRetries: 0, abortSignal: abort.signal });
       return { error: null, calls };
     } catch (error) {
@@ -133,7 +133,7 @@ const modes = {
     }
   },
   async 'sdk-retry'() {
-    const result = await generateText({ model: sdk()('fake'), messages, maxOutputTokens: 64, maxRetries: 5 });
+    const result = await generateText({ model: sdk()('fake'), messages, maxOutputTokens: 64, maxRetries: 1000 });
     return { text: result.text, calls };
   },
   async 'sdk-refused'() {
