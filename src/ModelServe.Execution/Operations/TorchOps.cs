@@ -1,5 +1,6 @@
 using ModelServe.Execution.Memory;
 using ModelServe.Execution.Native;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace ModelServe.Execution.Operations;
@@ -7,7 +8,9 @@ namespace ModelServe.Execution.Operations;
 /// <summary>The operations in plain TorchSharp, as their definitions read: what every other implementation is compared with.</summary>
 /// <remarks>
 /// Slow: it widens each weight to float32 for each use and gathers a sequence's cache before it attends. Makes no scratch of its
-/// own; what libtorch allocates inside a call is freed when the call returns.
+/// own; what libtorch allocates inside a call is freed when the call returns. Every number that is handed over as a
+/// <see cref="Scalar"/> is held by a variable until after the call: TorchSharp keeps only its address, so that a collection in the midst
+/// of the call would free what libtorch is about to read.
 /// </remarks>
 internal sealed unsafe class TorchOps : IOps
 {
@@ -103,8 +106,10 @@ internal sealed unsafe class TorchOps : IOps
         var rotatedKeys = Rotated(keyGain is null ? keys : Normalised(keys, keyGain, epsilon), cosines, sines, shape.HeadDim);
 
         var slots = Indices(batch.CacheSlots, 0, tokens);
-        var blocks = slots.div(cache.BlockTokens, RoundingMode.floor);
-        var offsets = slots.remainder(cache.BlockTokens);
+        using Scalar blockTokens = cache.BlockTokens;
+        using Scalar pack = cache.Pack;
+        var blocks = slots.div(blockTokens, RoundingMode.floor);
+        var offsets = slots.remainder(blockTokens);
 
         // Seen as [block, slot, head, ...] whatever the layout, so that one indexed store takes all tokens.
         var (storedKeys, keyScales) = Stored(rotatedKeys, cache);
@@ -112,8 +117,8 @@ internal sealed unsafe class TorchOps : IOps
         var lanes = cache.HeadDim / cache.Pack;
         Keys(cache, layer).permute(0, 3, 1, 2, 4)
             .index_put_(storedKeys.reshape(tokens, cache.KeyValueHeads, lanes, cache.Pack), blocks, offsets);
-        var packs = offsets.div(cache.Pack, RoundingMode.floor);
-        Values(cache, layer).permute(0, 2, 4, 1, 3).index_put_(storedValues, blocks, packs, offsets.remainder(cache.Pack));
+        var packs = offsets.div(pack, RoundingMode.floor);
+        Values(cache, layer).permute(0, 2, 4, 1, 3).index_put_(storedValues, blocks, packs, offsets.remainder(pack));
         if (cache.Type == ElementType.Int8)
         {
             Scales(cache, layer, 0).permute(0, 2, 1).index_put_(keyScales, blocks, offsets);
@@ -188,15 +193,16 @@ internal sealed unsafe class TorchOps : IOps
         var values = Gathered(Values(cache, layer).index_select(0, blocks).permute(1, 0, 2, 4, 3), 1).repeat_interleave(group, 0);
 
         var scores = queries.bmm(keys.transpose(1, 2)).mul_(tensor(shape.Scale));
-        var queryPositions = arange(batch.FirstPositions[sequence], context, ScalarType.Int64, _place.Device()).unsqueeze(1);
-        var keyPositions = arange(0, context, ScalarType.Int64, _place.Device()).unsqueeze(0);
+        using Scalar zero = 0, first = batch.FirstPositions[sequence], end = context, never = float.NegativeInfinity;
+        var queryPositions = arange(first, end, ScalarType.Int64, _place.Device()).unsqueeze(1);
+        var keyPositions = arange(zero, end, ScalarType.Int64, _place.Device()).unsqueeze(0);
         var hidden = keyPositions.greater(queryPositions);
         if (shape.Window > 0)
         {
             hidden = hidden.logical_or_(keyPositions.less_equal(queryPositions.sub(tensor((long)shape.Window))));
         }
 
-        var weights = scores.masked_fill_(hidden, float.NegativeInfinity).softmax(-1);
+        var weights = scores.masked_fill_(hidden, never).softmax(-1);
         View(output, batch.TokenCount).narrow(0, start, count)
             .copy_(weights.bmm(values).transpose(0, 1).reshape(count, shape.QueryColumns));
 
@@ -238,8 +244,9 @@ internal sealed unsafe class TorchOps : IOps
             return (cache.Type == ElementType.BFloat16 ? x.to(ScalarType.BFloat16) : x, x);
         }
 
+        using Scalar one = 1f, least = -127, most = 127;
         var scales = x.abs().amax([-1], keepdim: true).div_(tensor(127f));
-        var whole = x.div(scales.masked_fill(scales.eq(tensor(0f)), 1f)).round_().clamp_(-127, 127).to(ScalarType.Int8);
+        var whole = x.div(scales.masked_fill(scales.eq(tensor(0f)), one)).round_().clamp_(least, most).to(ScalarType.Int8);
         return (whole, scales.squeeze(-1));
     }
 

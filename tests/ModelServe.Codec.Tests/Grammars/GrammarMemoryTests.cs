@@ -74,7 +74,6 @@ public sealed class GrammarMemoryTests
     {
         CompiledGrammar grammar = Compile(new GrammarLimits());
         GrammarMatcher first = grammar.CreateMatcher();
-        GrammarMatcher second = grammar.CreateMatcher();
         Assert.False(first.TryAcceptPrepared('{'));
         byte[] text = Encoding.UTF8.GetBytes(Text);
         uint[] mask = new uint[Trie.MaskWords];
@@ -85,16 +84,24 @@ public sealed class GrammarMemoryTests
         }
 
         first.FillMask(mask);
-        bool all = true;
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        foreach (byte value in text)
-        {
-            all &= second.TryAcceptPrepared(value) && second.IsPrepared;
-            second.FillMask(mask);
-        }
+        // The runtime itself allocates now and then, while it compiles a method again or collects for others; what this allocates shows in every round.
+        Assert.Equal(0, Enumerable.Range(0, 20).Min(_ => Allocated()));
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
-        Assert.True(all && second.IsComplete);
+        long Allocated()
+        {
+            GrammarMatcher second = grammar.CreateMatcher();
+            bool all = true;
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            foreach (byte value in text)
+            {
+                all &= second.TryAcceptPrepared(value) && second.IsPrepared;
+                second.FillMask(mask);
+            }
+
+            long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            Assert.True(all && second.IsComplete);
+            return allocated;
+        }
     }
 
     [Fact]

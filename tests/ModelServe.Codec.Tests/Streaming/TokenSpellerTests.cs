@@ -136,12 +136,19 @@ public sealed class TokenSpellerTests
         HfTokenizer tokenizer = checkpoint.Load();
         TokenSpeller speller = tokenizer.CreateSpeller(skipSpecialTokens: true);
         speller.Advance('a');
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int round = 0; round < 1000; round++)
+        // The runtime itself allocates now and then, while it compiles a method again or collects for others; what this allocates shows in every round.
+        Assert.Equal(0, Enumerable.Range(0, 20).Min(_ => Allocated()));
+
+        long Allocated()
         {
-            speller.Advance('a');
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int i = 0; i < 1000; i++)
+            {
+                speller.Advance('a');
+            }
+
+            return GC.GetAllocatedBytesForCurrentThread() - before;
         }
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
     }
 
     [Fact]

@@ -162,13 +162,20 @@ public sealed class HfTokenizerTests : IDisposable
         {
             DecodeAll(decoder, ids, output);
         }
-        output.Clear();
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int round = 0; round < 100; round++)
+        // The runtime itself allocates now and then, while it compiles a method again or collects for others; what this allocates shows in every round.
+        Assert.Equal(0, Enumerable.Range(0, 20).Min(_ => Allocated()));
+
+        long Allocated()
         {
-            DecodeAll(decoder, ids, output);
+            output.Clear();
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int round = 0; round < 100; round++)
+            {
+                DecodeAll(decoder, ids, output);
+            }
+
+            return GC.GetAllocatedBytesForCurrentThread() - before;
         }
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
     }
 
     private static void DecodeAll(IncrementalDecoder decoder, int[] ids, StringBuilder output)

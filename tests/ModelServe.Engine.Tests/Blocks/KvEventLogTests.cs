@@ -126,14 +126,20 @@ public sealed class KvEventLogTests
         var log = new KvEventLog(64, 2);
         int[] tokens = [1, 2];
         log.WriteStored(1, 1, PrefixIndex.Root(0), tokens);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 1000; i++)
-        {
-            log.WriteStored(1, 1, PrefixIndex.Root(0), tokens);
-            log.WriteRemoved(1, 1);
-        }
+        // The runtime itself allocates now and then, while it compiles a method again or collects for others; what this allocates shows in every round.
+        Assert.Equal(0, Enumerable.Range(0, 20).Min(_ => Allocated()));
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        long Allocated()
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int i = 0; i < 1000; i++)
+            {
+                log.WriteStored(1, 1, PrefixIndex.Root(0), tokens);
+                log.WriteRemoved(1, 1);
+            }
+
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
     }
 
     private static KvEvent[] ReadAll(KvEventLog log)

@@ -6,7 +6,7 @@ namespace ModelServe.Engine.Tests.Running;
 /// <summary>The bell between threads: whoever was told to look again looks again, however the moments fall.</summary>
 public sealed class InboxTests
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     [Fact]
     public void A_ring_is_heard_whatever_woke_the_sleeper_at_the_same_moment() => Ring(rounds: 3_000);

@@ -111,11 +111,21 @@ public sealed class PauseTests
         using var engine = new EngineLoop(executor, new EngineOptions(), TimeProvider.System);
         engine.Start();
         Assert.True(await engine.PauseAsync(PauseMode.Keep, Token));
-        var request = EngineScenario.Request("a", EngineScenario.Prompt(6)) with
+        GenerationRequest request;
+        TokenStream? stream;
+        // One that has passed before it is read is refused; then a later one is tried.
+        for (var left = TimeSpan.FromMilliseconds(50); ; left *= 2)
         {
-            Deadline = TimeProvider.System.GetUtcNow() + TimeSpan.FromMilliseconds(50),
-        };
-        var conversation = new Conversation(request, engine.Admit(request).Stream!);
+            request = EngineScenario.Request("a", EngineScenario.Prompt(6)) with { Deadline = TimeProvider.System.GetUtcNow() + left };
+            if (engine.Admit(request).IsAccepted(out stream, out var refused))
+            {
+                break;
+            }
+
+            Assert.Equal(RejectionReason.DeadlinePassed, refused.Reason);
+        }
+
+        var conversation = new Conversation(request, stream);
         await conversation.ReadToEndAsync(Token);
         Assert.Equal(FinishReason.Deadline, conversation.Finish);
     }

@@ -56,7 +56,8 @@ public sealed class RequestStreamTests
 
                 Thread.SpinWait(round % 17);
                 // At once, as there is a token that it has not read.
-                Assert.True(streams[round].ReadAsync(delta, CancellationToken.None).Result);
+                var reading = streams[round].ReadAsync(delta, CancellationToken.None);
+                Assert.True(reading.IsCompletedSuccessfully);
                 apart += delta.TokenIds.Count == 2 && delta.FinishReason == FinishReason.None ? 1 : 0;
             }
         });
@@ -135,7 +136,7 @@ public sealed class RequestStreamTests
                 },
                 Cancellation);
             stream.StopReading();
-            await reading.WaitAsync(TimeSpan.FromSeconds(10), Cancellation);
+            await reading.WaitAsync(TimeSpan.FromSeconds(60), Cancellation);
         }
     }
 
@@ -155,7 +156,7 @@ public sealed class RequestStreamTests
         var blocked = Read("blocked", () => hold.Wait(Cancellation));
         var others = Enumerable.Range(0, 3).Select(i => Read($"other {i}", () => { })).ToArray();
         scenario.Engine.RunStep();
-        await Task.WhenAll(others).WaitAsync(TimeSpan.FromSeconds(20), Cancellation);
+        await Task.WhenAll(others).WaitAsync(TimeSpan.FromSeconds(60), Cancellation);
         Assert.False(blocked.IsCompleted);
         hold.Set();
         await blocked;

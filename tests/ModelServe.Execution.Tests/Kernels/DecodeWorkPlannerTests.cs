@@ -104,13 +104,19 @@ public sealed class DecodeWorkPlannerTests
         var planner = new DecodeWorkPlanner(256, 4096, 8, 132, deterministic: false);
         var contexts = Enumerable.Range(1, 256).Select(i => i * 16).ToArray();
         planner.Plan(contexts, 0);
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 100; i++)
-        {
-            planner.Plan(contexts, 0);
-        }
+        // The runtime itself allocates now and then, while it compiles a method again or collects for others; what this allocates shows in every round.
+        Assert.Equal(0, Enumerable.Range(0, 20).Min(_ => Allocated()));
 
-        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+        long Allocated()
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var i = 0; i < 100; i++)
+            {
+                planner.Plan(contexts, 0);
+            }
+
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
     }
 
     [Fact]

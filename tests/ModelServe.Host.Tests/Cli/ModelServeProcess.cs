@@ -100,7 +100,8 @@ internal sealed partial class ModelServeProcess : IDisposable
     {
         while (!Errors.Contains(text, StringComparison.Ordinal))
         {
-            await _errorLines.WaitAsync(cancellationToken);
+            await Task.WhenAny(_errorLines.WaitAsync(cancellationToken), _errorPump);
+            cancellationToken.ThrowIfCancellationRequested();
             if (_errorPump.IsCompleted && !Errors.Contains(text, StringComparison.Ordinal))
             {
                 throw new InvalidOperationException($"the program ended without saying '{text}': {Errors}");

@@ -63,7 +63,7 @@ public sealed class FailureExitTests
         {
             var stopping = new TaskCompletionSource();
             using CancellationTokenRegistration registration = lifetime.ApplicationStopping.Register(stopping.SetResult);
-            await stopping.Task.WaitAsync(TimeSpan.FromSeconds(10), Token);
+            await stopping.Task.WaitAsync(TimeSpan.FromSeconds(60), Token);
         }
         else
         {

@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using System.Globalization;
 using Grpc.Core;
+using ModelServe.Host.Tests.Faults;
 using ModelServe.V1;
 using Xunit;
 using ServingStatus = Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus;
@@ -17,14 +19,22 @@ public sealed class GpuFaultTests(GpuStub stub)
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Theory]
-    [InlineData("0 sync hang", "a step did not return within 0.4 s")]
-    [InlineData("0 sync lost", "injected: device 0 was lost")]
-    public async Task A_device_that_hangs_or_is_lost_ends_every_stream_once_turns_health_and_ends_the_process(string fault, string reason)
+    [InlineData("0 sync hang 30", "a step did not return within {0} s")]
+    [InlineData("0 sync lost 30", "injected: device 0 was lost")]
+    public Task A_device_that_hangs_or_is_lost_ends_every_stream_once_turns_health_and_ends_the_process(string fault, string reason)
     {
-        using GpuServer server = await new GpuServer(stub, Memory, 1, null, "--step-timeout", "0.4", "--failure-grace", "1.5").ReadyAsync();
+        // Where the machine stood still for as long as a step may take, or the process stays, longer times are tried.
+        double limit = 0.4;
+        return StopTests.WhileTheMachineGoesAsync(() => FailAsync(fault, reason, limit), () => limit *= 2);
+    }
+
+    private async Task FailAsync(string fault, string reason, double limit)
+    {
+        string Text(double seconds) => seconds.ToString("0.##", CultureInfo.InvariantCulture);
+        using GpuServer server = await new GpuServer(stub, Memory, 1, null, "--step-timeout", Text(limit), "--failure-grace", Text(4 * limit)).ReadyAsync();
         Assert.Equal("85", await server.AnswerAsync());
         Assert.Equal(ServingStatus.Serving, await server.HealthAsync());
-        var ends = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => server.StreamAsync(400, i == 0 ? () => server.Order(fault) : null)));
+        var ends = await server.StreamTogetherAsync(6, 400, fault);
         Stopwatch since = Stopwatch.StartNew();
         Assert.All(ends, end => Assert.Equal((null, ErrorCode.EngineFailed, 1), (end.Reason, end.Error, end.Endings)));
         RpcException refused = await Assert.ThrowsAnyAsync<RpcException>(() => server.AnswerAsync());
@@ -36,13 +46,13 @@ public sealed class GpuFaultTests(GpuStub stub)
 
         Assert.InRange(since.Elapsed.TotalSeconds, 0, 1);
         Assert.Equal(FailureCode, await server.Process.WaitAsync(Cancellation));
-        Assert.Contains(reason, server.Process.Errors, StringComparison.Ordinal);
+        Assert.Contains(string.Format(CultureInfo.InvariantCulture, reason, Text(limit)), server.Process.Errors, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task A_device_that_hangs_while_the_model_warms_up_is_refused_in_one_line()
     {
-        using GpuServer server = new(stub, Memory, 1, null, "--step-timeout", "0.4", "--warm-up", "3");
+        using GpuServer server = new(stub, Memory, 1, null, "--step-timeout", "0.4", "--warm-up", "600");
         await server.Process.WaitForErrorTextAsync("weights on the device", Cancellation);
         server.Order("0 sync hang");
         Assert.Equal(1, await server.Process.WaitAsync(Cancellation));
@@ -53,7 +63,7 @@ public sealed class GpuFaultTests(GpuStub stub)
     public async Task Logits_that_are_no_numbers_fail_one_request_and_no_other()
     {
         using GpuServer server = await new GpuServer(stub, Memory, 1, null).ReadyAsync();
-        var ends = await Task.WhenAll(Enumerable.Range(0, 4).Select(i => server.StreamAsync(40, i == 0 ? () => server.Order("0 logits nan") : null)));
+        var ends = await server.StreamTogetherAsync(4, 40, "0 logits nan 20");
         Assert.Equal([ErrorCode.Internal], ends.Where(end => end.Error is not null).Select(end => end.Error!.Value));
         Assert.All(ends.Where(end => end.Error is null), end => Assert.Equal((V1.FinishReason.Length, 1, 40), (end.Reason!.Value, end.Endings, end.Tokens)));
         Assert.Equal(ServingStatus.Serving, await server.HealthAsync());
@@ -72,7 +82,9 @@ public sealed class GpuFaultTests(GpuStub stub)
         Assert.All(ends, end => Assert.Equal((V1.FinishReason.Length, null, 1, 60), (end.Reason, end.Error, end.Endings, end.Tokens)));
         Assert.Equal("85", await server.AnswerAsync());
         Assert.Matches("modelserve:exhausted_steps_total\\{[^}]*\\} [1-9]", await server.MetricsAsync());
-        Assert.Matches("on cuda: no memory for the graphs of [0-9]+ sequences, whose steps go without them for now", server.Process.Errors);
+        Assert.Matches(
+            "on cuda: no memory for the graphs of [0-9]+ sequences, whose steps go without them for now",
+            await server.Process.WaitForErrorTextAsync("whose steps go without them for now", Cancellation));
 
         server.Order("0 launch memory");
         Assert.Equal((null, ErrorCode.Exhausted, 1, 0), await server.StreamAsync(20));
@@ -95,7 +107,7 @@ public sealed class GpuFaultTests(GpuStub stub)
     public async Task One_lost_device_of_two_costs_its_own_streams_and_the_last_one_ends_the_process()
     {
         using GpuServer server = await new GpuServer(stub, Memory, 2, null, "--failure-grace", "0.2").ReadyAsync();
-        var ends = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => server.StreamAsync(40, i == 0 ? () => server.Order("1 sync lost") : null)));
+        var ends = await server.StreamTogetherAsync(6, 40, "1 sync lost 10");
         Assert.InRange(ends.Count(end => end.Error == ErrorCode.EngineFailed), 1, 5);
         Assert.All(ends, end => Assert.True(end.Endings == 1 && (end.Error == ErrorCode.EngineFailed || end.Reason == V1.FinishReason.Length)));
         for (int i = 0; i < 3; i++)

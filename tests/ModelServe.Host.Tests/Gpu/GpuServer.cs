@@ -95,18 +95,39 @@ internal sealed partial class GpuServer : IDisposable
         return request;
     }
 
+    /// <summary>Streams answers that begin at once: all are taken in while the model stands still, then the stub is told its faults, and it goes on.</summary>
+    public async Task<(V1.FinishReason? Reason, ErrorCode? Error, int Endings, int Tokens)[]> StreamTogetherAsync(int count, int tokens, string faults)
+    {
+        var control = new Control.ControlClient(Channel);
+        await control.PauseAsync(new PauseRequest(), cancellationToken: Cancellation);
+        int accepted = 0;
+        var all = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Task<(V1.FinishReason?, ErrorCode?, int, int)>[] streams = [.. Enumerable.Range(0, count).Select(_ => StreamAsync(tokens, () =>
+        {
+            if (Interlocked.Increment(ref accepted) == count)
+            {
+                all.SetResult();
+            }
+        }))];
+        await all.Task.WaitAsync(Cancellation);
+        Order(faults);
+        await control.ResumeAsync(new ResumeRequest(), cancellationToken: Cancellation);
+        return await Task.WhenAll(streams);
+    }
+
     /// <summary>Streams one answer to its end: the reason, or the error's code, and how many terminal events there were.</summary>
-    public async Task<(V1.FinishReason? Reason, ErrorCode? Error, int Endings, int Tokens)> StreamAsync(int tokens, Action? onFirst = null)
+    public async Task<(V1.FinishReason? Reason, ErrorCode? Error, int Endings, int Tokens)> StreamAsync(int tokens, Action? onAccepted = null)
     {
         using AsyncServerStreamingCall<GenerationEvent> call = new Inference.InferenceClient(Channel).Chat(Long(tokens), cancellationToken: Cancellation);
         (V1.FinishReason? reason, ErrorCode? error, int endings, int count) = (null, null, 0, 0);
         await foreach (GenerationEvent message in call.ResponseStream.ReadAllAsync(Cancellation))
         {
-            if (message.Tokens is { } delta)
+            if (message.Accepted is not null)
             {
-                onFirst = count == 0 ? Call(onFirst) : onFirst;
-                count += delta.TokenIds.Count;
+                onAccepted?.Invoke();
             }
+
+            count += message.Tokens?.TokenIds.Count ?? 0;
 
             endings += message.EventCase is GenerationEvent.EventOneofCase.Finished or GenerationEvent.EventOneofCase.Error ? 1 : 0;
             reason = message.Finished?.Reason ?? reason;
@@ -141,12 +162,6 @@ internal sealed partial class GpuServer : IDisposable
         _channel?.Dispose();
         Process.Dispose();
         Directory.Delete(_folder, recursive: true);
-    }
-
-    private static Action? Call(Action? action)
-    {
-        action?.Invoke();
-        return null;
     }
 
     [GeneratedRegex(@"gRPC (?<grpc>http://[^,\s]+), HTTP (?<http>http://\S+)")]

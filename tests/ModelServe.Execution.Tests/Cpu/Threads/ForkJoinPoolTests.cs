@@ -99,7 +99,7 @@ public sealed unsafe class ForkJoinPoolTests
                     pool.Run(&Nothing, null, 2);
                     return Volatile.Read(ref numbers[1]) >= Pieces;
                 },
-                TimeSpan.FromSeconds(10)));
+                TimeSpan.FromSeconds(60)));
         }
     }
 
@@ -175,13 +175,20 @@ public sealed unsafe class ForkJoinPoolTests
         using var pool = new ForkJoinPool(2);
         var counts = stackalloc int[MaxThreads];
         pool.Run(&Count, counts);
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var call = 0; call < 1000; call++)
+        // The runtime itself allocates now and then, while it compiles a method again or collects for others; what this allocates shows in every round.
+        var least = long.MaxValue;
+        for (var round = 0; round < 20 && least > 0; round++)
         {
-            pool.Run(&Count, counts);
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var call = 0; call < 200; call++)
+            {
+                pool.Run(&Count, counts);
+            }
+
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
         }
 
-        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+        Assert.Equal(0, least);
     }
 
     [Fact]

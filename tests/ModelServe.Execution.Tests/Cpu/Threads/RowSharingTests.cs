@@ -51,13 +51,17 @@ public sealed class RowSharingTests
         using var sharing = new RowSharing(pool);
         var work = new Counting(16, 2);
         sharing.Run(work, 16);
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var call = 0; call < 1000; call++)
+        // The runtime itself allocates now and then, while it compiles a method again or collects for others; what this allocates shows in every round.
+        Assert.Equal(0, Enumerable.Range(0, 20).Min(_ =>
         {
-            sharing.Run(work, 16);
-        }
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var call = 0; call < 200; call++)
+            {
+                sharing.Run(work, 16);
+            }
 
-        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }));
     }
 
     [Theory]
