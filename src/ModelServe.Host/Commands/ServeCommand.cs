@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using ModelServe.Api.Facades;
 using ModelServe.Api.Security;
 using ModelServe.Engine.Running;
+using ModelServe.Execution.Native;
 using ModelServe.Host.Models;
 using ModelServe.Host.Options;
 using ModelServe.Host.Serving;
@@ -88,6 +89,8 @@ internal sealed class ServeCommand : Command
             return 2;
         }
 
+        // First of all, so that the threads that are started from here on inherit it.
+        ThreadTurns.AskForAll(ThreadTurns.ForAnswers);
         using LossyLog log = new(Console.Error);
         Console.SetError(log);
         return await ServerProcess.RunAsync(options, new SteadyTimeProvider(TimeProvider.System), cancellationToken);
