@@ -39,7 +39,7 @@ public sealed record EngineOptions
     public double PrefillStretch { get; init; }
 
     /// <summary>A step that takes no longer than this holds up nobody, however short it would be without prompt tokens.</summary>
-    public TimeSpan BriefStep { get; init; } = TimeSpan.FromMilliseconds(10);
+    public TimeSpan BriefStep { get; init; } = TimeSpan.FromMilliseconds(8);
 
     /// <summary>How long a prompt is fed before its portions grow, in proportion to its time since then.</summary>
     public TimeSpan PrefillPatience { get; init; } = TimeSpan.FromSeconds(2);
