@@ -58,7 +58,7 @@ internal static class ClosedLoopTable
             foreach (string rule in rules)
             {
                 using EngineLoop engine = new(model.Executor, OptionsOf(rule), TimeProvider.System);
-                engine.Start(warmUp: TimeSpan.FromSeconds(round == 0 ? 2 : 0.5));
+                engine.Start(warmUp: TimeSpan.FromSeconds(2));
                 await engine.WarmedUp;
                 (double[] gaps, double[] first) = await StreamRates.BesideAsync(engine, 8, 400, promptTokens, TimeSpan.FromSeconds(0.8));
                 await writer.WriteLineAsync(string.Create(

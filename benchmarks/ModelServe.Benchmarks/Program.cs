@@ -6,6 +6,9 @@ using ModelServe.Execution.Quantization;
 // The named tables need no harness; everything else goes to BenchmarkDotNet.
 switch (args)
 {
+    case ["stalls", ..]:
+        ProcessorStalls.Print(Console.Out, TimeSpan.FromSeconds(Number(args, 1, 20)));
+        return 0;
     case ["dram", ..]:
         DramBandwidth.Print(Console.Out);
         return 0;
