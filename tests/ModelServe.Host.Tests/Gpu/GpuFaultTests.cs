@@ -50,12 +50,22 @@ public sealed class GpuFaultTests(GpuStub stub)
     }
 
     [Fact]
-    public async Task A_device_that_hangs_while_the_model_warms_up_is_refused_in_one_line()
+    public Task A_device_that_hangs_while_the_model_warms_up_is_refused_in_one_line()
     {
-        using GpuServer server = new(stub, Memory, 1, null, "--step-timeout", "0.4", "--warm-up", "600");
+        // Where the test stood still until the model was warm, it warms up for longer.
+        int seconds = 3;
+        return StopTests.WhileTheMachineGoesAsync(() => HangAsync(seconds), () => seconds *= 2);
+    }
+
+    private async Task HangAsync(int seconds)
+    {
+        using GpuServer server = new(stub, Memory, 1, null, "--step-timeout", "0.4", "--warm-up", $"{seconds}");
         await server.Process.WaitForErrorTextAsync("weights on the device", Cancellation);
         server.Order("0 sync hang");
-        Assert.Equal(1, await server.Process.WaitAsync(Cancellation));
+        Task<int> end = server.Process.WaitAsync(Cancellation);
+        await Task.WhenAny(end, server.Process.WaitForErrorTextAsync("ready: ", Cancellation));
+        Assert.DoesNotContain("ready: ", server.Process.Errors, StringComparison.Ordinal);
+        Assert.Equal(1, await end);
         Assert.Matches("modelserve: the model cannot answer: a step of the warm-up did not return within 0.4 s\n$", server.Process.Errors);
     }
 
