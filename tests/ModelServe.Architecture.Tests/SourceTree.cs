@@ -15,9 +15,9 @@ internal static class SourceTree
     /// <summary>Source files below the given top-level folders; paths relative to the root, with forward slashes.</summary>
     public static IReadOnlyList<string> Code(params string[] folders) => Files(folders, CodeEndings);
 
-    /// <summary>Every text file of the repository; paths relative to the root.</summary>
+    /// <summary>Every text file of the repository; paths relative to the root. In a linked worktree <c>.git</c> is a file, and none of the repository's.</summary>
     public static IReadOnlyList<string> Text() =>
-        [.. Files(["src", "native", "tests", "benchmarks", "models", "deploy", ".ci"], TextEndings), .. Directory.EnumerateFiles(Root).Select(Relative)];
+        [.. Files(["src", "native", "tests", "benchmarks", "models", "deploy", "docs", ".ci"], TextEndings), .. Directory.EnumerateFiles(Root).Select(Relative).Where(file => file != ".git")];
 
     /// <summary>Lines of a file given by its relative path.</summary>
     public static string[] Lines(string relative) => File.ReadAllLines(Path.Combine(Root, relative));
