@@ -21,6 +21,7 @@ public static unsafe partial class ThreadTurns
     /// <summary>What a process asks for that answers while it computes.</summary>
     public static readonly TimeSpan ForAnswers = TimeSpan.FromMilliseconds(0.2);
 
+    private const string Tasks = "/proc/self/task";
     private const uint Ordinary = 0;
     private const uint Batch = 3;
     private const double NanosecondsPerMillisecond = 1e6;
@@ -38,12 +39,9 @@ public static unsafe partial class ThreadTurns
     /// <returns>How long the calling thread's turns are now; null where the system does not say.</returns>
     public static TimeSpan? AskForAll(TimeSpan length)
     {
-        if (Calls is null)
-        {
-            return null;
-        }
-
-        foreach (var task in Directory.EnumerateDirectories("/proc/self/task"))
+        // Where no proc is mounted, the caller alone asks, and what it starts.
+        Ask(length);
+        foreach (var task in Calls is not null && Directory.Exists(Tasks) ? Directory.EnumerateDirectories(Tasks) : [])
         {
             if (int.TryParse(Path.GetFileName(task), CultureInfo.InvariantCulture, out var thread))
             {
