@@ -53,15 +53,24 @@ internal static unsafe partial class Aten
             stride *= sizes[i];
         }
 
-        fixed (long* size = sizes)
+        return torch.Tensor.UnsafeCreateTensor(View(data, type, place, sizes, new ReadOnlySpan<long>(strides, sizes.Length)));
+    }
+
+    /// <summary>The handle of a tensor over memory of a place, for whoever deletes it himself; allocates nothing managed.</summary>
+    /// <exception cref="InvalidOperationException">libtorch refused the call.</exception>
+    internal static nint View(void* data, torch.ScalarType type, TorchPlace place, ReadOnlySpan<long> sizes, ReadOnlySpan<long> strides)
+    {
+        fixed (long* size = sizes, stride = strides)
         {
             Check(aoti_torch_create_tensor_from_blob(
-                (nint)data, sizes.Length, size, strides, 0, (int)type, (int)place.Type, place.Index, out var handle));
-            return torch.Tensor.UnsafeCreateTensor(handle);
+                (nint)data, sizes.Length, size, stride, 0, (int)type, (int)place.Type, place.Index, out var handle));
+            return handle;
         }
     }
 
-    private static void Check(int status)
+    /// <summary>Throws where a call of the interface was refused.</summary>
+    /// <exception cref="InvalidOperationException">It was.</exception>
+    internal static void Check(int status)
     {
         if (status != 0)
         {
