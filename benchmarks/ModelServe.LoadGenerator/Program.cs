@@ -4,6 +4,7 @@ using System.Net;
 using System.Text.Json;
 using Grpc.Net.Client;
 using ModelServe.Client;
+using ModelServe.Execution.Native;
 using ModelServe.V1;
 
 namespace ModelServe.LoadGenerator;
@@ -83,6 +84,8 @@ internal static class Program
             return 2;
         }
 
+        // A client elsewhere would not wait for the processors that the server computes on.
+        ThreadTurns.AskForAll(ThreadTurns.ForAnswers);
         GrpcChannel[] channels = [.. Enumerable.Range(0, connections).Select(_ => GrpcChannel.ForAddress(address))];
         try
         {

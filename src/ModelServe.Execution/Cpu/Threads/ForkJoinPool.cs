@@ -16,7 +16,12 @@ namespace ModelServe.Execution.Cpu.Threads;
 internal sealed unsafe class ForkJoinPool : IDisposable
 {
     private const int SpinsPerClockRead = 16;
-    private static readonly long SpinTicks = Stopwatch.Frequency * 40 / 1_000_000;
+
+    // The caller soon leaves its processor to a worker that the system may have put behind it.
+    private static readonly long CallerSpinTicks = Stopwatch.Frequency * 40 / 1_000_000;
+
+    // Longer than what passes between two steps: a virtual processor that idles goes back to its host, which may be milliseconds late with it.
+    private static readonly long WorkerSpinTicks = Stopwatch.Frequency * 300 / 1_000_000;
 
     private readonly Thread[] _threads;
     private readonly PoolWorker[] _workers;
@@ -267,7 +272,7 @@ internal sealed unsafe class ForkJoinPool : IDisposable
         for (var spins = 1; Volatile.Read(ref _remaining) != 0; spins++)
         {
             Meanwhile(0, ref _callersPieces);
-            if (spins % SpinsPerClockRead == 0 && Stopwatch.GetTimestamp() - start > SpinTicks)
+            if (spins % SpinsPerClockRead == 0 && Stopwatch.GetTimestamp() - start > CallerSpinTicks)
             {
                 // Asleep, this thread leaves its processor to one that the system took another from.
                 Interlocked.Exchange(ref _callerSleeps, 1);
@@ -347,7 +352,7 @@ internal sealed unsafe class ForkJoinPool : IDisposable
         for (var spins = 1; !HasWork(worker); spins++)
         {
             Meanwhile(worker.Number, ref worker.Pieces);
-            if (worker.IsLeftOut || (spins % SpinsPerClockRead == 0 && Stopwatch.GetTimestamp() - start > SpinTicks))
+            if (worker.IsLeftOut || (spins % SpinsPerClockRead == 0 && Stopwatch.GetTimestamp() - start > WorkerSpinTicks))
             {
                 worker.FallAsleep();
 
