@@ -113,6 +113,7 @@ internal sealed unsafe class CpuOps : IOps
             _pinsCaller = false;
         }
 
+        _pool.BeginStep();
         _attention.Begin(batch);
     }
 

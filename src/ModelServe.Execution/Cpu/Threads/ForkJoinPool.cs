@@ -17,15 +17,16 @@ internal sealed unsafe class ForkJoinPool : IDisposable
 {
     private const int SpinsPerClockRead = 16;
 
-    // The caller soon leaves its processor to a worker that the system may have put behind it.
-    private static readonly long CallerSpinTicks = Stopwatch.Frequency * 40 / 1_000_000;
+    // From then on whoever waits may have the processor: the caller sleeps, since the worker it waits for may have been put behind it; a worker offers it.
+    private static readonly long BriefSpinTicks = Stopwatch.Frequency * 40 / 1_000_000;
 
-    // Longer than what passes between two steps: a virtual processor that idles goes back to its host, which may be milliseconds late with it.
-    private static readonly long WorkerSpinTicks = Stopwatch.Frequency * 300 / 1_000_000;
+    // A worker sleeps after longer than what passes between two steps: a virtual processor that idles goes back to its host, which may be milliseconds late with it.
+    private static readonly long LongSpinTicks = Stopwatch.Frequency * 300 / 1_000_000;
 
     private readonly Thread[] _threads;
     private readonly PoolWorker[] _workers;
     private readonly StragglerWatch _watch;
+    private readonly WayForWriters _writers = new();
     private readonly AutoResetEvent _finished = new(false);
     private readonly Lock _throwing = new();
     private readonly NativeBuffer _partMemory;
@@ -96,6 +97,9 @@ internal sealed unsafe class ForkJoinPool : IDisposable
 
     /// <summary>There is something new to do for threads that wait.</summary>
     public void OfferPieces() => Volatile.Write(ref _offer, _offer + 1);
+
+    /// <summary>A step begins, in whose first moments threads let others go first between calls.</summary>
+    public void BeginStep() => _writers.Begin();
 
     /// <summary>As the other <c>Run</c>, with as many parts as threads.</summary>
     public void Run(delegate*<void*, int, int, void> body, void* context) => Run(body, context, Threads);
@@ -196,6 +200,7 @@ internal sealed unsafe class ForkJoinPool : IDisposable
             _watch.End(end, (end - start) * shares / units);
         }
 
+        _writers.Offer(end);
         Rethrow();
     }
 
@@ -272,7 +277,7 @@ internal sealed unsafe class ForkJoinPool : IDisposable
         for (var spins = 1; Volatile.Read(ref _remaining) != 0; spins++)
         {
             Meanwhile(0, ref _callersPieces);
-            if (spins % SpinsPerClockRead == 0 && Stopwatch.GetTimestamp() - start > CallerSpinTicks)
+            if (spins % SpinsPerClockRead == 0 && Stopwatch.GetTimestamp() - start > BriefSpinTicks)
             {
                 // Asleep, this thread leaves its processor to one that the system took another from.
                 Interlocked.Exchange(ref _callerSleeps, 1);
@@ -330,8 +335,10 @@ internal sealed unsafe class ForkJoinPool : IDisposable
                     _finished.Set();
                 }
 
-                worker.LastEnd = Stopwatch.GetTimestamp();
+                var end = Stopwatch.GetTimestamp();
+                worker.LastEnd = end;
                 worker.IsBusy = false;
+                _writers.Offer(end);
             }
             else
             {
@@ -352,7 +359,13 @@ internal sealed unsafe class ForkJoinPool : IDisposable
         for (var spins = 1; !HasWork(worker); spins++)
         {
             Meanwhile(worker.Number, ref worker.Pieces);
-            if (worker.IsLeftOut || (spins % SpinsPerClockRead == 0 && Stopwatch.GetTimestamp() - start > WorkerSpinTicks))
+            var waited = spins % SpinsPerClockRead == 0 ? Stopwatch.GetTimestamp() - start : 0;
+            if (waited > BriefSpinTicks)
+            {
+                Thread.Yield();
+            }
+
+            if (worker.IsLeftOut || waited > LongSpinTicks)
             {
                 worker.FallAsleep();
 
