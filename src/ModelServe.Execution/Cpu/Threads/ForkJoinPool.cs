@@ -99,7 +99,7 @@ internal sealed unsafe class ForkJoinPool : IDisposable
     public void OfferPieces() => Volatile.Write(ref _offer, _offer + 1);
 
     /// <summary>A step begins, in whose first moments threads let others go first between calls.</summary>
-    public void BeginStep() => _writers.Begin();
+    public void BeginStep() => _writers.Begin(Stopwatch.GetTimestamp());
 
     /// <summary>As the other <c>Run</c>, with as many parts as threads.</summary>
     public void Run(delegate*<void*, int, int, void> body, void* context) => Run(body, context, Threads);

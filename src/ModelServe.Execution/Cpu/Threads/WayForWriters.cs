@@ -10,23 +10,28 @@ namespace ModelServe.Execution.Cpu.Threads;
 /// share by then (EEVDF's eligibility: Stoica and Abdel-Wahab, 1995); one that ran and slept a moment ago has had more, and then waits for the
 /// next tick of the clock, up to 4 ms, although it would soon be owed the processor. Where all processors compute, that happens to
 /// one token in seven. So for as long as tokens of the step before may be on their way, computing threads
-/// offer their processors after each call of the pool, which costs half a microsecond where nobody takes the offer.
+/// offer their processors after each call of the pool, which costs half a microsecond where nobody takes the offer. Not where steps are
+/// shorter than that while: writers come in between them, and to wait for those would cost such a model a fifth of its speed.
 /// </para>
 /// <para>Any thread of the pool offers; the pool's caller begins. Measured in <c>benchmarks/results</c>.</para>
 /// </remarks>
 internal sealed class WayForWriters
 {
     private static readonly long Window = Stopwatch.Frequency * 1_500 / 1_000_000;
+    private long _began = -Window;
     private long _until;
 
-    /// <summary>A step begins: the tokens of the one before are about to be written.</summary>
-    public void Begin()
+    /// <summary>A step begins: the tokens of the one before, if it was long, are about to be written.</summary>
+    /// <param name="now">A timestamp of this moment.</param>
+    public void Begin(long now)
     {
-        Volatile.Write(ref _until, Stopwatch.GetTimestamp() + Window);
-        Thread.Yield();
+        var afterLongStep = now - _began >= Window;
+        _began = now;
+        Volatile.Write(ref _until, afterLongStep ? now + Window : 0);
+        Offer(now);
     }
 
-    /// <summary>Whether a step began a moment ago.</summary>
+    /// <summary>Whether a step began a moment ago, after a long one.</summary>
     /// <param name="now">A timestamp of this moment.</param>
     public bool IsOpen(long now) => now < Volatile.Read(ref _until);
 

@@ -6,23 +6,40 @@ namespace ModelServe.Execution.Tests.Cpu.Threads;
 
 public sealed class WayForWritersTests
 {
-    private static readonly long Moment = Stopwatch.Frequency / 1_000_000;
-    private static readonly long LongAfter = Stopwatch.Frequency / 100;
+    private static readonly long Millisecond = Stopwatch.Frequency / 1_000;
 
     [Fact]
     public void The_way_is_open_in_the_first_moments_of_a_step_and_then_no_more()
     {
         var way = new WayForWriters();
-        Assert.False(way.IsOpen(Stopwatch.GetTimestamp()), "no step has begun");
+        Assert.False(way.IsOpen(now: 1), "no step has begun");
 
-        for (var step = 0; step < 3; step++)
+        for (var now = Millisecond; now < 30 * Millisecond; now += 7 * Millisecond)
         {
-            var before = Stopwatch.GetTimestamp();
-            way.Begin();
-            var after = Stopwatch.GetTimestamp();
+            way.Begin(now);
 
-            Assert.True(way.IsOpen(before + Moment), $"step {step} has just begun");
-            Assert.False(way.IsOpen(after + LongAfter), $"step {step} began long ago");
+            Assert.True(way.IsOpen(now + Millisecond), "the step has just begun");
+            Assert.False(way.IsOpen(now + (2 * Millisecond)), "the step began a while ago");
         }
+    }
+
+    [Fact]
+    public void The_way_stays_closed_where_steps_are_short_and_opens_again_after_a_long_one()
+    {
+        var way = new WayForWriters();
+        var now = Millisecond;
+        way.Begin(now);
+
+        for (var step = 0; step < 100; step++)
+        {
+            now += Millisecond;
+            way.Begin(now);
+
+            Assert.False(way.IsOpen(now), $"step {step} followed a short one");
+        }
+
+        now += 2 * Millisecond;
+        way.Begin(now);
+        Assert.True(way.IsOpen(now));
     }
 }
