@@ -39,9 +39,14 @@ public static unsafe partial class ThreadTurns
     /// <returns>How long the calling thread's turns are now; null where the system does not say.</returns>
     public static TimeSpan? AskForAll(TimeSpan length)
     {
-        // Where no proc is mounted, the caller alone asks, and what it starts.
-        Ask(length);
-        foreach (var task in Calls is not null && Directory.Exists(Tasks) ? Directory.EnumerateDirectories(Tasks) : [])
+        if (!Directory.Exists(Tasks))
+        {
+            // No proc is mounted: the caller alone asks, and what it starts.
+            Ask(length);
+            return OfCaller();
+        }
+
+        foreach (var task in Directory.EnumerateDirectories(Tasks))
         {
             if (int.TryParse(Path.GetFileName(task), CultureInfo.InvariantCulture, out var thread))
             {

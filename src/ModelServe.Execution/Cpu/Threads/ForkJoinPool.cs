@@ -20,7 +20,7 @@ internal sealed unsafe class ForkJoinPool : IDisposable
     // From then on whoever waits may have the processor: the caller sleeps, since the worker it waits for may have been put behind it; a worker offers it.
     private static readonly long BriefSpinTicks = Stopwatch.Frequency * 40 / 1_000_000;
 
-    // A worker sleeps after longer than what passes between two steps: a virtual processor that idles goes back to its host, which may be milliseconds late with it.
+    // A worker sleeps after longer than what passes between two steps: a processor that had gone idle was seen to come back to its thread milliseconds late.
     private static readonly long LongSpinTicks = Stopwatch.Frequency * 300 / 1_000_000;
 
     private readonly Thread[] _threads;

@@ -8,7 +8,7 @@ namespace ModelServe.Execution.Cpu.Threads;
 /// A token passes through half a dozen threads on its way to a client (the stream's, the connection's, the socket's), each of which runs for
 /// tens of microseconds and wakes the next. Linux runs a thread that wakes at once only if it has had less of the processor than its
 /// share by then (EEVDF's eligibility: Stoica and Abdel-Wahab, 1995); one that ran and slept a moment ago has had more, and then waits for the
-/// next tick of the clock, up to 4 ms, although it would soon be owed the processor. Where all processors compute, that happens after
+/// next tick of the clock, up to 4 ms, although it would soon be owed the processor. Where all processors compute, that happened after
 /// one step of seven. So for as long as tokens of the step before may be on their way, computing threads
 /// offer their processors after each call of the pool, one system call where nobody takes the offer. Not where steps are
 /// shorter than that while: writers come in between them, and to wait for them would cost such a model a fifth of its speed.

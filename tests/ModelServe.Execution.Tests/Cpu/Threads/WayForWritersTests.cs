@@ -4,6 +4,7 @@ using Xunit;
 
 namespace ModelServe.Execution.Tests.Cpu.Threads;
 
+/// <summary>When computing threads let others go first.</summary>
 public sealed class WayForWritersTests
 {
     private static readonly long Millisecond = Stopwatch.Frequency / 1_000;
